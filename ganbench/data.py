@@ -1,0 +1,118 @@
+"""What flows between data sets, models and metrics: the spec of the data, its splits, batches, and exact mixtures.
+
+Shapes      B batch, N examples, K modes or classes, D dimensions, *E event shape, e.g. (2,) or (1, 28, 28).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model may know of the data before it sees any."""
+
+    name: str
+    event_shape: tuple[int, ...]  # (D,) for vectors, (C, H, W) for images
+    domain: tuple[float, float] | None = None  # (-1, 1) for images; None for unbounded vectors
+    n_classes: int | None = None  # None where the data has no labels
+    n_train: int = 0
+    n_eval: int = 0  # samples that protocols draw at most: the size of the test split for finite data
+    version: int = 1
+    sha256: str = ""  # of the train, holdout and test tensors
+
+    @property
+    def is_image(self) -> bool:
+        """True for events of shape (C, H, W)."""
+        return len(self.event_shape) == 3
+
+    @property
+    def n_dims(self) -> int:
+        """Numbers in one event."""
+        return math.prod(self.event_shape)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples held in memory: float32 in the domain, or uint8 pixels that `events` maps to [-1, 1]."""
+
+    x: Tensor  # (N, *E) float32 or uint8
+    y: Tensor | None = None  # (N,) int64 labels
+    labelled: Tensor | None = None  # (L,) indices of the only labels a few-label model may see
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def events(self, index: Tensor | slice | None = None) -> Tensor:
+        """Examples as float32 in the domain: (N, *E), or the rows that `index` picks."""
+        x = self.x if index is None else self.x[index]
+        return x.float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x
+
+    def to(self, device: torch.device) -> Split:
+        """The same examples on `device`."""
+        y, labelled = self.y, self.labelled
+        return Split(
+            self.x.to(device),
+            None if y is None else y.to(device),
+            None if labelled is None else labelled.to(device),
+        )
+
+    def with_labels(self, index: Tensor) -> Split:
+        """The same examples where only the labels at `index` (L,) may be used."""
+        return replace(self, labelled=index)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a player's loss receives. Every random draw comes from `rng`."""
+
+    x: Tensor  # (B, *E)
+    rng: torch.Generator
+    y: Tensor | None = None  # (B,) labels, for models that register needs=("y",)
+    x_labelled: Tensor | None = None  # (L, *E) for models that register needs=("labels",)
+    y_labelled: Tensor | None = None  # (L,)
+
+
+def epochs(n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Endless index batches (B,): each epoch a fresh permutation, the short tail dropped (B > n draws with repeats)."""
+    device = rng.device
+    while True:
+        if batch_size > n:
+            yield torch.randint(n, (batch_size,), generator=rng, device=device)
+            continue
+        order = torch.randperm(n, generator=rng, device=device)
+        yield from order[: n - n % batch_size].view(-1, batch_size).unbind()
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """An isotropic Gaussian mixture with equal weights: exact density, modes, posterior and draws."""
+
+    means: Tensor  # (K, D)
+    std: float
+
+    def component_log_prob(self, x: Tensor) -> Tensor:
+        """log N(x; mean_k, std^2 I) in nats: (B, D) -> (B, K) in float64."""
+        x, means = x.double(), self.means.to(x.device).double()
+        d = means.shape[1]
+        square = (x[:, None] - means).square().sum(-1)
+        return -square / (2 * self.std**2) - d * (math.log(self.std) + 0.5 * math.log(2 * math.pi))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Exact log density in nats: (B, D) -> (B,)."""
+        return torch.logsumexp(self.component_log_prob(x), 1) - math.log(len(self.means))
+
+    def posterior(self, x: Tensor) -> Tensor:
+        """Exact probability of each mode given x: (B, D) -> (B, K)."""
+        return torch.softmax(self.component_log_prob(x), 1)
+
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw n points: -> (n, D) float32 and the modes (n,) they came from."""
+        k = torch.randint(len(self.means), (n,), generator=rng)
+        noise = torch.randn(n, self.means.shape[1], generator=rng)
+        return self.means[k] + self.std * noise, k

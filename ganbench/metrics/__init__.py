@@ -1,0 +1,1 @@
+"""Metrics: pure functions of samples that return a value, its uncertainty and a signature."""

@@ -1,0 +1,118 @@
+"""What every metric returns, what it may ask for, and the checks at its door.
+
+A metric is a pure function `@metric("mmd", direction="min", needs=("samples", "reference", "rng"))`. `needs` names the
+arguments the caller supplies by keyword; any other keyword is an option with a default. What can be asked for:
+
+samples, reference      (N, *E), (M, *E) generated events and the real test split, float32 in the domain
+holdout, train          (N, *E) real events: kept from training and from the reference; what the model trained on
+probs, reference_probs  (N, K) class posteriors of samples and reference through the data set's scorer
+features, reference_features, train_features   (N, F) the scorer's penultimate features of samples, reference, train
+mixture                 the exact `ganbench.data.Mixture` behind the data
+model                   the trained `Model`: metrics that use encode, features, classify, log_prob or reconstruct
+train_labels, test_labels   (N,) int64 labels of train and reference
+space                   what distances look at, for the signature: "x" or the scorer's name and hash
+rng                     a `torch.Generator` of the metrics role
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from ganbench.errors import BadInput
+
+Direction = Literal["max", "min", "none"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number with what is needed to trust and to compare it."""
+
+    name: str
+    value: float
+    n: int  # generated samples it was computed from
+    signature: str  # e.g. "mmd2|rbf-median|unbiased|n=10000|x|f64|v1"; boards refuse to mix signatures
+    direction: Direction
+    se: float | None = None  # standard error of `value` over sampling (not over training seeds)
+    interval: tuple[float, float] | None = None  # 95 %, where a standard error does not say it
+    floor: float | None = None  # the same estimator on real against real, same sizes
+    seconds: float | None = None
+    extra: dict[str, Any] = field(default_factory=dict)  # JSON-ready details: certificate, bandwidth, per-mode counts
+
+
+def metric(
+    name: str,
+    *,
+    direction: Direction,
+    needs: tuple[str, ...],
+    returns: tuple[str, ...] = (),  # names of the scores when it returns more than one
+    version: int = 1,
+) -> Callable[[F], F]:
+    """Register a function as the metric `name`; arguments must be literals, for they are read without importing."""
+
+    def mark(function: F) -> F:
+        function.metric_name, function.needs, function.direction = name, needs, direction  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def signature(name: str, *parts: object, version: int = 1) -> str:
+    """The signature string: name, then each choice that moves the value, then the version."""
+    return "|".join([name, *map(str, parts), f"v{version}"])
+
+
+def check_events(x: Tensor, argument: str, *, at_least: int = 1) -> Tensor:
+    """Samples as a float64-safe matrix (N, D): refuses wrong types, empty sets and non-finite rows, by name.
+
+    Raises `BadInput` that names the argument and, for NaN or infinity, the first bad row.
+    """
+    if not isinstance(x, Tensor):
+        raise BadInput(f"{argument} must be a tensor; got {type(x).__name__}; use torch.as_tensor first")
+    if x.ndim < 2:
+        raise BadInput(f"{argument} must have shape (N, *event); got {tuple(x.shape)}")
+    if len(x) < at_least:
+        raise BadInput(f"{argument} must hold at least {at_least} rows; got {len(x)}")
+    if not x.is_floating_point():
+        raise BadInput(
+            f"{argument} must be floating point in the data's domain; got {x.dtype}; scale uint8 pixels first"
+        )
+    flat = x.flatten(1)
+    if flat.dtype in (torch.float16, torch.bfloat16):
+        flat = flat.float()
+    bad = ~torch.isfinite(flat).all(1)
+    if bad.any():
+        raise BadInput(f"{argument} must be finite; row {int(bad.nonzero()[0])} of {len(x)} holds NaN or infinity")
+    return flat
+
+
+def check_pair(x: Tensor, y: Tensor, x_name: str = "samples", y_name: str = "reference") -> None:
+    """Refuses two sets whose events differ in shape. Raises `BadInput`."""
+    if x.shape[1:] != y.shape[1:]:
+        raise BadInput(
+            f"{x_name} and {y_name} must share an event shape; got {tuple(x.shape[1:])} and {tuple(y.shape[1:])}"
+        )
+
+
+def check_probs(probs: Tensor, argument: str = "probs") -> Tensor:
+    """Class probabilities (N, K) in float64: rows must be non-negative and sum to one (logits are refused).
+
+    Raises `BadInput` naming the row.
+    """
+    p = check_events(probs, argument).double()
+    if (p < 0).any():
+        raise BadInput(
+            f"{argument} must be probabilities; row {int((p < 0).any(1).nonzero()[0])} has negatives: logits?"
+        )
+    off = (p.sum(1) - 1).abs() > 1e-3
+    if off.any():
+        row = int(off.nonzero()[0])
+        raise BadInput(
+            f"{argument} rows must sum to 1; row {row} sums to {float(p[row].sum()):.4g}; apply softmax first"
+        )
+    return p / p.sum(1, keepdim=True)

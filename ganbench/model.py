@@ -1,0 +1,275 @@
+"""The contract of a model: a config, networks built for a data spec, and players with their losses.
+
+Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) or (1, 28, 28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import torch
+from annotated_types import Ge, Gt, Le, Lt
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganbench.data import Batch, DataSpec, Split
+from ganbench.errors import BadConfig, NotApplicable, UnknownName
+
+__all__ = [
+    "GAN",
+    "Batch",
+    "Budget",
+    "Config",
+    "Count",
+    "DataSpec",
+    "Fraction",
+    "Model",
+    "NonNegative",
+    "NotApplicable",
+    "Player",
+    "Positive",
+    "Recipe",
+    "Split",
+    "register",
+]  # fmt: skip
+
+# Ranges of config fields: checked whenever a config is made, and named in the error.
+Count = Annotated[int, Ge(1)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Lt(1)]
+Probability = Annotated[float, Ge(0), Le(1)]
+
+Capability = Literal["sample", "encode", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster"]
+M = TypeVar("M", bound="type[Model]")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyperparameters; the defaults are the paper's. Field types are checked, with the ranges above, on creation."""
+
+    batch_size: Count = 64
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
+    def override(self, **changes: Any) -> Config:
+        """A copy with some fields changed; strings are parsed. Raises `UnknownName` or `BadConfig`."""
+        known = [f.name for f in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise UnknownName(f"config field of {type(self).__qualname__}", name, known)
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Player:
+    """One party of the game: the parameters it moves and the loss it moves them by."""
+
+    name: str
+    module: nn.Module  # its parameters, and only they, move on this player's turn
+    loss: Callable[[Batch], Tensor]  # pure: batch in, scalar out; every draw from the rng in the batch
+    optimizer: Callable[..., Optimizer]
+    updates: int | Callable[[int], int] = 1  # turns per iteration, or a schedule of them
+    after: Callable[[], None] | None = None  # after each turn: weight clipping, k_t of BEGAN, EMA, running averages
+    schedule: Callable[[float], float] | None = None  # learning-rate factor at the share of the budget spent, in [0, 1]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: exactly one of iterations, examples (of real data, summed over turns) or seconds."""
+
+    iterations: int | None = None
+    examples: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [v for v in (self.iterations, self.examples, self.seconds) if v is not None]
+        if len(given) != 1 or given[0] < 0:
+            raise BadConfig(f"a budget is exactly one of iterations, examples, seconds, and not negative; got {self}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A published setting and what it reached; only a run of its full budget may be called a reproduction."""
+
+    dataset: str
+    config: dict[str, Any]
+    budget: Budget
+    metric: str
+    published: float
+    spread: str  # as printed, e.g. "+-0.8 (SE of 10 runs)"
+    protocol: str
+    source: str  # paper and table
+    sure: Literal["verified", "secondary", "recalled"]
+
+
+class Model(nn.Module):
+    """A generative model, classifier or representation that ganbench can train, sample and score.
+
+    A subclass names its `Config`, builds its networks and returns its players; what else it can do is declared in
+    `gives` when it is registered and tested by contract. A model not trained by gradients defines
+    `fit(data: Split, budget: Budget, rng) -> None` instead of `players`.
+    """
+
+    Config: ClassVar[type[Config]] = Config
+    recipes: ClassVar[tuple[Recipe, ...]] = ()
+    log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
+    # Filled in by `register`:
+    name: ClassVar[str] = ""
+    family: ClassVar[str] = ""
+    gives: ClassVar[tuple[str, ...]] = ("sample",)
+    needs: ClassVar[tuple[str, ...]] = ()
+    events: ClassVar[tuple[str, ...]] = ("vector", "image")
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__()
+        self.config: Any = self.Config() if config is None else config
+        self.spec: DataSpec
+
+    def build(self, spec: DataSpec) -> None:
+        """Make the networks for this data. Raises `NotApplicable` with the reason for data it cannot take."""
+        raise NotImplementedError(f"{type(self).__name__} must define build(spec)")
+
+    def players(self) -> list[Player]:
+        """The parties in the order of their turns."""
+        raise NotImplementedError(f"{type(self).__name__} must define players() or fit(data, budget, rng)")
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars worth plotting over training beside the losses; called some hundred times a run."""
+        return {}
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw n events: -> (n, *E). Conditional models take labels as a third argument `y` (n,)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not sample")
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes: (B, *E) -> (B, F)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not encode")
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The model's version of x: (B, *E) -> (B, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not reconstruct")
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Class logits: (B, *E) -> (B, K)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not classify")
+
+    def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Log likelihood in nats, exact or a bound as `log_prob_kind` says: (B, *E) -> (B,)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} has no likelihood")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features a frozen classifier may use, such as a discriminator's last hidden layer: (B, *E) -> (B, F)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} has no features")
+
+    def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
+        """Fill in the unknown pixels: (B, *E), mask (*E) true where known -> (B, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not inpaint")
+
+    def cluster(self, x: Tensor) -> Tensor:
+        """Unsupervised cluster of each event: (B, *E) -> (B,) int64."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not cluster")
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    paper: str = "",  # "arXiv:1704.00028", or author, venue and year
+    gives: tuple[str, ...] = ("sample",),
+    needs: tuple[str, ...] = (),  # "y": all training labels; "labels": a few; otherwise no label reaches the model
+    events: tuple[str, ...] = ("vector", "image"),
+    version: int = 1,  # bump when a change can move a score
+) -> Callable[[M], M]:
+    """Mark a class as the model `name`; arguments must be literals, for they are read without importing."""
+
+    def mark(cls: M) -> M:
+        cls.name, cls.family, cls.gives, cls.needs, cls.events = name, family, gives, needs, events
+        return cls
+
+    return mark
+
+
+class GAN(Model):
+    """What generator-and-discriminator models share: latent draws, default networks, sampling, features.
+
+    Subclasses define `discriminator_loss` and `generator_loss`; the Wasserstein family calls its second network
+    `critic` and overrides `build` and `players` to say so.
+    """
+
+    @dataclass(frozen=True)
+    class Config(Config):
+        latent_dim: Count = 64
+        hidden: tuple[Count, ...] = (128, 128)  # widths of both MLPs
+        lr: Positive = 2e-4
+        betas: tuple[Fraction, Fraction] = (0.5, 0.999)
+
+    config: Config
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def build(self, spec: DataSpec) -> None:
+        from ganbench.nn import mlp_discriminator, mlp_generator
+
+        self.spec, c = spec, self.config
+        self.generator = mlp_generator(spec, c.latent_dim, c.hidden)  # (B, Z) -> (B, *E)
+        self.discriminator = mlp_discriminator(spec, c.hidden)  # (B, *E) -> (B,)
+
+    def players(self) -> list[Player]:
+        c = self.config
+
+        def adam(parameters: Any, **fast: Any) -> Optimizer:
+            return torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
+
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator", self.generator, self.generator_loss, adam),
+        ]
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        """What the discriminator minimises."""
+        raise NotImplementedError
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        """What the generator minimises."""
+        raise NotImplementedError
+
+    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """z ~ N(0, I): -> (n, Z)."""
+        return torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
+
+    def generate(self, n: int, rng: torch.Generator) -> Tensor:
+        """Fresh fakes, with gradients: -> (n, *E)."""
+        out: Tensor = self.generator(self.draw_latent(n, rng))
+        return out
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.generate(n, rng)
+
+    def features(self, x: Tensor) -> Tensor:
+        judge: Any = self.critic if hasattr(self, "critic") else self.discriminator
+        out: Tensor = judge.features(x).flatten(1)
+        return out
+
+
+def _check_fields(config: Config) -> None:
+    """Coerce and range-check every field of a frozen config through its annotation; strings parse, floats do not round.
+
+    Raises `BadConfig` that names field, rule and value.
+    """
+    from typing import get_type_hints
+
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    hints = get_type_hints(type(config), include_extras=True)
+    for f in fields(config):
+        value = getattr(config, f.name)
+        try:
+            checked = TypeAdapter(hints[f.name], config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadConfig(f"{f.name} = {value!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        object.__setattr__(config, f.name, checked)

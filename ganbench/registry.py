@@ -1,0 +1,175 @@
+"""One registry for models, data sets, metrics and scorers: names found by reading source, code imported only on use.
+
+A registration is a decorator with literal arguments, `@register("wgan_gp", family="adversarial", ...)`. The registry
+reads those literals with `ast`, so listing eighty models imports none of them (and not torch). Packages outside the
+repository join through the entry-point groups `ganbench.models`, `ganbench.datasets` and `ganbench.metrics`; a user's
+own file is named on the command line as `path/to/file.py:Class`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ganbench.errors import DuplicateName, ImportFailed, UnknownName
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered thing before it is imported."""
+
+    name: str
+    module: str  # dotted module, or the path of a file the user named
+    attribute: str
+    source: Path  # the file that defines it
+    meta: Mapping[str, Any] = field(default_factory=dict)  # the decorator's literal keyword arguments
+    doc: str = ""  # docstring of the object, or of its module
+    header: str = ""  # docstring of the module
+
+    @property
+    def summary(self) -> str:
+        """First sentence of the documentation, for one-line listings."""
+        return (self.header or self.doc).strip().split("\n", 1)[0].rstrip(".")
+
+    @property
+    def code_hash(self) -> str:
+        """sha256 of the file that defines it."""
+        return hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+    def load(self) -> Any:
+        """Import the module and return the registered object. Raises `ImportFailed` with the cause."""
+        try:
+            if self.module.endswith(".py"):
+                module = _import_file(self.source)
+            else:
+                module = importlib.import_module(self.module)
+            return getattr(module, self.attribute)
+        except Exception as error:
+            cause = traceback.format_exception_only(error)[-1].strip()
+            raise ImportFailed(f"{self.name!r} ({self.source.name}) does not import: {cause}") from error
+
+
+class Registry:
+    """Names of one kind -> entries; scans lazily, refuses duplicates, offers near matches for unknown names."""
+
+    def __init__(self, kind: str, package: str, decorator: str, group: str | None = None) -> None:
+        self.kind, self.package, self.decorator, self.group = kind, package, decorator, group
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """All registered names, sorted. Raises `DuplicateName`."""
+        found: dict[str, Entry] = {}
+        for entry in [*self._scan_package(), *self._scan_entry_points()]:
+            if entry.name in found:
+                other = found[entry.name]
+                raise DuplicateName(
+                    f"{self.kind} {entry.name!r} is registered twice: {other.module}:{other.attribute} and "
+                    f"{entry.module}:{entry.attribute}; rename one"
+                )
+            found[entry.name] = entry
+        return dict(sorted(found.items()))
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def get(self, name: str) -> Entry:
+        """The entry for `name`, for `prefix:argument` of a prefix entry, or for `path/to/file.py:Class`.
+
+        Raises `UnknownName` with near matches.
+        """
+        if name in self.entries:
+            return self.entries[name]
+        stem, _, argument = name.partition(":")
+        if argument and stem in self.entries and self.entries[stem].meta.get("prefix"):
+            return self.entries[stem]
+        if ".py:" in name:
+            return self._from_file(name)
+        raise UnknownName(self.kind, name, self.entries)
+
+    def load(self, name: str) -> Any:
+        """Import and return the object registered under `name`."""
+        return self.get(name).load()
+
+    def _scan_package(self) -> Iterator[Entry]:
+        spec = importlib.util.find_spec(self.package)
+        for root in (spec.submodule_search_locations or []) if spec else []:
+            for path in sorted(Path(root).rglob("*.py")):
+                module = ".".join([self.package, *path.relative_to(root).with_suffix("").parts])
+                yield from read_source(path, module.removesuffix(".__init__"), self.decorator)
+
+    def _scan_entry_points(self) -> Iterator[Entry]:
+        for point in importlib.metadata.entry_points(group=self.group) if self.group else ():
+            try:
+                spec = importlib.util.find_spec(point.module)
+            except Exception:  # a broken parent package: reported when, and only if, someone asks for the name
+                spec = None
+            source = Path(spec.origin) if spec and spec.origin else Path(point.module)
+            read = list(read_source(source, point.module, self.decorator)) if source.is_file() else []
+            yield next(
+                (e for e in read if e.attribute == point.attr), Entry(point.name, point.module, point.attr, source)
+            )
+
+    def _from_file(self, name: str) -> Entry:
+        text, _, attribute = name.rpartition(":")
+        path = Path(text)
+        if not path.is_file():
+            raise UnknownName(f"{self.kind} file", text, [])
+        entries = list(read_source(path, str(path), self.decorator))
+        for entry in entries:
+            if entry.attribute == attribute:
+                return entry
+        raise UnknownName(f"{self.kind} class in {path.name}", attribute, [e.attribute for e in entries])
+
+
+def read_source(path: Path, module: str, decorator: str) -> Iterator[Entry]:
+    """Entries for every class or function in `path` that carries `@decorator("name", literal=...)`; imports nothing."""
+    text = path.read_text(encoding="utf-8")
+    if f"@{decorator}(" not in text:
+        return
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise ImportFailed(f"{path.name} line {error.lineno} is not Python: {error.msg}") from error
+    header = ast.get_docstring(tree) or ""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        for call in node.decorator_list:
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator:
+                meta = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+                name = ast.literal_eval(call.args[0])
+                yield Entry(name, module, node.name, path, meta, ast.get_docstring(node) or "", header)
+
+
+def _import_file(path: Path) -> Any:
+    """Import a file under a name made from its contents, so that two files of one name do not collide."""
+    name = f"ganbench_user_{path.stem}_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+MODELS = Registry("model", "baselines", "register", "ganbench.models")
+DATASETS = Registry("data set", "ganbench.datasets", "dataset", "ganbench.datasets")
+METRICS = Registry("metric", "ganbench.metrics", "metric", "ganbench.metrics")
+SCORERS = Registry("scorer", "ganbench.scorers", "scorer")

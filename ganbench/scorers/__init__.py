@@ -1,0 +1,1 @@
+"""Scorers: the classifiers and feature extractors that metrics look through."""

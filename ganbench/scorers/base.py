@@ -1,0 +1,34 @@
+"""The contract of a scorer: class posteriors and features of events, with a signature that pins its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+C = TypeVar("C")
+
+
+class Scorer(Protocol):
+    """What metrics look through. Works in batches, without gradients, in eval mode, on the device of its input."""
+
+    signature: str  # name and first 8 hex digits of the weights' sha256, e.g. "mnist-cnn@3f2a91bc"
+    n_classes: int
+
+    def probs(self, x: Tensor) -> Tensor:
+        """(N, *E) -> (N, K) float64 class posteriors."""
+        ...
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, *E) -> (N, F) float32 penultimate features."""
+        ...
+
+
+def scorer(name: str, *, event_shape: tuple[int, ...] = (), needs_weights: bool = False) -> Callable[[C], C]:
+    """Register a class as the scorer `name`; arguments must be literals, for they are read without importing."""
+
+    def mark(cls: C) -> C:
+        return cls
+
+    return mark
