@@ -1,0 +1,1 @@
+"""Losses: adversarial objectives on logits, gradient penalties, likelihoods; pure functions of tensors."""

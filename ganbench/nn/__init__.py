@@ -1,0 +1,15 @@
+"""Networks and layers: shapes in, module out; no training logic."""
+
+from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganbench.nn.ema import EMA
+from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
+
+__all__ = [
+    "EMA",
+    "MLP",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "mlp_discriminator",
+    "mlp_encoder",
+    "mlp_generator",
+]

@@ -1,0 +1,61 @@
+"""WGAN-GP: a Wasserstein GAN whose critic is held near 1-Lipschitz by a penalty on its gradients.
+
+Source      Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", Algorithm 1.
+Departures  1. The default networks are MLPs, on images too; learning rate and lambda follow the paper's toy runs.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, NonNegative, Player, Positive, register
+from ganbench.nn import mlp_discriminator, mlp_generator
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean of (|grad_x critic(x)| - 1)^2 at x uniform on each segment from fake to real: (B, *E), (B, *E) -> ()."""
+    t = torch.rand(len(real), *[1] * (real.ndim - 1), generator=rng, device=real.device)
+    x = (t * real + (1 - t) * fake).requires_grad_()
+    # Without batch norm examples do not interact, so the gradient of the sum holds each example's own.
+    (grad,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    return (grad.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+@register("wgan_gp", family="adversarial", paper="arXiv:1704.00028", gives=("sample", "features"))
+class WGANGP(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        hidden: tuple[Count, ...] = (128, 128, 128)
+        lr: Positive = 1e-4
+        betas: tuple[Fraction, Fraction] = (0.5, 0.9)
+        n_critic: Count = 5  # critic updates per generator update
+        gp_weight: NonNegative = 0.1  # lambda: 0.1 in the toy runs, 10 on images
+
+    config: Config
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = mlp_generator(spec, c.latent_dim, c.hidden)  # (B, Z) -> (B, *E)
+        self.critic = mlp_discriminator(spec, c.hidden, activation=nn.ReLU)  # (B, *E) -> (B,)
+
+    def players(self) -> list[Player]:
+        c = self.config
+        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
+        return [
+            Player("critic", self.critic, self.critic_loss, adam, updates=c.n_critic),
+            Player("generator", self.generator, self.generator_loss, adam),
+        ]
+
+    def critic_loss(self, batch: Batch) -> Tensor:  # Algorithm 1, line 7
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        penalty = gradient_penalty(self.critic, batch.x, fake, batch.rng)
+        return self.critic(fake).mean() - self.critic(batch.x).mean() + self.config.gp_weight * penalty
+
+    def generator_loss(self, batch: Batch) -> Tensor:  # line 12
+        return -self.critic(self.generate(len(batch.x), batch.rng)).mean()

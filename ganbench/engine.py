@@ -1,0 +1,300 @@
+"""The one training loop: players take turns, each moving its own parameters, until the budget is spent.
+
+Nothing in it is about GANs. Losses stay on the device and are read in chunks, so the loop never waits for it; on CUDA
+each player's turn is captured in a graph after warm-up, with an eager fallback when a turn cannot be captured. A turn
+that is to be captured keeps what changes over training in tensors, as optimizers and buffers do.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ganbench.data import Batch, Split, epochs
+from ganbench.errors import Diverged
+from ganbench.model import Budget, Model, Player
+
+CHUNK = 256  # losses kept on the device between two looks at them
+POINTS = 400  # history entries kept per series; past that every second one is dropped
+WARM_UP = 3  # eager turns before one is captured: optimizers make their state on the first
+
+Series = tuple[list[int], list[float]]
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Training:
+    """What a run of the loop leaves behind."""
+
+    history: dict[str, Series] = field(default_factory=dict)  # name -> (iterations, values)
+    iterations: int = 0
+    examples: int = 0  # real events consumed, over all turns
+    seconds: float = 0.0
+
+
+def train(
+    model: Model,
+    data: Split,
+    budget: Budget,
+    rng: torch.Generator,
+    *,
+    on_progress: Callable[[int, float], None] | None = None,
+    probe: Callable[[int], dict[str, float]] | None = None,
+    capture: bool = True,
+) -> Training:
+    """Train a built model on data that lies on the device of its parameters and of `rng`.
+
+    `on_progress(iteration, share)` is called a few times a second; `probe(iteration)` some twenty times a run, for
+    quantities measured on samples. `capture=False` keeps CUDA eager. Leaves the model in eval mode.
+    Raises `Diverged` with the iteration, the training up to it attached as `error.training`.
+    """
+    training, start = Training(), time.perf_counter()
+    model.train()
+    try:
+        fit: Callable[[Split, Budget, torch.Generator], None] | None = getattr(model, "fit", None)
+        if fit is not None:
+            fit(data, budget, rng)
+        else:
+            _Loop(model, data, budget, rng, training, capture).run(on_progress, probe)
+    except Diverged as error:
+        error.training = training  # type: ignore[attr-defined]
+        raise
+    finally:
+        model.eval()
+        if rng.device.type == "cuda":
+            torch.cuda.synchronize(rng.device)
+        training.seconds = time.perf_counter() - start
+    return training
+
+
+class Batches:
+    """Real batches for players' turns; labels only for models that registered a need for them."""
+
+    def __init__(self, model: Model, data: Split, rng: torch.Generator) -> None:
+        self.data, self.rng, self.size = data, rng, int(model.config.batch_size)
+        self.index = epochs(len(data), self.size, rng)
+        self.wants_y = "y" in model.needs
+        self.labelled: Iterator[Tensor] | None = None
+        if "labels" in model.needs and data.labelled is not None:
+            n = len(data.labelled)
+            self.labelled = epochs(n, min(n, int(getattr(model.config, "labelled_batch_size", self.size))), rng)
+
+    def draw(self) -> tuple[Tensor, Tensor | None]:
+        """Indices of the next batch (B,), and of its labelled companion (L,) where there is one."""
+        pick = None if self.labelled is None else self._labelled_rows(next(self.labelled))
+        return next(self.index), pick
+
+    def _labelled_rows(self, which: Tensor) -> Tensor:
+        assert self.data.labelled is not None
+        return self.data.labelled[which]
+
+    def gather(self, index: Tensor, pick: Tensor | None) -> Batch:
+        """The events and labels at these indices."""
+        data = self.data
+        y = data.y[index] if self.wants_y and data.y is not None else None
+        if pick is None:
+            return Batch(data.events(index), self.rng, y)
+        assert data.y is not None
+        return Batch(data.events(index), self.rng, y, data.events(pick), data.y[pick])
+
+
+class Turn:
+    """One player's turn: next batch, loss, gradient of its own parameters, optimizer step, `after`."""
+
+    def __init__(self, player: Player, batches: Batches) -> None:
+        self.player, self.batches = player, batches
+        self.parameters = [p for p in player.module.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer(player.optimizer, self.parameters, batches.rng.device)
+        self.base_lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def __call__(self) -> Tensor:
+        return self.move(self.batches.gather(*self.batches.draw()))
+
+    def move(self, batch: Batch) -> Tensor:
+        """Take one step on this batch; returns the loss before it, on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.player.loss(batch)
+        loss.backward(inputs=self.parameters)
+        self.optimizer.step()
+        if self.player.after is not None:
+            self.player.after()
+        return loss.detach()
+
+    def set_share(self, share: float) -> None:
+        """Follow the player's learning-rate schedule."""
+        if self.player.schedule is not None:
+            factor = self.player.schedule(share)
+            for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(lr * factor)
+                else:
+                    group["lr"] = lr * factor
+
+
+class CapturedTurn(Turn):
+    """A turn replayed as one CUDA graph; falls back to eager turns when its code cannot be captured."""
+
+    graph: torch.cuda.CUDAGraph | None = None
+    index: Tensor  # static inputs and output of the graph
+    pick: Tensor | None
+    loss: Tensor
+
+    def __init__(self, player: Player, batches: Batches) -> None:
+        super().__init__(player, batches)
+        self.stream, self.warm, self.eager = torch.cuda.Stream(), 0, False
+
+    def __call__(self) -> Tensor:
+        if self.eager:
+            return super().__call__()
+        index, pick = self.batches.draw()
+        if self.graph is not None:
+            self.index.copy_(index)
+            if self.pick is not None and pick is not None:
+                self.pick.copy_(pick)
+            self.graph.replay()
+            return self.loss.clone()
+        if self.warm < WARM_UP:
+            self.warm += 1
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                loss = self.move(self.batches.gather(index, pick))
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return loss
+        self.index, self.pick = index.clone(), None if pick is None else pick.clone()
+        return self._capture()
+
+    def _capture(self) -> Tensor:
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.batches.rng)
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                self.loss = self.move(self.batches.gather(self.index, self.pick))
+        except Exception as error:  # whatever a user's loss does that a graph cannot hold
+            log.warning("%s: not captured, runs eagerly (%s)", self.player.name, str(error).split("\n", 1)[0])
+            self.eager = True
+            torch.cuda.synchronize()
+            return self.move(self.batches.gather(self.index, self.pick))
+        self.graph = graph
+        graph.replay()
+        return self.loss.clone()
+
+
+def make_optimizer(factory: Callable[..., Optimizer], parameters: list[Any], device: torch.device) -> Optimizer:
+    """The optimizer in its fastest form for this device: fused, else foreach, else as the factory makes it."""
+    cuda = {"capturable": True} if device.type == "cuda" else {}
+    for fast in ({"fused": True, **cuda}, {"foreach": True, **cuda}, {"fused": True}, {"foreach": True}):
+        try:
+            optimizer = factory(parameters, **fast)
+        except (TypeError, RuntimeError):  # this optimizer has no such form
+            continue
+        if cuda and "capturable" in fast:
+            for group in optimizer.param_groups:
+                group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        return optimizer
+    return factory(parameters)
+
+
+class _Loop:
+    """State of one run of the loop: turns, counters, and the losses that wait on the device to be read."""
+
+    def __init__(
+        self, model: Model, data: Split, budget: Budget, rng: torch.Generator, training: Training, capture: bool
+    ) -> None:
+        self.model, self.budget, self.training = model, budget, training
+        self.batches = Batches(model, data, rng)
+        make = CapturedTurn if capture and rng.device.type == "cuda" else Turn
+        self.turns = [make(player, self.batches) for player in model.players()]
+        self.pending: list[tuple[int, str, Tensor]] = []
+        self.stride = 1
+        self.start = time.perf_counter()
+        total = budget.iterations
+        self.diagnose_every = max(1, total // 100) if total else 100
+        self.probe_every = max(1, total // 20) if total else 1000
+        self.has_diagnostics = type(model).diagnostics is not Model.diagnostics
+        # Its own stream, so that looking at a model does not change its training.
+        self.spare_rng = torch.Generator(device=rng.device).manual_seed(0)
+
+    def run(
+        self, on_progress: Callable[[int, float], None] | None, probe: Callable[[int], dict[str, float]] | None
+    ) -> None:
+        training, shown = self.training, self.start
+        while (share := self.share()) < 1:
+            t = training.iterations
+            for turn in self.turns:
+                updates = turn.player.updates
+                turn.set_share(share)
+                for _ in range(updates(t) if callable(updates) else updates):
+                    loss = turn()
+                    training.examples += self.batches.size
+                self.pending.append((t, turn.player.name, loss))
+            if self.has_diagnostics and t % self.diagnose_every == 0:
+                self.diagnose(t)
+            training.iterations = t + 1
+            if probe is not None and (t + 1) % self.probe_every == 0:
+                self.model.eval()
+                for name, value in probe(t + 1).items():
+                    self.append(name, t + 1, value)
+                self.model.train()
+            now = time.perf_counter()
+            if len(self.pending) >= CHUNK or now - shown > 0.25:
+                shown = now
+                self.read()
+                if on_progress is not None:
+                    on_progress(t + 1, self.share())
+        self.read()
+
+    def share(self) -> float:
+        """Share of the budget spent; 1 or more ends the run."""
+        b, t = self.budget, self.training
+        if b.iterations is not None:
+            return t.iterations / b.iterations if b.iterations else 1.0
+        if b.examples is not None:
+            return t.examples / b.examples if b.examples else 1.0
+        assert b.seconds is not None
+        return (time.perf_counter() - self.start) / b.seconds if b.seconds else 1.0
+
+    def read(self) -> None:
+        """Fetch the pending losses in one transfer; record them, or stop at the first that is not finite."""
+        if not self.pending:
+            return
+        values = torch.stack([loss.float() for _, _, loss in self.pending]).tolist()
+        for (t, name, _), value in zip(self.pending, values, strict=True):
+            if not math.isfinite(value):
+                raise Diverged(name, t, f"loss is {value}")
+            self.append(name, t, value)
+        self.pending.clear()
+        for turn in self.turns:
+            if not torch.stack(torch._foreach_norm([p.detach() for p in turn.parameters])).isfinite().all():
+                raise Diverged(turn.player.name, self.training.iterations - 1, "parameters are not finite")
+
+    def diagnose(self, t: int) -> None:
+        self.model.eval()
+        index = torch.randint(
+            len(self.batches.data), (self.batches.size,), generator=self.spare_rng, device=self.spare_rng.device
+        )
+        batch = self.batches.gather(index, None)
+        batch = Batch(batch.x, self.spare_rng, batch.y)
+        for name, value in self.model.diagnostics(batch).items():
+            self.pending.append((t, name, value.detach()))
+        self.model.train()
+
+    def append(self, name: str, t: int, value: float) -> None:
+        """Keep at most POINTS entries per series; what is kept depends on the iterations alone."""
+        steps, values = self.training.history.setdefault(name, ([], []))
+        if steps and t % self.stride and len(steps) > 1:
+            return
+        steps.append(t)
+        values.append(value)
+        if len(steps) > POINTS:
+            self.stride *= 2
+            for series_steps, series_values in self.training.history.values():
+                keep = [i for i, s in enumerate(series_steps) if s % self.stride == 0]
+                series_steps[:], series_values[:] = [series_steps[i] for i in keep], [series_values[i] for i in keep]

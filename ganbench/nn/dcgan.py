@@ -1,0 +1,93 @@
+"""The DCGAN pair for square images of 8, 16, 28, 32 or 64 pixels.
+
+Source      Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", section 3; weights N(0, 0.02).
+Shapes      B batch, Z latent, C channels, W width (filters next to the image), F features.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from ganbench.data import DataSpec
+from ganbench.errors import NotApplicable
+
+# Image side -> sides of the feature maps from the latent's projection to the image, each twice the last.
+SIDES = {8: (2, 4, 8), 16: (4, 8, 16), 28: (7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}
+
+
+def _sides(spec: DataSpec) -> tuple[int, ...]:
+    if not spec.is_image or spec.event_shape[1] != spec.event_shape[2] or spec.event_shape[1] not in SIDES:
+        raise NotApplicable(
+            f"a DCGAN takes square images of side {', '.join(map(str, SIDES))}; {spec.name} has {spec.event_shape}"
+        )
+    return SIDES[spec.event_shape[1]]
+
+
+class DCGANGenerator(nn.Module):
+    """Projection, then 4x4 transposed convolutions of stride 2 with ReLU, tanh out: (B, Z) -> (B, C, H, H)."""
+
+    def __init__(
+        self, spec: DataSpec, latent_dim: int, width: int = 64, norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d
+    ) -> None:
+        super().__init__()
+        sides = _sides(spec)
+        n = len(sides) - 1
+        channels = [width * 2 ** (n - 1 - i) for i in range(n)]  # widest at the smallest map
+        self.start = (channels[0], sides[0], sides[0])
+        self.project = nn.Linear(latent_dim, channels[0] * sides[0] ** 2, bias=norm is None)
+        layers: list[nn.Module] = [*([norm(channels[0])] if norm else []), nn.ReLU()]
+        for before, after in itertools.pairwise(channels):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm is None)]
+            layers += [*([norm(after)] if norm else []), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(channels[-1], spec.event_shape[0], 4, 2, 1), nn.Tanh()]
+        self.body = nn.Sequential(*layers)
+        dcgan_init(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        out: Tensor = self.body(self.project(z).view(len(z), *self.start))
+        return out
+
+
+class DCGANDiscriminator(nn.Module):
+    """4x4 convolutions of stride 2 with LeakyReLU(0.2), no norm on the first: (B, C, H, H) -> (B,) logits."""
+
+    def __init__(
+        self, spec: DataSpec, width: int = 64, norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d
+    ) -> None:
+        super().__init__()
+        sides = _sides(spec)
+        layers: list[nn.Module] = []
+        before, after = spec.event_shape[0], width
+        for i in range(len(sides) - 1):
+            with_norm = norm is not None and i > 0
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not with_norm)]
+            layers += [*([norm(after)] if norm and with_norm else []), nn.LeakyReLU(0.2)]
+            before, after = after, after * 2
+        self.body = nn.Sequential(*layers)
+        self.n_features = before * sides[0] ** 2
+        self.head = nn.Linear(self.n_features, 1)
+        dcgan_init(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Last convolution's activations: (B, C, H, H) -> (B, F)."""
+        out: Tensor = self.body(x)
+        return out.flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.features(x))
+        return out.squeeze(1)
+
+
+def dcgan_init(module: nn.Module) -> None:
+    """Weights N(0, 0.02), batch-norm gains N(1, 0.02), biases zero, in place."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(m.weight, 0.0, 0.02)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+        elif isinstance(m, nn.BatchNorm2d):
+            nn.init.normal_(m.weight, 1.0, 0.02)
+            nn.init.zeros_(m.bias)
