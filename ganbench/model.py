@@ -115,6 +115,7 @@ class Model(nn.Module):
     """
 
     Config: ClassVar[type[Config]] = Config
+    on_images: ClassVar[dict[str, Any]] = {}  # defaults that differ on images, as the paper's own runs do
     recipes: ClassVar[tuple[Recipe, ...]] = ()
     log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
     # Filled in by `register`:
@@ -128,6 +129,12 @@ class Model(nn.Module):
         super().__init__()
         self.config: Any = self.Config() if config is None else config
         self.spec: DataSpec
+
+    @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+        """The config for this data: the defaults, `on_images` where events are images, then the overrides."""
+        base = cls.Config().override(**cls.on_images) if spec.is_image else cls.Config()
+        return base.override(**overrides)
 
     def build(self, spec: DataSpec) -> None:
         """Make the networks for this data. Raises `NotApplicable` with the reason for data it cannot take."""
@@ -203,7 +210,9 @@ class GAN(Model):
     @dataclass(frozen=True)
     class Config(Config):
         latent_dim: Count = 64
+        architecture: Literal["auto", "mlp", "conv"] = "auto"  # auto: conv for images of 16 pixels and more
         hidden: tuple[Count, ...] = (128, 128)  # widths of both MLPs
+        width: Count = 32  # filters of the convolutions next to the image
         lr: Positive = 2e-4
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
 
@@ -212,11 +221,11 @@ class GAN(Model):
     discriminator: nn.Module
 
     def build(self, spec: DataSpec) -> None:
-        from ganbench.nn import mlp_discriminator, mlp_generator
+        from ganbench.nn import make_discriminator, make_generator
 
         self.spec, c = spec, self.config
-        self.generator = mlp_generator(spec, c.latent_dim, c.hidden)  # (B, Z) -> (B, *E)
-        self.discriminator = mlp_discriminator(spec, c.hidden)  # (B, *E) -> (B,)
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         c = self.config

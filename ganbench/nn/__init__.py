@@ -1,6 +1,7 @@
 """Networks and layers: shapes in, module out; no training logic."""
 
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganbench.nn.default import make_discriminator, make_generator
 from ganbench.nn.ema import EMA
 from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
 
@@ -9,6 +10,8 @@ __all__ = [
     "MLP",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "make_discriminator",
+    "make_generator",
     "mlp_discriminator",
     "mlp_encoder",
     "mlp_generator",

@@ -22,7 +22,8 @@ class EMA(nn.Module):
     def update(self) -> None:
         """Move the average one step towards the module's weights."""
         (module,) = self._source
-        ours, theirs = list(self.average.parameters()), [p.detach() for p in module.parameters()]
+        ours = [p.detach() for p in self.average.parameters()]
+        theirs = [p.detach() for p in module.parameters()]
         torch._foreach_lerp_(ours, theirs, 1 - self.decay)
         for mine, its in zip(self.average.buffers(), module.buffers(), strict=True):
             mine.copy_(its)

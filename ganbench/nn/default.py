@@ -1,0 +1,46 @@
+"""The default pair of networks for any event, so that objectives are compared on equal networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from torch import nn
+
+from ganbench.data import DataSpec
+from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganbench.nn.mlp import mlp_discriminator, mlp_generator
+
+
+class Sizes(Protocol):
+    """The fields of a GAN's config that size its networks."""
+
+    @property
+    def latent_dim(self) -> int: ...
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def hidden(self) -> Sequence[int]: ...
+    @property
+    def width(self) -> int: ...
+
+
+def _conv(spec: DataSpec, config: Sizes) -> bool:
+    large = spec.is_image and spec.event_shape[1] >= 16
+    return config.architecture == "conv" or (config.architecture == "auto" and large)
+
+
+def make_generator(spec: DataSpec, config: Sizes) -> nn.Module:
+    """(B, Z) -> (B, *E): a DCGAN generator with batch norm on images of 16 pixels and more, else an MLP without."""
+    if _conv(spec, config):
+        return DCGANGenerator(spec, config.latent_dim, config.width)
+    return mlp_generator(spec, config.latent_dim, config.hidden)
+
+
+def make_discriminator(
+    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None
+) -> DCGANDiscriminator | nn.Module:
+    """(B, *E) -> (B,) logits or scores, with `.features(x)`; no norm by default, so that penalties per example hold."""
+    if _conv(spec, config):
+        return DCGANDiscriminator(spec, config.width, norm)
+    return mlp_discriminator(spec, config.hidden, norm=norm)
