@@ -213,7 +213,7 @@ class _Loop:
         make = CapturedTurn if capture and rng.device.type == "cuda" else Turn
         self.turns = [make(player, self.batches) for player in model.players()]
         self.pending: list[tuple[int, str, Tensor]] = []
-        self.stride = 1
+        self.kept: dict[str, tuple[int, int]] = {}  # series -> (entries offered, stride of those kept)
         self.start = time.perf_counter()
         total = budget.iterations
         self.diagnose_every = max(1, total // 100) if total else 100
@@ -287,14 +287,13 @@ class _Loop:
         self.model.train()
 
     def append(self, name: str, t: int, value: float) -> None:
-        """Keep at most POINTS entries per series; what is kept depends on the iterations alone."""
+        """Keep every stride-th entry of a series, the stride doubling whenever POINTS are exceeded."""
         steps, values = self.training.history.setdefault(name, ([], []))
-        if steps and t % self.stride and len(steps) > 1:
-            return
-        steps.append(t)
-        values.append(value)
+        seen, stride = self.kept.get(name, (0, 1))
+        if seen % stride == 0:
+            steps.append(t)
+            values.append(value)
         if len(steps) > POINTS:
-            self.stride *= 2
-            for series_steps, series_values in self.training.history.values():
-                keep = [i for i, s in enumerate(series_steps) if s % self.stride == 0]
-                series_steps[:], series_values[:] = [series_steps[i] for i in keep], [series_values[i] for i in keep]
+            steps[:], values[:] = steps[::2], values[::2]
+            stride *= 2
+        self.kept[name] = (seen + 1, stride)

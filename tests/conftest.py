@@ -1,0 +1,33 @@
+"""Shared fixtures: one torch thread, a seeded generator, small specs of each kind of event."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ganbench.data import DataSpec
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def vector_spec() -> DataSpec:
+    return DataSpec("vector", (2,), n_train=512, n_eval=256)
+
+
+@pytest.fixture
+def image8_spec() -> DataSpec:
+    return DataSpec("image8", (1, 8, 8), domain=(-1.0, 1.0), n_classes=10, n_train=512, n_eval=256)
+
+
+@pytest.fixture
+def image28_spec() -> DataSpec:
+    return DataSpec("image28", (1, 28, 28), domain=(-1.0, 1.0), n_classes=10, n_train=512, n_eval=256)

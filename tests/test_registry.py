@@ -1,0 +1,72 @@
+"""The registry: names from source without importing, near matches, duplicates, files and broken code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganbench.errors import DuplicateName, ImportFailed, UnknownName
+from ganbench.registry import MODELS, Registry, read_source
+
+MODEL = '''"""A {name} for tests."""
+from ganbench.model import Model, register
+
+@register("{name}", family="test", gives=("sample",))
+class Thing(Model):
+    """What it is."""
+'''
+
+
+def test_names_are_read_without_importing_torch() -> None:
+    code = (
+        "import sys; from ganbench.registry import MODELS; print('wgan_gp' in MODELS.entries, 'torch' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.split() == ["True", "False"]
+
+
+def test_every_model_file_is_named_after_its_model() -> None:
+    for entry in MODELS:
+        assert entry.source.stem == entry.name
+        assert entry.header, f"{entry.name} has no header"
+
+
+def test_unknown_names_offer_near_matches() -> None:
+    with pytest.raises(UnknownName, match="did you mean wgan_gp"):
+        MODELS.get("wgan-gp")
+
+
+def test_a_class_in_a_users_file_loads_by_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(MODEL.format(name="mine"))
+    entry = MODELS.get(f"{path}:Thing")
+    assert entry.name == "mine"
+    assert entry.load().name == "mine"
+    with pytest.raises(UnknownName, match="did you mean Thing"):
+        MODELS.get(f"{path}:Thin")
+    with pytest.raises(UnknownName, match="model file"):
+        MODELS.get(f"{tmp_path / 'absent.py'}:Thing")
+
+
+def test_two_registrations_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "twice_named"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for stem in ("a", "b"):
+        (package / f"{stem}.py").write_text(MODEL.format(name="same"))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DuplicateName, match="rename one"):
+        _ = Registry("model", "twice_named", "register").entries
+
+
+def test_code_that_does_not_import_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(MODEL.format(name="broken") + "\nimport nothing_of_that_name\n")
+    with pytest.raises(ImportFailed, match="nothing_of_that_name"):
+        MODELS.get(f"{path}:Thing").load()
+    path.write_text("@register('x')\nclass (:\n")
+    with pytest.raises(ImportFailed, match="line 2"):
+        list(read_source(path, "x", "register"))
