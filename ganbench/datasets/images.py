@@ -115,7 +115,7 @@ def _faces(pictures: Any, cache: Path) -> Tensor:
             out = np.lib.format.open_memmap(half_done, mode="w+", dtype=np.uint8, shape=shape)
         except OSError as error:
             raise MissingResource(
-                f"celeba: {cache.parent} must be writable once, with 2.5 GB free for the decoded faces: {error.strerror}"
+                f"celeba: {cache.parent} must be writable once, with 2.5 GB free for decoded faces: {error.strerror}"
             ) from None
         for row in range(len(pictures)):
             picture, _ = pictures[row]
