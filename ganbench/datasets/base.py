@@ -112,7 +112,7 @@ def stratified_split(y: Tensor, sizes: tuple[int, ...], rng: torch.Generator) ->
 
 
 def split_finite(x: Tensor, y: Tensor | None, parts: int) -> list[Split]:
-    """Train, holdout and, with `parts` 3, test of finite data: a fifth each for the later ones, at most 10,000.
+    """Shuffled parts of finite data: train, then holdout and test as `parts` asks, a fifth each and at most 10,000.
 
     The draw is fixed and, where there are labels, stratified. Raises `BadInput` under 10 rows.
     """

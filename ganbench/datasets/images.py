@@ -20,6 +20,7 @@ from ganbench.datasets.base import Dataset, Source, assemble, dataset
 from ganbench.errors import BadInput, MissingResource
 
 HOLDOUT = 10_000
+FACE = 178  # side of the centre that is kept of an aligned 178x218 picture
 
 
 @dataset(
@@ -82,7 +83,8 @@ def cifar10(source: Source) -> Dataset:
 def svhn(source: Source) -> Dataset:
     """SVHN, cropped: 32x32 colour photographs of house numbers, 63,257 / 10,000 / 26,032 (Netzer et al. 2011)."""
     parts = [_torchvision("svhn", "SVHN", source, split=split) for split in ("train", "test")]
-    (x, y), (x_test, y_test) = ((torch.from_numpy(p.data), torch.from_numpy(p.labels).long()) for p in parts)
+    x, x_test = (torch.from_numpy(np.ascontiguousarray(part.data)) for part in parts)  # (N, 3, 32, 32)
+    y, y_test = (torch.from_numpy(part.labels).long() for part in parts)
     return _with_holdout("svhn", x, y, Split(x_test, y_test))
 
 
@@ -97,35 +99,34 @@ def celeba(source: Source) -> Dataset:
 
     The decoded pixels are kept beside the pictures and memory-mapped: decoding takes minutes, and they fill 2.5 GB.
     """
+    folder = _root("celeba", source) / "celeba"
     splits = []
     for part in ("train", "valid", "test"):
-        pictures = _torchvision("celeba", "CelebA", source, split=part, target_type=[])
-        splits.append(Split(_faces(pictures, Path(pictures.root) / "celeba" / f"ganbench-64x64-v1-{part}.npy")))
+        cache = folder / f"ganbench-64x64-v1-{part}.npy"
+        if source.download or not cache.exists():
+            _decode_faces(_torchvision("celeba", "CelebA", source, split=part, target_type=[]), cache)
+        splits.append(Split(torch.from_numpy(np.load(cache, mmap_mode="c"))))  # copy-on-write: the file never changes
     return assemble("celeba", *splits, domain=(-1, 1))
 
 
-def _faces(pictures: Any, cache: Path) -> Tensor:
-    """The centre of every picture at 64x64, decoded once: -> (N, 3, 64, 64) uint8, mapped from the file `cache`."""
+def _decode_faces(pictures: Any, cache: Path) -> None:
+    """Write the centre of every picture at 64x64 as one uint8 array (N, 3, 64, 64) to the file `cache`."""
     from PIL import Image
 
-    if not cache.exists():
-        half_done = cache.with_suffix(f".{os.getpid()}.part")  # another process may be at the same work
-        shape = (len(pictures), 3, 64, 64)
-        try:
-            out = np.lib.format.open_memmap(half_done, mode="w+", dtype=np.uint8, shape=shape)
-        except OSError as error:
-            raise MissingResource(
-                f"celeba: {cache.parent} must be writable once, with 2.5 GB free for decoded faces: {error.strerror}"
-            ) from None
-        for row in range(len(pictures)):
-            picture, _ = pictures[row]
-            width, height = picture.size
-            left, top = (width - 178) // 2, (height - 178) // 2
-            small = picture.crop((left, top, left + 178, top + 178)).resize((64, 64), Image.Resampling.LANCZOS)
-            out[row] = np.asarray(small).transpose(2, 0, 1)
-        out.flush()
-        half_done.replace(cache)
-    return torch.from_numpy(np.load(cache, mmap_mode="c"))  # copy-on-write: the file never changes
+    half_done = cache.with_suffix(f".{os.getpid()}.part")  # another process may be at the same work
+    try:
+        out = np.lib.format.open_memmap(half_done, mode="w+", dtype=np.uint8, shape=(len(pictures), 3, 64, 64))
+    except OSError as error:
+        raise MissingResource(
+            f"celeba: {cache.parent} must be writable once, with 2.5 GB free for decoded faces: {error.strerror}"
+        ) from None
+    for row in range(len(pictures)):
+        picture, _ = pictures[row]
+        left, top = (picture.width - FACE) // 2, (picture.height - FACE) // 2
+        face = picture.crop((left, top, left + FACE, top + FACE)).resize((64, 64), Image.Resampling.LANCZOS)
+        out[row] = np.asarray(face).transpose(2, 0, 1)
+    out.flush()
+    half_done.replace(cache)
 
 
 def _idx_dataset(name: str, folder: str, source: Source) -> Dataset:

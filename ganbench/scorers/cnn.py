@@ -101,9 +101,12 @@ class _PinnedClassifier:
 
     def _check(self, x: Tensor) -> Tensor:
         side = ARCHITECTURES[self.data].side
-        if tuple(x.shape[1:]) != (1, side, side):
-            raise BadInput(f"{self.data}_cnn takes events of shape (N, 1, {side}, {side}); got {tuple(x.shape)}")
-        return x
+        if tuple(x.shape[1:]) != (1, side, side) or not x.is_floating_point():
+            raise BadInput(
+                f"{self.data}_cnn takes float events of shape (N, 1, {side}, {side}) in [-1, 1]; "
+                f"got {x.dtype} {tuple(x.shape)}"
+            )
+        return x.float()
 
 
 @scorer("digits_cnn", event_shape=(1, 8, 8))

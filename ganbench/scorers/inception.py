@@ -106,6 +106,8 @@ def _network(state: dict[str, Tensor], name: str) -> tuple[nn.Module, nn.Linear]
 
 
 def _check(x: Tensor) -> Tensor:
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise BadInput(f"inception_v3 takes images of shape (N, 1 or 3, H, W); got {tuple(x.shape)}")
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or not x.is_floating_point():
+        raise BadInput(
+            f"inception_v3 takes float images of shape (N, 1 or 3, H, W) in [-1, 1]; got {x.dtype} {tuple(x.shape)}"
+        )
     return x
