@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
+from ganbench import seeding
 from ganbench.data import DataSpec, Mixture, Split
+from ganbench.errors import BadInput
+
+MAX_BYTES = 8 * 2**30  # what one user-given data set may fill
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -38,7 +43,7 @@ class Source:
 def dataset(
     name: str,
     *,
-    event: str,  # "vector" or "image"
+    event: str,  # "vector" or "image"; "any" where only the loaded spec can tell
     iterations: dict[str, int],  # of one plain GAN, for smoke, quick and standard
     labelled: bool = False,
     scorer: str = "",  # the scorer metrics look through by default
@@ -54,6 +59,31 @@ def dataset(
     return mark
 
 
+def assemble(
+    name: str,
+    train: Split,
+    holdout: Split,
+    test: Split,
+    *,
+    domain: tuple[float, float] | None = None,
+    n_classes: int | None = None,
+    mixture: Mixture | None = None,
+    version: int = 1,
+) -> Dataset:
+    """Three splits as a data set, its spec filled in from them."""
+    spec = DataSpec(
+        name=name,
+        event_shape=tuple(train.x.shape[1:]),
+        domain=domain,
+        n_classes=n_classes,
+        n_train=len(train),
+        n_eval=len(test),
+        version=version,
+        sha256=fingerprint(train, holdout, test),
+    )
+    return Dataset(spec, train, holdout, test, mixture)
+
+
 def fingerprint(*splits: Split) -> str:
     """sha256 over shapes, dtypes and bytes of the splits' events and labels."""
     digest = hashlib.sha256()
@@ -61,5 +91,44 @@ def fingerprint(*splits: Split) -> str:
         for t in (split.x, split.y):
             if t is not None:
                 digest.update(f"{tuple(t.shape)}{t.dtype}".encode())
-                digest.update(t.contiguous().view(torch.uint8).numpy().tobytes() if t.ndim else b"")
+                digest.update(t.contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def stratified_split(y: Tensor, sizes: tuple[int, ...], rng: torch.Generator) -> list[Tensor]:
+    """Disjoint indices of the given sizes (they sum to N) with every class spread evenly over the parts, shuffled.
+
+    Rows are shuffled, sorted by class, and dealt out so that each part holds its share of any stretch of that order.
+    """
+    n = len(y)
+    order = torch.randperm(n, generator=rng)
+    order = order[torch.sort(y[order], stable=True).indices]
+    # Row j of a part of size s stands at (j + 1/2) / s of the way: sorting by that deals all parts out evenly.
+    place = torch.cat([(torch.arange(s, dtype=torch.float64) + 0.5) / s for s in sizes])
+    part = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    part = part[torch.sort(place, stable=True).indices]
+    parts = [order[part == k] for k in range(len(sizes))]
+    return [rows[torch.randperm(len(rows), generator=rng)] for rows in parts]
+
+
+def split_finite(x: Tensor, y: Tensor | None, parts: int) -> list[Split]:
+    """Shuffled parts of finite data: train, then holdout and test as `parts` asks, a fifth each and at most 10,000.
+
+    The draw is fixed and, where there are labels, stratified. Raises `BadInput` under 10 rows.
+    """
+    n = len(x)
+    if n < 10:
+        raise BadInput(f"a data set needs at least 10 examples to be split; got {n}")
+    held = min(n // 5, 10_000)
+    sizes = (n - held * (parts - 1),) + (held,) * (parts - 1)
+    rows = stratified_split(torch.zeros(n) if y is None else y, sizes, seeding.stream("data", "split", n, parts))
+    return [Split(x[i], None if y is None else y[i]) for i in rows]
+
+
+def check_size(n_bytes: int, name: str) -> None:
+    """Refuse, before decompressing it, data that would fill more than `MAX_BYTES`. Raises `BadInput`."""
+    if n_bytes > MAX_BYTES:
+        raise BadInput(
+            f"{name} would take {n_bytes / 2**30:.1f} GiB in memory; the limit is {MAX_BYTES / 2**30:.0f} GiB; "
+            f"use fewer or smaller examples"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 C = TypeVar("C")
@@ -25,10 +26,22 @@ class Scorer(Protocol):
         ...
 
 
-def scorer(name: str, *, event_shape: tuple[int, ...] = (), needs_weights: bool = False) -> Callable[[C], C]:
+def scorer(
+    name: str,
+    *,
+    event_shape: tuple[int, ...] = (),  # () accepts several
+    needs_weights: bool = False,  # made as cls(weights: Path | None); otherwise cls()
+    needs_mixture: bool = False,  # made as cls(mixture): the exact density of the data set
+) -> Callable[[C], C]:
     """Register a class as the scorer `name`; arguments must be literals, for they are read without importing."""
 
     def mark(cls: C) -> C:
         return cls
 
     return mark
+
+
+@torch.no_grad()
+def in_batches(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 500) -> Tensor:
+    """function(x) computed `size` rows at a time, without gradients: (N, *E) -> (N, ...)."""
+    return torch.cat([function(rows) for rows in x.split(size)])

@@ -1,0 +1,116 @@
+"""What holds for every registered data set: shapes, dtypes, domain, labels, disjoint splits and a hash that stays."""
+
+import os
+
+import pytest
+import torch
+
+from ganbench.datasets.base import Dataset, fingerprint
+from ganbench.datasets.load import load
+from ganbench.errors import MissingResource
+from ganbench.registry import DATASETS
+
+NAMES = [entry.name for entry in DATASETS if not entry.meta.get("prefix")]
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """Each data set once; the tests share its tensors."""
+    kept: dict[str, Dataset] = {}
+
+    def get(name: str) -> Dataset:
+        if name not in kept:
+            try:
+                kept[name] = load(name)
+            except MissingResource as error:
+                if DATASETS.get(name).meta.get("builtin"):
+                    raise
+                pytest.skip(str(error))
+        return kept[name]
+
+    return get
+
+
+def splits(data: Dataset):
+    return {"train": data.train, "holdout": data.holdout, "test": data.test}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_spec_describes_the_splits(loaded, name):
+    data = loaded(name)
+    assert data.spec.name == name
+    assert data.spec.n_train == len(data.train)
+    assert data.spec.n_eval == len(data.test)
+    assert data.spec.is_image == (DATASETS.get(name).meta["event"] == "image")
+    for split in splits(data).values():
+        assert tuple(split.x.shape[1:]) == data.spec.event_shape
+        assert split.x.dtype in (torch.uint8, torch.float32)
+        events = split.events(slice(0, 1000))
+        assert events.dtype == torch.float32
+        assert torch.isfinite(events).all()
+        if data.spec.domain is not None:
+            low, high = data.spec.domain
+            assert low <= float(events.min()) < 0 < float(events.max()) <= high
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_are_classes_from_zero(loaded, name):
+    data = loaded(name)
+    assert bool(DATASETS.get(name).meta.get("labelled")) == (data.spec.n_classes is not None)
+    for split in splits(data).values():
+        if data.spec.n_classes is None:
+            assert split.y is None
+        else:
+            assert split.y is not None
+            assert split.y.dtype == torch.int64
+            assert len(split.y) == len(split.x)
+            assert sorted(split.y.unique().tolist()) == list(range(data.spec.n_classes))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_split_is_sorted_by_class(loaded, name):
+    data = loaded(name)
+    if data.spec.n_classes is None:
+        pytest.skip("no labels")
+    for part, split in splits(data).items():
+        changes = float((split.y[1:] != split.y[:-1]).double().mean())
+        share = torch.bincount(split.y).double() / len(split)
+        assert abs(changes - float(1 - share.square().sum())) < 0.06, part  # as often as independent draws change
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hash_is_that_of_the_tensors_and_stays(loaded, name):
+    data = loaded(name)
+    assert data.spec.sha256 == fingerprint(data.train, data.holdout, data.test)
+    if data.spec.n_dims <= 784:
+        assert load(name).spec == data.spec
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("celeba",)])
+def test_no_example_is_in_two_splits_by_construction(loaded, name):
+    """No row of one split lies in another, but for the few pictures a published data set itself repeats."""
+    data = loaded(name)
+    rows = {part: {x.numpy().tobytes() for x in split.x} for part, split in splits(data).items()}
+    repeated = sum(len(rows[a] & rows[b]) for a, b in [("train", "holdout"), ("train", "test"), ("holdout", "test")])
+    assert repeated <= (0 if DATASETS.get(name).meta.get("builtin") else 0.001 * data.spec.n_train)
+
+
+@pytest.mark.parametrize("entry", list(DATASETS), ids=lambda e: e.name)
+def test_iterations_grow_with_the_scale(entry):
+    steps = entry.meta["iterations"]
+    assert 0 < steps["smoke"] < steps["quick"] < steps["standard"]
+    assert entry.meta["event"] in ("vector", "image", "any")
+
+
+def test_missing_data_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("GANBENCH_DATA", raising=False)
+    for entry in DATASETS:
+        if entry.meta.get("builtin") or entry.meta.get("prefix"):
+            continue
+        for root, said in ((None, "GANBENCH_DATA"), (tmp_path, str(tmp_path))):
+            with pytest.raises(MissingResource) as caught:
+                load(entry.name, root)
+            assert caught.value.exit_code == 5
+            assert f"ganbench data get {entry.name}" in str(caught.value)
+            assert said in str(caught.value)
+    assert os.listdir(tmp_path) == []
