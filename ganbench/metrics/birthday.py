@@ -1,0 +1,197 @@
+"""The birthday-paradox test: how many distinct events a generator has, from the pairs that collide in a sample.
+
+Arora and Zhang 2017 (arXiv:1706.08224) draw s samples and let a person look for duplicates; here the eye is replaced by
+a distance threshold calibrated on held-out real events, and the pairs are kept for the eye that doubts it.
+
+Shapes      S samples, H held-out events, D dimensions, E colliding pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import chi2
+from torch import Tensor
+
+from ganbench.errors import BadInput
+from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+
+TAIL = 10  # smallest real distances that tell how their distribution falls towards zero
+
+
+@dataclass(frozen=True)
+class Collisions:
+    """Pairs i < j of S samples that lie within the threshold."""
+
+    pairs: Tensor  # (E, 2)
+    distances: Tensor  # (E,)
+    n: int  # S
+
+    @property
+    def n_pairs(self) -> float:
+        """All pairs among the samples."""
+        return self.n * (self.n - 1) / 2
+
+
+@metric("birthday", direction="max", needs=("samples", "holdout", "space", "rng"))
+def birthday(
+    samples: Tensor,
+    holdout: Tensor,
+    *,
+    rng: torch.Generator,
+    n: int = 2000,
+    false_pairs: float = 0.05,
+    permutations: int = 200,
+    sheet: int = 20,
+    space: str = "x",
+) -> Score:
+    """Effective support size C(S, 2) / E: the inverse of the probability that two samples are the same event.
+
+    E counts the pairs among (at most `n`) samples closer than the threshold below which `false_pairs` pairs would be
+    expected among as many real events. C(S,2)/E estimates 1 / sum p_i^2 (Renyi-2 size), a lower bound of the support
+    size; they agree when the support is uniform. `interval` is Garwood's, widened when a few events take most pairs.
+
+    `extra`: exact and near pairs and constant images apart; `collision_share` = [s, share of random draws of s that hold
+    a collision]; `size_50` = the s where half of them do, with the estimates size_50^2 (as in the paper) and
+    size_50^2 / (2 ln 2) (the uniform support that gives it); the closest `sheet` pairs by index into `samples`.
+    Without any collision `value` is C(S, 2), `extra["censored"]` is true and `lower_bound` the 95 % lower bound.
+
+    Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or all of them equal.
+    """
+    check_pair(samples, holdout, "samples", "holdout")
+    x = check_events(samples, "samples", at_least=2)
+    real = check_events(holdout, "holdout", at_least=50)
+    index = torch.randperm(len(x), generator=rng, device=rng.device)[:n].to(x.device)
+    x = x[index]
+    threshold, dimension = calibrate(real, len(x), false_pairs, rng)
+    found = collisions(x, threshold)
+    e, all_pairs = len(found.pairs), found.n_pairs
+    low, high = pairs_interval(found)
+    first = first_collisions(found, permutations, rng)
+    size_50 = _median(first, len(x))
+    constant = (x == x[:, :1]).all(1) if samples.ndim > 2 else torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    both_constant = constant[found.pairs].all(1)
+    varied = e - int(both_constant.sum())
+    kept = int((~constant).sum())
+    sizes = [s for s in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if s <= len(x)]
+    closest = found.distances.argsort()[:sheet]
+    flagged = index[found.pairs[closest]].tolist()
+    extra = {
+        "pairs": e,
+        "exact_pairs": int((found.distances == 0).sum()),
+        "near_pairs": int((found.distances > 0).sum()),
+        "constant_images": len(x) - kept,
+        "constant_pairs": e - varied,
+        "size_without_constant": kept * (kept - 1) / 2 / varied if varied else None,
+        "threshold": threshold,
+        "real_dimension": dimension,
+        "expected_real_pairs": false_pairs,
+        "censored": e == 0,
+        "lower_bound": all_pairs / (high if e else 3.0),  # P(no pair) = .05 at 3 expected ones
+        "collision_share": [[s, float((first <= s).double().mean())] for s in sizes],
+        "size_50": size_50,
+        "support_paper": size_50**2 if size_50 else None,
+        "support_uniform": size_50**2 / (2 * math.log(2)) if size_50 else None,
+        "closest_pairs": [[i, j, float(d)] for (i, j), d in zip(flagged, found.distances[closest], strict=True)],
+    }
+    text = signature("birthday", f"n={len(x)}", f"real={len(real)}", f"alpha={false_pairs:g}", space, "f64")
+    interval = (all_pairs / high, all_pairs / low) if e else None
+    return Score("birthday", all_pairs / max(e, 1), len(x), text, "max", interval=interval, extra=extra)
+
+
+def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, most: int = 4000) -> tuple[float, float]:
+    """The distance below which `n` real events would hold `false_pairs` pairs on average, and the exponent behind it.
+
+    Near zero the share of real pairs closer than t falls as t^d; d is Hill's estimate from the smallest distances, and
+    the threshold is read off that law at false_pairs / C(n, 2). Exact duplicates among real events are left out.
+
+    Raises `BadInput` when the held-out events are (nearly) all the same.
+    """
+    if len(real) > most:
+        real = real[torch.randperm(len(real), generator=rng, device=rng.device)[:most].to(real.device)]
+    real = torch.unique(real, dim=0)
+    h = len(real)
+    if h < TAIL:
+        raise BadInput(f"holdout must hold at least {TAIL} distinct events to calibrate a threshold; got {h}")
+    pairs = h * (h - 1) / 2
+    t = _smallest(real, min(TAIL, int(pairs)))
+    wanted = false_pairs * pairs / (n * (n - 1) / 2)  # of the held-out pairs
+    d = (len(t) - 2) / float(torch.log(t[-1] / t[:-1]).sum())
+    return float(t[-1]) * (wanted / len(t)) ** (1 / d), d
+
+
+def collisions(x: Tensor, threshold: float) -> Collisions:
+    """All pairs of rows of x (S, D) within `threshold`, exact: screened by blocks, then measured directly in float64."""
+    x = x.double()
+    centred = x - x.mean(0)
+    norm = centred.square().sum(1)
+    slack = 1e-12 * float(norm.max()) * x.shape[1] ** 0.5  # above the rounding of the expanded square
+    found, lengths = [], []
+    for i in range(0, len(x), 1024):
+        block = slice(i, i + 1024)
+        square = norm[block, None] + norm[i:] - 2 * centred[block] @ centred[i:].T
+        close = torch.triu(square <= threshold**2 + slack, 1).nonzero() + i
+        d = (
+            torch.cat([(x[c[:, 0]] - x[c[:, 1]]).norm(dim=1) for c in close.split(65536)])
+            if len(close)
+            else x.new_zeros(0)
+        )
+        keep = d <= threshold
+        found.append(close[keep])
+        lengths.append(d[keep])
+    return Collisions(torch.cat(found), torch.cat(lengths), len(x))
+
+
+def pairs_interval(found: Collisions, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the expected number of colliding pairs.
+
+    E is Poisson when all events are alike. When few events take most pairs, pairs that share a sample are dependent:
+    Var E = C(S,2) q (1-q) + S(S-1)(S-2) (r - q^2) with r = P(i~j and i~k), estimated from the samples' degrees. The
+    count is divided by the overdispersion Var E / E before Garwood's interval is read, and multiplied back.
+    """
+    e, s = len(found.pairs), found.n
+    degree = torch.bincount(found.pairs.flatten(), minlength=s).double()
+    q = e / found.n_pairs
+    r = float((degree * (degree - 1)).sum()) / max(s * (s - 1) * (s - 2), 1)
+    variance = found.n_pairs * q * (1 - q) + s * (s - 1) * (s - 2) * (r - q * q)
+    excess = max(1.0, variance / e) if e else 1.0
+    tail = (1 - level) / 2
+    low = float(chi2.ppf(tail, 2 * e / excess)) / 2 if e else 0.0
+    high = float(chi2.ppf(1 - tail, 2 * e / excess + 2)) / 2
+    return excess * low, min(excess * high, found.n_pairs)
+
+
+def first_collisions(found: Collisions, permutations: int, rng: torch.Generator) -> Tensor:
+    """Draw samples one by one in random orders: how many were drawn at the first collision, S + 1 for never: (P,)."""
+    out = torch.full((permutations,), found.n + 1)
+    if not len(found.pairs):
+        return out
+    pairs = found.pairs.cpu()
+    for k in range(permutations):
+        rank = torch.empty(found.n, dtype=torch.long)
+        rank[torch.randperm(found.n, generator=rng, device=rng.device).cpu()] = torch.arange(1, found.n + 1)
+        out[k] = rank[pairs].amax(1).min()
+    return out
+
+
+def _median(first: Tensor, n: int) -> float | None:
+    """Median first collision; None when half of the orders or more never collide."""
+    middle = float(first.double().quantile(0.5))
+    return middle if middle <= n else None
+
+
+def _smallest(x: Tensor, k: int) -> Tensor:
+    """The k smallest distances among distinct rows (N, D), ascending, measured directly in float64."""
+    x = x.double()
+    centred = x - x.mean(0)
+    norm = centred.square().sum(1)
+    best = []
+    for i in range(0, len(x), 1024):
+        square = norm[i : i + 1024, None] + norm[i:] - 2 * centred[i : i + 1024] @ centred[i:].T
+        square = torch.where(torch.ones_like(square, dtype=torch.bool).triu(1), square, math.inf)
+        near = square.flatten().topk(min(4 * k, square.numel()), largest=False).indices
+        a, b = near // square.shape[1] + i, near % square.shape[1] + i
+        best.append((x[a] - x[b]).norm(dim=1)[a < b])
+    return torch.cat(best).sort().values[:k]
