@@ -92,10 +92,15 @@ def check_events(x: Tensor, argument: str, *, at_least: int = 1) -> Tensor:
 
 
 def check_pair(x: Tensor, y: Tensor, x_name: str = "samples", y_name: str = "reference") -> None:
-    """Refuses two sets whose events differ in shape. Raises `BadInput`."""
+    """Refuses two sets whose events differ in shape, dtype or device. Raises `BadInput`."""
     if x.shape[1:] != y.shape[1:]:
         raise BadInput(
             f"{x_name} and {y_name} must share an event shape; got {tuple(x.shape[1:])} and {tuple(y.shape[1:])}"
+        )
+    if x.dtype != y.dtype or x.device != y.device:
+        raise BadInput(
+            f"{x_name} and {y_name} must share dtype and device; got {x.dtype} on {x.device} and {y.dtype} on "
+            f"{y.device}; convert one with .to(...)"
         )
 
 

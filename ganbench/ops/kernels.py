@@ -1,0 +1,282 @@
+"""Kernels, their Gram matrices and the squared maximum mean discrepancy, dense for losses and tiled for metrics.
+
+Source      Gretton et al. 2012, JMLR 13 (estimators); Sutherland et al. 2017, arXiv:1611.04488 (variance).
+Shapes      N, M rows, D dimensions, C columns of a thin matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from ganbench.ops.pairwise import (
+    Form,
+    center_of,
+    distance_error,
+    slices,
+    squared_distances,
+    squared_norms,
+    tiles,
+)
+
+Estimator = Literal["unbiased", "biased"]
+
+
+class Kernel(Protocol):
+    """A function of the squared distance or of the inner product of two rows."""
+
+    @property
+    def form(self) -> Form:
+        """What the kernel is a function of."""
+        ...
+
+    def __call__(self, t: Tensor) -> Tensor:
+        """Kernel values at squared distances or inner products `t`; elementwise, differentiable."""
+        ...
+
+
+@dataclass(frozen=True)
+class RBF:
+    """Sum over bandwidths of exp(-|x - y|^2 / (2 bandwidth^2)); a bandwidth is a standard deviation in data units."""
+
+    bandwidths: tuple[float, ...]
+    form: Form = "distance"
+
+    def __call__(self, t: Tensor) -> Tensor:
+        total = torch.exp(t * (-0.5 / self.bandwidths[0] ** 2))
+        for bandwidth in self.bandwidths[1:]:
+            total = total + torch.exp(t * (-0.5 / bandwidth**2))
+        return total
+
+
+@dataclass(frozen=True)
+class InverseMultiquadric:
+    """Sum over scales of c / (c + |x - y|^2), the kernel of WAE-MMD; a scale c is in squared data units."""
+
+    scales: tuple[float, ...]
+    form: Form = "distance"
+
+    def __call__(self, t: Tensor) -> Tensor:
+        total = self.scales[0] / (self.scales[0] + t)
+        for scale in self.scales[1:]:
+            total = total + scale / (scale + t)
+        return total
+
+
+@dataclass(frozen=True)
+class RationalQuadratic:
+    """Sum over alphas of (1 + |x - y|^2 / (2 alpha))^-alpha, the kernel of Binkowski et al. 2018 (arXiv:1801.01401)."""
+
+    alphas: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
+    form: Form = "distance"
+
+    def __call__(self, t: Tensor) -> Tensor:
+        total = (1 + t / (2 * self.alphas[0])).pow(-self.alphas[0])
+        for alpha in self.alphas[1:]:
+            total = total + (1 + t / (2 * alpha)).pow(-alpha)
+        return total
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """(gamma x.y + offset)^degree; KID is degree 3, gamma 1/D, offset 1."""
+
+    gamma: float
+    offset: float = 1.0
+    degree: int = 3
+    form: Form = "product"
+
+    def __call__(self, t: Tensor) -> Tensor:
+        return (t * self.gamma + self.offset).pow(self.degree)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """x.y: its squared MMD is the squared distance between the means."""
+
+    form: Form = "product"
+
+    def __call__(self, t: Tensor) -> Tensor:
+        return t
+
+
+def gram(x: Tensor, y: Tensor, kernel: Kernel) -> Tensor:
+    """Dense kernel matrix (N, D), (M, D) -> (N, M), differentiable in both."""
+    return kernel(squared_distances(x, y) if kernel.form == "distance" else x @ y.T)
+
+
+def mmd2(x: Tensor, y: Tensor, kernel: Kernel, estimator: Estimator = "biased") -> Tensor:
+    """Squared MMD of two batches (N, D), (M, D) -> (), dense and differentiable: the loss of GMMN, MMD-GAN, WAE-MMD.
+
+    "biased" is the V-statistic (never negative), "unbiased" leaves out the diagonals of the two within-set matrices.
+    """
+    xx, yy, xy = gram(x, x, kernel), gram(y, y, kernel), gram(x, y, kernel)
+    if estimator == "biased":
+        return xx.mean() + yy.mean() - 2 * xy.mean()
+    n, m = len(x), len(y)
+    within_x = (xx.sum() - xx.diagonal().sum()) / (n * (n - 1))
+    within_y = (yy.sum() - yy.diagonal().sum()) / (m * (m - 1))
+    return within_x + within_y - 2 * xy.mean()
+
+
+def gram_within(x: Tensor, kernel: Kernel, v: Tensor, size: int | None = None) -> tuple[Tensor, float]:
+    """Off-diagonal Gram matrix times a thin matrix, tile by tile: K with K_ii = 0, (N, C) -> K v (N, C) in float64.
+
+    Also returns the sum of K_ij^2. Each tile above the diagonal serves both triangles.
+    """
+    out = torch.zeros(len(x), v.shape[1], dtype=torch.float64, device=x.device)
+    v, squares = v.to(x.dtype), 0.0
+    for i, j, tile in tiles(x, form=kernel.form, size=size):
+        k = kernel_(tile, kernel)
+        if i == j:
+            k.fill_diagonal_(0)
+        out[i] += k @ v[j]
+        square = float(torch.dot(k.view(-1), k.view(-1)))
+        if i != j:
+            out[j] += k.T @ v[i]
+            square *= 2
+        squares += square
+    return out, squares
+
+
+def gram_between(
+    x: Tensor, y: Tensor, kernel: Kernel, v_x: Tensor, v_y: Tensor, size: int | None = None
+) -> tuple[Tensor, Tensor, float]:
+    """Cross Gram matrix times thin matrices: K v_y (N, C) and K^T v_x (M, C) in float64, and the sum of K_ij^2."""
+    rows = torch.zeros(len(x), v_y.shape[1], dtype=torch.float64, device=x.device)
+    columns = torch.zeros(len(y), v_x.shape[1], dtype=torch.float64, device=x.device)
+    v_x, v_y, squares = v_x.to(x.dtype), v_y.to(x.dtype), 0.0
+    for i, j, tile in tiles(x, y, form=kernel.form, size=size):
+        k = kernel_(tile, kernel)
+        rows[i] += k @ v_y[j]
+        columns[j] += k.T @ v_x[i]
+        squares += float(torch.dot(k.view(-1), k.view(-1)))
+    return rows, columns, squares
+
+
+def kernel_(tile: Tensor, kernel: Kernel) -> Tensor:
+    """Kernel values of a tile, in place where one pass can do it."""
+    if kernel.form == "distance":
+        tile.clamp_(min=0)
+    if isinstance(kernel, RBF) and len(kernel.bandwidths) == 1:
+        return tile.mul_(-0.5 / kernel.bandwidths[0] ** 2).exp_()
+    if isinstance(kernel, Polynomial):
+        return tile.mul_(kernel.gamma).add_(kernel.offset).pow_(kernel.degree)
+    return kernel(tile)
+
+
+def diagonal(x: Tensor, kernel: Kernel) -> Tensor:
+    """k(x_i, x_i) in float64: (N, D) -> (N,)."""
+    if kernel.form == "distance":
+        return kernel(torch.zeros(len(x), dtype=torch.float64, device=x.device))
+    return torch.cat([kernel(x[i].double().square().sum(1)) for i in slices(len(x), 1024)])
+
+
+@dataclass(frozen=True)
+class GramSums:
+    """Row sums of the three Gram matrices: all that the estimators of MMD^2 and their variance need."""
+
+    within_x: Tensor  # (N,) sum over j != i of k(x_i, x_j)
+    within_y: Tensor  # (M,)
+    between_x: Tensor  # (N,) sum over j of k(x_i, y_j)
+    between_y: Tensor  # (M,) sum over i of k(x_i, y_j)
+    diagonal_x: float  # sum of k(x_i, x_i)
+    diagonal_y: float
+    squares: tuple[float, float, float]  # sums of k^2: within x, within y (off the diagonal), between
+
+    @cached_property
+    def _means(self) -> tuple[float, float, float]:
+        n, m = len(self.within_x), len(self.within_y)
+        within_x = float(self.within_x.sum()) / (n * (n - 1))
+        within_y = float(self.within_y.sum()) / (m * (m - 1))
+        return within_x, within_y, float(self.between_x.sum()) / (n * m)
+
+    @property
+    def unbiased(self) -> float:
+        """Mean of K_XX and K_YY off the diagonal, less twice the mean of K_XY; can be negative."""
+        within_x, within_y, between = self._means
+        return within_x + within_y - 2 * between
+
+    @property
+    def biased(self) -> float:
+        """The V-statistic, diagonals included; never negative but for rounding, which is set to zero."""
+        n, m = len(self.within_x), len(self.within_y)
+        xx = (float(self.within_x.sum()) + self.diagonal_x) / n**2
+        yy = (float(self.within_y.sum()) + self.diagonal_y) / m**2
+        return max(xx + yy - 2 * self._means[2], 0.0)
+
+    @property
+    def variance(self) -> float:
+        """Variance of the unbiased estimator over draws of both sets.
+
+        The plug-in variance of the first-order (Hajek) projections contains, in expectation, twice the second-order
+        variance; one is taken off, and the second-order part alone is the lower bound, reached when the laws are equal.
+        """
+        n, m = len(self.within_x), len(self.within_y)
+        a = self.within_x / (n - 1) - self.between_x / m
+        b = self.within_y / (m - 1) - self.between_y / n
+        plug_in = 4 * float(a.var()) / n + 4 * float(b.var()) / m
+        within_x, within_y, between = self._means
+        second = (
+            2 * _centred_square(self.squares[0] / (n * (n - 1)), self.within_x / (n - 1), within_x) / (n * (n - 1))
+            + 2 * _centred_square(self.squares[1] / (m * (m - 1)), self.within_y / (m - 1), within_y) / (m * (m - 1))
+            + 4 * _between_square(self.squares[2] / (n * m), self.between_x / m, self.between_y / n, between) / (n * m)
+        )
+        return max(plug_in - second, second, 0.0)
+
+
+def _centred_square(mean_square: float, row_means: Tensor, mean: float) -> float:
+    """E of the doubly centred kernel squared: E k^2 - 2 E (row mean)^2 + (mean)^2."""
+    return max(mean_square - 2 * float(row_means.square().mean()) + mean**2, 0.0)
+
+
+def _between_square(mean_square: float, rows: Tensor, columns: Tensor, mean: float) -> float:
+    centred = mean_square - float(rows.square().mean()) - float(columns.square().mean()) + mean**2
+    return max(centred, 0.0)
+
+
+def gram_sums(x: Tensor, y: Tensor, kernel: Kernel, size: int | None = None) -> GramSums:
+    """Row sums of K_XX, K_YY and K_XY in one tiled pass over (N, D) and (M, D), accumulated in float64."""
+    one_x, one_y = x.new_ones(len(x), 1), y.new_ones(len(y), 1)
+    within_x, square_x = gram_within(x, kernel, one_x, size)
+    within_y, square_y = gram_within(y, kernel, one_y, size)
+    between_x, between_y, square_xy = gram_between(x, y, kernel, one_x, one_y, size)
+    return GramSums(
+        within_x[:, 0],
+        within_y[:, 0],
+        between_x[:, 0],
+        between_y[:, 0],
+        float(diagonal(x, kernel).sum()),
+        float(diagonal(y, kernel).sum()),
+        (square_x, square_y, square_xy),
+    )
+
+
+def subset_mmd2(x: Tensor, y: Tensor, kernel: Kernel, index_x: Tensor, index_y: Tensor) -> Tensor:
+    """Unbiased MMD^2 of each pair of subsets x[index_x[s]], y[index_y[s]]: (S, B), (S, B) -> (S,) in float64."""
+    values = [gram_sums(x[i], y[j], kernel, size=512).unbiased for i, j in zip(index_x, index_y, strict=True)]
+    return torch.tensor(values, dtype=torch.float64, device=x.device)
+
+
+def membership(index: Tensor, n: int) -> Tensor:
+    """Columns that mark the rows of each subset: (S, B) indices without repeats -> (N, S) of zeros and ones."""
+    return torch.zeros(n, len(index), device=index.device).scatter_(0, index.T, 1.0)
+
+
+def median_distance(x: Tensor, at_most: int = 2000) -> float:
+    """Median distance between different rows (N, D), N >= 2: the usual bandwidth; 0 when most pairs are duplicates.
+
+    Above `at_most` rows it is the median over that many evenly spaced ones, so it depends on the set alone.
+    """
+    if len(x) > at_most:
+        x = x[torch.linspace(0, len(x) - 1, at_most, device=x.device).long()]
+    x = x.double()
+    norms = squared_norms(x, center_of(x))
+    square = squared_distances(x, x)
+    square[square <= distance_error(norms[:, None], norms[None], x.shape[1], x.dtype)] = 0
+    above = torch.ones_like(square, dtype=torch.bool).triu_(1)
+    return float(square[above].median().sqrt())
