@@ -1,0 +1,46 @@
+"""DCGAN: the convolutional pair with batch norm that made GANs train on images, on the non-saturating loss.
+
+Source      Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional GANs", section 3 and 4.
+Departures  1. 32 filters next to the image instead of 64; images of 8 to 64 pixels, with as many layers as fit.
+Shapes      B batch, Z latent_dim, C H W image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
+from ganbench.model import GAN, Batch, Count, DataSpec, register
+from ganbench.nn import DCGANDiscriminator, DCGANGenerator
+
+
+@register("dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",))
+class DCGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 128
+        latent_dim: Count = 100
+        architecture: Literal["conv"] = "conv"
+
+    config: Config
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = DCGANGenerator(spec, c.latent_dim, c.width)  # batch norm in all but the last layer
+        self.discriminator = DCGANDiscriminator(spec, c.width, nn.BatchNorm2d)  # batch norm in all but the first
+
+    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:  # z ~ U(-1, 1): -> (n, Z)
+        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        # Real and fake go through separately: each batch norm sees one kind, as in the authors' code.
+        return discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))

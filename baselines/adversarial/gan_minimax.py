@@ -1,0 +1,26 @@
+"""Minimax GAN: generator and discriminator play the zero-sum game of the original paper.
+
+Source      Goodfellow et al. 2014, "Generative Adversarial Nets", equation 1 and Algorithm 1 with k = 1.
+Departures  1. Adam with DCGAN's settings (2e-4, 0.5) for both players instead of SGD with momentum.
+            2. Leaky ReLU MLP instead of maxout with dropout; Gaussian latents.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganbench.losses.adversarial import discriminator_bce, generator_minimax
+from ganbench.model import GAN, Batch, register
+
+
+@register("gan_minimax", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"))
+class MinimaxGAN(GAN):
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        return discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
+
+    def generator_loss(self, batch: Batch) -> Tensor:  # saturates where D(G(z)) is near 0: see gan_ns
+        return generator_minimax(self.discriminator(self.generate(len(batch.x), batch.rng)))

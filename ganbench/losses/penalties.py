@@ -1,0 +1,62 @@
+"""What keeps a discriminator or critic smooth: weight clipping and penalties on its gradient at chosen points.
+
+Penalties are per example, so the judge must not let examples interact (no batch norm, no minibatch discrimination).
+Shapes      B batch, *E event shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Judge = Callable[[Tensor], Tensor]  # (B, *E) -> (B,)
+O = TypeVar("O", bound=Optimizer)
+
+
+@torch.no_grad()
+def clip_weights_(module: nn.Module, c: float) -> None:
+    """Every weight and bias into [-c, c], in place. Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1, line 7."""
+    weights = [p.detach() for p in module.parameters()]
+    torch._foreach_clamp_min_(weights, -c)
+    torch._foreach_clamp_max_(weights, c)
+
+
+def clip_gradient_(optimizer: O, c: float) -> O:
+    """Make the optimizer clip each entry of the gradient to [-c, c] before its steps; bounds no Lipschitz constant."""
+
+    def clip(opt: Optimizer, *_: Any) -> None:
+        torch.nn.utils.clip_grad_value_([p for group in opt.param_groups for p in group["params"]], c)
+
+    optimizer.register_step_pre_hook(clip)
+    return optimizer
+
+
+def on_segments(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """Points uniform on each segment from fake to real: (B, *E), (B, *E) -> (B, *E)."""
+    t = torch.rand(len(real), *[1] * (real.ndim - 1), generator=rng, device=real.device)
+    return t * real + (1 - t) * fake
+
+
+def gradient_norms(judge: Judge, x: Tensor) -> Tensor:
+    """|grad_x judge(x)| of each example, differentiable in the judge's parameters: (B, *E) -> (B,)."""
+    x = x.detach().requires_grad_()
+    # Examples do not interact, so the gradient of the sum holds each example's own.
+    with torch.enable_grad():
+        (grad,) = torch.autograd.grad(judge(x).sum(), x, create_graph=True)
+    norms: Tensor = grad.flatten(1).norm(dim=1)
+    return norms
+
+
+def gradient_penalty(judge: Judge, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """E (|grad| - 1)^2 on segments. Gulrajani et al. 2017, arXiv:1704.00028, equation 3."""
+    return (gradient_norms(judge, on_segments(real, fake, rng)) - 1).square().mean()
+
+
+def one_sided_penalty(judge: Judge, real: Tensor, fake: Tensor, rng: torch.Generator, *, square: bool = True) -> Tensor:
+    """E max(0, |grad| - 1)^2 on segments, or unsquared. Petzka et al. 2018, arXiv:1709.08894, equation 8."""
+    excess = torch.relu(gradient_norms(judge, on_segments(real, fake, rng)) - 1)
+    return excess.square().mean() if square else excess.mean()
