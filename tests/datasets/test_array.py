@@ -125,5 +125,5 @@ def test_damaged_and_absent_files_are_refused(tmp_path, suffix):
 
 def test_other_suffixes_are_refused(tmp_path):
     (tmp_path / "a.pkl").write_bytes(b"x")
-    with pytest.raises(BadInput, match="takes .npy, .npz or .safetensors"):
+    with pytest.raises(BadInput, match=r"takes .npy, .npz or .safetensors"):
         load(f"array:{tmp_path}/a.pkl")

@@ -145,7 +145,7 @@ def test_empty_small_and_absent_folders_are_refused(tmp_path):
         load(f"folder:{tmp_path}/classes")
     write(tmp_path / "both" / "train" / "a", pictures(10))
     write(tmp_path / "both" / "test" / "b", pictures(10))
-    with pytest.raises(BadInput, match="same class folders.*'a'"):
+    with pytest.raises(BadInput, match=r"same class folders.*'a'"):
         load(f"folder:{tmp_path}/both")
 
 
