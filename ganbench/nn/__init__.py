@@ -1,5 +1,6 @@
 """Networks and layers: shapes in, module out; no training logic."""
 
+from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import make_discriminator, make_generator
 from ganbench.nn.ema import EMA
@@ -10,7 +11,9 @@ __all__ = [
     "MLP",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "make_decoder",
     "make_discriminator",
+    "make_encoder",
     "make_generator",
     "mlp_discriminator",
     "mlp_encoder",
