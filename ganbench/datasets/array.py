@@ -29,8 +29,6 @@ def array(source: Source) -> Dataset:
     """Vectors or images from a .npy, .npz or .safetensors file with arrays x and, optionally, y."""
     path = Path(source.argument or "")
     arrays = read_arrays(path)
-    if "x" not in arrays:
-        raise BadInput(f"{path.name} must hold an array named x; it holds {', '.join(sorted(arrays)) or 'none'}")
     x, y = check_x(arrays["x"], path.name), None
     if "y" in arrays:
         y = check_y(arrays["y"], len(x), path.name)
@@ -41,7 +39,7 @@ def array(source: Source) -> Dataset:
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """Named arrays of a .npy (its one array is x), .npz or .safetensors file. Raises `BadInput`."""
+    """x and, if there, y of a .npy (its one array is x), .npz or .safetensors file. Raises `BadInput`."""
     if not path.is_file():
         raise BadInput(f"array:PATH needs an existing .npy, .npz or .safetensors file; {path.name or path} is none")
     try:
@@ -52,17 +50,19 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
                 return {"x": _tensor(np.load(path, allow_pickle=False), path.name)}
             case ".npz":
                 with zipfile.ZipFile(path) as archive:
-                    wanted = [n for n in archive.namelist() if n in ("x.npy", "y.npy")] or archive.namelist()
+                    held = {name.removesuffix(".npy") for name in archive.namelist()}
+                    wanted = _wanted(held, path.name)
                     for name in wanted:
-                        with archive.open(name) as member:
+                        with archive.open(f"{name}.npy") as member:
                             _check_header(member, f"{path.name}/{name}")
                 with np.load(path, allow_pickle=False) as arrays:
-                    return {n: _tensor(arrays[n], n) for n in (w.removesuffix(".npy") for w in wanted)}
+                    return {name: _tensor(arrays[name], path.name) for name in wanted}
             case ".safetensors":
-                from safetensors.torch import load_file
+                from safetensors import safe_open
 
-                check_size(path.stat().st_size, path.name)
-                return load_file(path)
+                check_size(path.stat().st_size, path.name)  # not compressed: nothing unpacks to more than the file
+                with safe_open(path, framework="pt") as file:
+                    return {name: file.get_tensor(name) for name in _wanted(set(file.keys()), path.name)}
     except BadInput:
         raise
     except Exception as error:  # each reader has its own errors for damaged or hostile files
@@ -107,6 +107,13 @@ def check_y(y: Tensor, n: int, name: str) -> Tensor:
         row = int(off.nonzero()[0])
         raise BadInput(f"{name}: y must be classes from 0 on, fewer than rows; row {row} is {int(y[row])}")
     return y
+
+
+def _wanted(held: set[str], name: str) -> list[str]:
+    """Which arrays to read of those a file holds. Raises `BadInput` where x is not among them."""
+    if "x" not in held:
+        raise BadInput(f"{name} must hold an array named x; it holds {', '.join(sorted(held)) or 'none'}")
+    return ["x", "y"] if "y" in held else ["x"]
 
 
 def _check_header(file: IO[bytes], name: str) -> None:

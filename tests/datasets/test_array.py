@@ -87,6 +87,14 @@ def test_bad_arrays_are_refused(tmp_path, arrays, says):
         load(save(tmp_path / "a.npz", **arrays))
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_only_x_and_y_are_read(tmp_path, suffix):
+    with_more = load(save(tmp_path / f"a{suffix}", x=VECTORS, y=LABELS, note=np.full(3, np.nan)))
+    assert with_more.spec.sha256 == load(save(tmp_path / f"b{suffix}", x=VECTORS, y=LABELS)).spec.sha256
+    with pytest.raises(BadInput, match="array named x; it holds note, y"):
+        load(save(tmp_path / f"c{suffix}", y=LABELS, note=np.full(3, np.nan)))
+
+
 def header(shape, descr="<f4"):
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
