@@ -1,0 +1,58 @@
+"""The command line: one Typer application, whose verbs are the modules of `ganbench.commands`.
+
+A module there defines `attach(app)`; it parses, calls one function and prints. None imports torch or pandas at the top.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ganbench import __version__, commands
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def build() -> typer.Typer:
+    """The application with every verb."""
+    app = typer.Typer(
+        name="ganbench",
+        help="Train, score and rank classical deep generative models.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings=CONTEXT,
+    )
+    app.callback()(_root)
+    for module in pkgutil.iter_modules(commands.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"ganbench.commands.{module.name}").attach(app)
+    return app
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Parse and run; returns the exit code. Unknown verbs and flags end with code 2 and a near match."""
+    try:
+        code = build()(list(arguments), prog_name="ganbench", standalone_mode=True)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0 if done.code is None else 1
+    return code if isinstance(code, int) else 0
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, score and rank classical deep generative models."""

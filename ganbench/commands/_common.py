@@ -1,0 +1,67 @@
+"""What verbs share: their options, and how they print."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.errors import BadConfig
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+DataDir = Annotated[
+    str | None, typer.Option("--data-dir", help="Where data sets lie, in torchvision's layout [default: $GANBENCH_DATA].")
+]
+LOOK, WORK = "Look", "Work"  # panels of --help
+
+
+def print_json(value: Any) -> None:
+    """One strict-JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
+    """A plain table on stdout, as wide as its text when it is piped."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for i, name in enumerate(header):
+        table.add_column(name, no_wrap=i == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def console(stderr: bool = False) -> Any:
+    """A rich console; output that is piped is not cut at 80 columns."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=200)
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    typer.echo(text, err=True)
+
+
+def split_names(values: list[str] | None) -> list[str]:
+    """`-m a -m b` and `-m a,b` alike; a path with a comma stays whole."""
+    return [n for v in values or [] for n in ([v] if "/" in v or ".py:" in v else v.split(",")) if n]
+
+
+def seconds(text: str, option: str) -> float:
+    """`90`, `90s`, `30m`, `2h` or `1h30m` in seconds. Raises `BadConfig`."""
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if not match or not text.strip():
+        raise BadConfig(f"{option} takes a duration such as 90s, 30m or 2h; got {text!r}")
+    hours, minutes, rest = (float(g) if g else 0.0 for g in match.groups())
+    return hours * 3600 + minutes * 60 + rest
+
+
+def duration(s: float) -> str:
+    """Seconds for people: 41 s, 3.5 min, 2.1 h."""
+    return f"{s:.0f} s" if s < 120 else f"{s / 60:.1f} min" if s < 7200 else f"{s / 3600:.1f} h"

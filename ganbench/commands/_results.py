@@ -1,0 +1,78 @@
+"""How a run ends: its tables on stdout, its summary files, its exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ganbench.commands._common import console, duration, print_json, say
+from ganbench.errors import MissingResource
+from ganbench.records import STATUSES, Record, write_atomic
+from ganbench.report import tables
+
+BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends with code 3
+
+
+def finish(root: Path, records: list[Record], outcome: Any, total: int, elapsed: float, as_json: bool) -> None:
+    """Print the results and end with the exit code they deserve. Raises `MissingResource` when nothing could run."""
+    counts = {status: sum(r.status == status for r in outcome.records) for status in STATUSES}
+    if as_json:
+        print_json(
+            {
+                "run_dir": root.as_posix(),
+                "jobs": {"total": total, **counts, "cached": outcome.cached, "pending": outcome.pending},
+                "seconds": round(elapsed, 3),
+                "interrupted": outcome.interrupted,
+                **as_data(records),
+            }
+        )
+    else:
+        print_results(records)
+        parts = [f"{n} {status}" for status, n in counts.items() if n]
+        parts += [f"{outcome.cached} of these from before"] if outcome.cached else []
+        parts += [f"{outcome.pending} not run"] if outcome.pending else []
+        typer.echo(f"{', '.join(parts)}; {duration(elapsed)}; saved in {root.as_posix()}")
+    if outcome.interrupted:
+        say(f"interrupted: the same command with --out {root.as_posix()} goes on from here")
+        raise typer.Exit(130)
+    if outcome.pending:
+        say(f"time limit reached: the same command with --out {root.as_posix()} goes on from here")
+    raise_for(records, as_json)
+
+
+def raise_for(records: list[Record], as_json: bool) -> None:
+    """Code 3 when a job failed; code 5 when nothing ran for want of data or weights."""
+    missing = [r for r in records if (r.error or {}).get("type") == "MissingResource" and r.status == "skipped"]
+    if missing and all(r.status == "skipped" for r in records):
+        if as_json:
+            raise typer.Exit(MissingResource.exit_code)
+        raise MissingResource(missing[0].reason)
+    if any(r.status in BAD for r in records):
+        raise typer.Exit(3)
+
+
+def print_results(records: list[Record]) -> None:
+    """Tables on stdout, then what has no score and why."""
+    out, made = console(), tables.pivot(records)
+    for table in made:
+        out.print(tables.rich_table(table))
+    if made:
+        out.print(tables.NOTE + "\n", style="dim")
+    for line in tables.troubles(records):
+        out.print(line, soft_wrap=True)
+
+
+def as_data(records: list[Record]) -> dict[str, Any]:
+    """Tables and troubles as plain data."""
+    return {"tables": tables.json_ready(tables.pivot(records)), "troubles": tables.troubles(records)}
+
+
+def write_summary(root: Path, records: list[Record]) -> None:
+    """summary.md, summary.csv and summary.json in the run folder."""
+    made = tables.pivot(records)
+    write_atomic(root / "summary.md", tables.markdown(made, records))
+    write_atomic(root / "summary.csv", tables.csv_text(made))
+    write_atomic(root / "summary.json", json.dumps(as_data(records), indent=1, allow_nan=False) + "\n")

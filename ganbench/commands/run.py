@@ -1,0 +1,238 @@
+"""`ganbench run` and `ganbench plan`: from selectors to jobs, and from jobs to tables."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.commands import _results
+from ganbench.commands._common import WORK, DataDir, Json, duration, print_json, print_table, say, seconds, split_names
+from ganbench.errors import BadConfig, GanbenchError, MissingResource, UnknownName
+
+SUITE = typer.Option("--suite", "-s", help="Suite that supplies what other options leave open; see `list suites`.")
+MODELS = typer.Option("--model", "-m", help="Name, glob, family:NAME or path/to/file.py:Class; repeat for more.")
+DATA = typer.Option("--dataset", "-d", help="Name, glob, folder:PATH or array:PATH; repeat for more.")
+METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.")
+SEEDS = typer.Option("--seeds", help="A count (3), a range (4-6) or a list (1,5).")
+SCALE = typer.Option("--scale", help="smoke, quick, standard or paper.")
+BUDGET = typer.Option("--budget", help="In place of a scale: iterations=N, examples=N or seconds=S.")
+SAMPLES = typer.Option("--samples", help="Samples drawn per job.", min=2)
+SETS = typer.Option("--set", help="Config override, key=value or model.key=value; values are JSON. Repeat for more.")
+DEVICE = typer.Option("--device", help="auto, cpu, cuda or mps.")
+OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
+JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
+
+# Seconds after which one job is stopped, unless --job-timeout says otherwise; a plain GAN needs 2, 5 and 30 to 240.
+TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("run", rich_help_panel=WORK)(run)
+    app.command("plan", rich_help_panel=WORK)(plan)
+
+
+def run(
+    suite: Annotated[str, SUITE] = "smoke",
+    model: Annotated[list[str] | None, MODELS] = None,
+    dataset: Annotated[list[str] | None, DATA] = None,
+    metrics: Annotated[list[str] | None, METRICS] = None,
+    seeds: Annotated[str | None, SEEDS] = None,
+    scale: Annotated[str | None, SCALE] = None,
+    budget: Annotated[str | None, BUDGET] = None,
+    samples: Annotated[int | None, SAMPLES] = None,
+    set_: Annotated[list[str] | None, SETS] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    out: Annotated[str | None, OUT] = None,
+    workers: Annotated[int | None, JOBS] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
+    job_timeout: Annotated[str | None, typer.Option(help="Stop a job after this long, e.g. 30m; 0: never.")] = None,
+    save_weights: Annotated[bool, typer.Option("--save-weights", help="Keep each model as safetensors.")] = False,
+    scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train, score, print the table; results, summary and pictures land in the run folder."""
+    limit = None if time_limit is None else seconds(time_limit, "--time-limit")
+    per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
+    if scorer_weights is not None and not Path(scorer_weights).is_file():
+        raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
+    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir)
+    jobs = make_jobs(selection)
+    if dry_run:
+        return print_plan(jobs, Path(out) if out else None, workers, as_json)
+
+    from ganbench.executors import local
+    from ganbench.records import RunFolder
+    from ganbench.report.progress import watch
+
+    root = Path(out) if out else Path("runs") / _run_name(selection.suite)
+    count = workers or (local.default_workers() if selection.device == "cpu" else min(4, local.default_workers()))
+    start = time.monotonic()
+    try:
+        folder = RunFolder.create(root, selection.manifest())
+    except OSError as error:
+        raise GanbenchError(f"cannot write to --out {root.name!r}: {error.strerror or error}") from None
+    with folder:
+        folder.set_plan(jobs)
+        say(f"{len(jobs)} jobs, about {duration(_total(jobs, root, count))} with {count} workers, in {root.as_posix()}")
+        with watch(jobs, count) as watcher:
+            outcome = local.run(
+                jobs,
+                folder,
+                watcher,
+                workers=count,
+                job_timeout=lambda job: TIMEOUTS.get(job.spec.scale) if per_job is None else per_job or None,
+                time_limit=limit,
+                save_weights=save_weights,
+                scorer_weights=scorer_weights,
+            )
+        records = folder.records()
+        _results.write_summary(root, records)
+    return _results.finish(root, records, outcome, len(jobs), time.monotonic() - start, as_json)
+
+
+def plan(
+    suite: Annotated[str, SUITE] = "smoke",
+    model: Annotated[list[str] | None, MODELS] = None,
+    dataset: Annotated[list[str] | None, DATA] = None,
+    metrics: Annotated[list[str] | None, METRICS] = None,
+    seeds: Annotated[str | None, SEEDS] = None,
+    scale: Annotated[str | None, SCALE] = None,
+    budget: Annotated[str | None, BUDGET] = None,
+    samples: Annotated[int | None, SAMPLES] = None,
+    set_: Annotated[list[str] | None, SETS] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    out: Annotated[str | None, OUT] = None,
+    workers: Annotated[int | None, JOBS] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
+    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir)
+    print_plan(make_jobs(selection), Path(out) if out else None, workers, as_json)
+
+
+def select(
+    suite: str,
+    models: list[str] | None,
+    datasets: list[str] | None,
+    metrics: list[str] | None,
+    seeds: str | None,
+    scale: str | None,
+    budget: str | None,
+    samples: int | None,
+    sets: list[str] | None,
+    device: str,
+    data_dir: str | None,
+) -> Any:
+    """The selection that options describe; the suite fills what they leave open."""
+    from ganbench import jobs, suites
+
+    base = suites.load(suite)
+    if scale is not None and scale not in jobs.SCALES:
+        raise UnknownName("scale", scale, jobs.SCALES)
+    if scale is not None and budget is not None:
+        raise BadConfig("--scale and --budget both say how long to train; give one")
+    if device not in ("auto", "cpu", "cuda", "mps"):
+        raise UnknownName("device", device, ("auto", "cpu", "cuda", "mps"))
+    return jobs.Selection(
+        suite=base.name,
+        models=tuple(split_names(models)) or base.models,
+        datasets=tuple(split_names(datasets)) or base.datasets,
+        seeds=tuple(range(base.seeds)) if seeds is None else jobs.parse_seeds(seeds),
+        scale=scale or base.scale,
+        budget={} if budget is None else jobs.parse_budget(budget),
+        metrics=jobs.metric_names(tuple(split_names(metrics)) or base.metrics),
+        n_samples=samples or base.n_samples,
+        device=_auto_device() if device == "auto" else device,
+        sets=tuple(sets or ()),
+        data_dir=data_dir,
+    )
+
+
+def make_jobs(selection: Any) -> list[Any]:
+    """The jobs of a selection; config overrides are checked in a process of their own, for that takes torch."""
+    from ganbench import jobs
+
+    configs = None
+    if selection.sets:
+        refs = jobs.selected_models(selection)
+        sets = list(jobs.parse_sets(selection.sets, [n for r, e in refs.items() for n in (r, e.name)]))
+        from ganbench.executors import local, worker
+
+        answer = local.ask(worker.check_configs, list(refs), sets)
+        if "error" in answer:
+            raise BadConfig(answer["error"])
+        configs = answer["configs"]
+    return jobs.plan(selection, configs)
+
+
+def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:
+    """The jobs with their estimates."""
+    from ganbench import estimate
+    from ganbench.executors.local import default_workers
+    from ganbench.records import RunFolder
+
+    count = workers or default_workers()
+    known = estimate.past_seconds(out)
+    folder = RunFolder.open(out) if out and (out / "run.json").is_file() else None
+    rows = []
+    for job in jobs:
+        record = folder.read(job.spec) if folder and not job.skip else None
+        state = "skipped" if job.skip else "cached" if record is not None and record.final else "to run"
+        spec = job.spec.model_dump(include={"model", "dataset", "seed", "scale", "budget"})
+        row = {"job_id": job.spec.job_id, **spec, "state": state, "reason": job.skip}
+        rows.append(row | estimate.of(job, known))
+    todo = [r for r in rows if r["state"] == "to run"]
+    total = {
+        "total": len(rows),
+        "to_run": len(todo),
+        "cached": sum(r["state"] == "cached" for r in rows),
+        "skipped": sum(r["state"] == "skipped" for r in rows),
+        "workers": count,
+        "estimated_s": round(estimate.wall([r["estimated_s"] for r in todo], count), 1),
+        "estimated_bytes": sum(r["estimated_bytes"] for r in todo),
+    }
+    if as_json:
+        return print_json({"jobs": rows, **total})
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for r in rows:
+        budget = " ".join(f"{v:g} {k}" for k, v in r["budget"].items()) or "recipe"
+        groups.setdefault((r["model"], r["dataset"], budget, r["state"], r["reason"] or ""), []).append(r)
+    lines = []
+    for (model, data, budget, state, reason), members in groups.items():
+        each = f"{members[0]['estimated_s']:.1f}" if state == "to run" else ""
+        lines.append([model, data, budget, ",".join(str(m["seed"]) for m in members), state, each, reason])
+    print_table(["model", "data set", "budget", "seeds", "state", "est. s/job", ""], lines)
+    measured = all(r["estimate_from"] == "measured" for r in todo)
+    typer.echo(
+        f"\n{len(todo)} of {len(rows)} jobs to run, about {duration(total['estimated_s'])} with {count} workers "
+        f"({'from earlier runs' if measured else 'within a factor of about 4'}), "
+        f"about {total['estimated_bytes'] / 1e6:.0f} MB"
+    )
+    return None
+
+
+def _total(jobs: list[Any], root: Path, workers: int) -> float:
+    from ganbench import estimate
+
+    known = estimate.past_seconds(root)
+    return estimate.wall([estimate.of(j, known)["estimated_s"] for j in jobs if not j.skip], workers)
+
+
+def _run_name(suite: str) -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{suite}-{secrets.token_hex(2)}"
+
+
+def _auto_device() -> str:
+    """cuda where the system has an NVIDIA device that is not hidden, else cpu; found without importing torch."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    return "cuda" if not hidden and any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"

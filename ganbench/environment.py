@@ -1,0 +1,139 @@
+"""What a run ran on: versions, device, threads, source commit. No user, host or absolute path."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "ganbench", "torch", "torchvision", "numpy", "scipy", "POT", "lapx", "scikit-learn", "pandas", "pydantic",
+    "safetensors", "matplotlib", "pebble", "pillow",
+)  # fmt: skip
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
+
+
+def describe() -> dict[str, Any]:
+    """The environment of this process; imports torch."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    return {
+        "schema": "ganbench.environment/1",
+        "python": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": memory_bytes(),
+        "packages": versions(),
+        "torch": {
+            "threads": torch.get_num_threads(),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version() if cuda else None,
+        },
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
+        "variables": {k: os.environ[k] for k in THREAD_VARIABLES if k in os.environ},
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Installed versions of the packages that can move a number."""
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    if found["ganbench"] is None:
+        from ganbench import __version__
+
+        found["ganbench"] = __version__
+    return found
+
+
+def cpu_name() -> str:
+    """The processor's model name."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or "unknown"
+    match = re.search(r"model name\s*:\s*(.+)", text)
+    return match.group(1).strip() if match else platform.machine()
+
+
+def memory_bytes() -> int | None:
+    """Physical memory, where the system says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def git() -> dict[str, Any]:
+    """Commit of the source tree that ganbench runs from and whether it was changed; empty outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return {}
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def determinism(device: str) -> dict[str, Any]:
+    """The switches that decide whether a run repeats bit by bit."""
+    import torch
+
+    return {
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+def reset_peak_memory() -> None:
+    """Start counting peak memory anew, where the system lets us."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> dict[str, float]:
+    """Peak resident bytes of this process since the reset, and of the GPU where there is one."""
+    found: dict[str, float] = {}
+    try:
+        match = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        if match:
+            found["peak_rss_bytes"] = int(match.group(1)) * 1024
+    except OSError:
+        import resource
+
+        found["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    import torch
+
+    if torch.cuda.is_available():
+        found["peak_cuda_bytes"] = torch.cuda.max_memory_allocated()
+    return found
+
+
+def without_paths(text: str) -> str:
+    """Text with absolute paths cut down to their last part: records must not tell whose machine it was."""
+    return re.sub(r"(?<![\w.:])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)

@@ -1,0 +1,174 @@
+"""What runs inside a worker process: one job after another, each leaving its record on disk before it is reported.
+
+Nothing heavy is imported at the top: threads are limited before torch starts, and the driver imports this module too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganbench.errors import BadConfig, GanbenchError, ImportFailed
+from ganbench.jobs import Job
+from ganbench.records import RunFolder
+
+if TYPE_CHECKING:
+    from ganbench.scoring import Workplace
+
+HEARTBEAT = 0.4  # seconds between two notes of progress
+_place: dict[str, Workplace] = {}  # run folder -> what this worker has loaded; one entry, for it serves one run
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What every job of a run shares."""
+
+    root: str  # the run folder
+    git: dict[str, Any]
+    save_weights: bool = False
+    scorer_weights: str | None = None
+
+
+def start(driver: int) -> None:
+    """Prepare a fresh worker: one thread, deaf to Ctrl-C (the driver decides), gone when the driver is gone."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(2, 1)  # user code that prints must not spoil the driver's JSON
+    threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
+
+
+def work(job: Job, orders: Orders, attempt: int) -> str:
+    """Run one job, write its record, return it as JSON. Raises only `OSError`, when the record cannot be written."""
+    import torch
+
+    from ganbench import environment
+    from ganbench.runner import run_job
+    from ganbench.scoring import Workplace
+
+    torch.set_num_threads(1)
+    run = RunFolder(Path(orders.root))
+    folder = run.job_folder(job.spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    if orders.root not in _place:
+        _place[orders.root] = Workplace(run.root / "floors", scorer_weights=orders.scorer_weights)
+    note = Heartbeat(run.root / ".progress", job.spec.label)
+    with output_to(folder / "log.txt"):
+        note(0, 0.0)
+        record = run_job(
+            job,
+            _place[orders.root],
+            folder,
+            attempt=attempt,
+            on_progress=note,
+            save_weights=orders.save_weights,
+        )
+    record.git = orders.git
+    record.env_ref = run.write_environment(environment.describe())
+    run.write(record)
+    note.close()
+    return record.to_json()
+
+
+class Heartbeat:
+    """Writes where a job is to a file of this process: killing a writer of files cannot jam the others' queue."""
+
+    def __init__(self, folder: Path, label: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.path, self.label, self.start, self.last = folder / str(os.getpid()), label, time.monotonic(), -HEARTBEAT
+
+    def __call__(self, iteration: int, share: float) -> None:
+        """Note the iteration reached and the share of the budget spent."""
+        now = time.monotonic()
+        if now - self.last >= HEARTBEAT:
+            rate = iteration / (now - self.start) if iteration else 0.0
+            state = {"job": self.label, "iteration": iteration, "share": round(share, 4), "rate": round(rate, 1)}
+            with contextlib.suppress(OSError):
+                write_plain(self.path, json.dumps(state))
+            self.last = now
+
+    def close(self) -> None:
+        """Say that the job is over."""
+        self.path.unlink(missing_ok=True)
+
+
+def write_plain(path: Path, text: str) -> None:
+    """Replace a file without waiting for the disk: it only informs."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Send this process's stdout and stderr to a file, which is removed when nothing was said."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        for descriptor in (*kept, log):
+            os.close(descriptor)
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any]]) -> dict[str, Any]:
+    """Overrides per model reference as its config coerces them: {"configs": {...}} or {"error": message}.
+
+    A key without a model goes to every model that has it; one that none has is an error with near matches.
+    """
+    from ganbench.errors import UnknownName
+    from ganbench.registry import MODELS
+    from ganbench.runner import config_fields, resolve_config
+
+    fields: dict[str, dict[str, Any]] = {}
+    for ref in refs:
+        with contextlib.suppress(ImportFailed):  # its jobs will fail with this reason, and the others run
+            fields[ref] = config_fields(ref)
+    configs: dict[str, dict[str, Any]] = {ref: {} for ref in refs}
+    try:
+        for model, key, value in sets:
+            targets = [r for r in fields if model is None or model in (r, MODELS.get(r).name)]
+            having = [r for r in targets if key in fields[r]]
+            if not having and targets:
+                where = model or (targets[0] if len(targets) == 1 else "the selected models")
+                raise UnknownName(f"config field of {where}", key, {k for r in targets for k in fields[r]})
+            for ref in having:
+                configs[ref][key] = value
+        resolved = {}
+        for ref, overrides in configs.items():
+            try:
+                resolved[ref] = resolve_config(ref, overrides) if overrides else {}
+            except BadConfig as error:
+                raise BadConfig(f"{MODELS.get(ref).name}: {error}") from None
+        return {"configs": json.loads(json.dumps(resolved))}
+    except GanbenchError as error:
+        return {"error": str(error)}
+    except TypeError as error:
+        return {"error": f"a config value that JSON cannot hold: {error}"}
+
+
+def _die_with(driver: int) -> None:
+    """End this process when its driver has gone, even by kill -9: a job must not run on behind a new driver's back."""
+    while os.getppid() == driver:
+        time.sleep(0.2)
+    os._exit(1)

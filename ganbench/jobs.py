@@ -1,0 +1,277 @@
+"""Jobs: what is run, frozen and hashed; planned from selectors without importing torch.
+
+A job's id is the sha256 of its spec's canonical JSON. The spec names everything that can move a score: model and config
+overrides, data set, budget, seed, metrics, versions, and a hash of the source that the job stands on.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.metadata
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ganbench.errors import BadConfig, GanbenchError, UnknownName
+from ganbench.registry import DATASETS, METRICS, MODELS, Entry
+from ganbench.source import canonical_hash, code_sha256, file_hash
+
+SCALES = ("smoke", "quick", "standard", "paper")
+Device = Literal["cpu", "cuda", "mps"]
+
+class JobSpec(BaseModel):
+    """Everything that decides a job's result; equal specs are the same job."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    model: str
+    config: dict[str, Any] = {}  # overrides that differ from the model's defaults, coerced
+    dataset: str
+    scale: str  # smoke, quick, standard, paper, or "custom" for an explicit budget
+    budget: dict[str, float] = {}  # one of iterations, examples, seconds; empty for `paper`: the recipe decides
+    seed: int
+    metrics: tuple[str, ...]
+    n_samples: int
+    device: str = "cpu"
+    versions: dict[str, str] = {}
+    code_sha256: str = ""
+
+    @property
+    def job_id(self) -> str:
+        """sha256 of the canonical JSON of the spec."""
+        return canonical_hash(self.model_dump(mode="json"))
+
+    @property
+    def label(self) -> str:
+        """model/dataset/seed, for people."""
+        return f"{self.model}/{self.dataset}/s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A spec with where to find its parts; paths stay out of the spec, so that records carry none."""
+
+    spec: JobSpec
+    model_ref: str  # what the user named: a registry name or path/to/file.py:Class
+    dataset_ref: str  # a registry name or prefix:argument
+    data_dir: str | None = None
+    skip: str | None = None  # why this pair is not run
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user asked for, before it is expanded into jobs."""
+
+    suite: str
+    models: tuple[str, ...]  # names, globs, family:NAME, or path/to/file.py:Class
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    scale: str
+    metrics: tuple[str, ...]
+    n_samples: int
+    device: str = "cpu"
+    budget: dict[str, float] = field(default_factory=dict)
+    sets: tuple[str, ...] = ()  # key=value or model.key=value
+    data_dir: str | None = None
+
+    def manifest(self) -> dict[str, Any]:
+        """The request as it is kept in run.json: strict JSON without paths."""
+        return {
+            "suite": self.suite,
+            "models": [display_name(m) for m in self.models],
+            "datasets": [display_name(d) for d in self.datasets],
+            "seeds": list(self.seeds),
+            "scale": self.scale,
+            "budget": dict(self.budget),
+            "metrics": list(self.metrics),
+            "n_samples": self.n_samples,
+            "device": self.device,
+            "set": sorted(self.sets),
+        }
+
+
+def display_name(ref: str) -> str:
+    """A reference without its folders: `/home/x/m.py:A` -> `m.py:A`, `folder:/data/cats` -> `folder:cats`."""
+    stem, colon, argument = ref.rpartition(":")
+    if colon and ("/" in argument or "\\" in argument):
+        return f"{stem}:{Path(argument).name}"
+    if colon and ("/" in stem or "\\" in stem):
+        return f"{Path(stem).name}:{argument}"
+    return ref
+
+
+def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
+    """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
+
+    `configs` maps a model reference to its checked overrides (`ganbench.runner.resolve_config`). Pairs that do not go
+    together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
+    """
+    models = _select(MODELS.entries, selection.models, MODELS)
+    datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
+    jobs = []
+    for seed in selection.seeds:
+        for dataset_ref, dataset in datasets.items():
+            for model_ref, model in models.items():
+                spec = _spec(selection, model, (dataset_ref, dataset), seed, (configs or {}).get(model_ref, {}))
+                skip = incompatible(model, dataset)
+                jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
+    if not jobs:
+        raise BadConfig("the selection holds no job: name at least one model, data set and seed")
+    return jobs
+
+
+def incompatible(model: Entry, dataset: Entry) -> str | None:
+    """Why a model cannot take a data set, as far as their registrations say; None when they go together."""
+    event = dataset.meta.get("event", "")
+    events = model.meta.get("events", ("vector", "image"))
+    if event in ("vector", "image") and event not in events and not dataset.meta.get("prefix"):
+        return f"{model.name} takes {' or '.join(events)} events; {dataset.name} holds {event} events"
+    needs = set(model.meta.get("needs", ())) & {"y", "labels"}
+    if needs and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):
+        return f"{model.name} learns from labels; {dataset.name} has none"
+    return None
+
+
+def budget_for(dataset: Entry, scale: str) -> dict[str, float]:
+    """The budget of a named scale on a data set. Raises `BadConfig`."""
+    if scale == "paper":
+        return {}
+    table = dataset.meta.get("iterations", {})
+    if scale not in table:
+        raise BadConfig(f"scale {scale!r} is not defined for {dataset.name}; it has {', '.join([*table, 'paper'])}")
+    return {"iterations": table[scale]}
+
+
+def parse_budget(text: str) -> dict[str, float]:
+    """`iterations=500`, `examples=1e6` or `seconds=60` -> {"iterations": 500}. Raises `BadConfig`."""
+    kind, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if kind not in ("iterations", "examples", "seconds") or not 0 <= value < 1e15:
+        raise BadConfig(f"a budget is iterations=N, examples=N or seconds=S with a number >= 0; got {text!r}")
+    return {kind: value if kind == "seconds" else int(value)}
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`3` -> seeds 0, 1, 2; `4-6` -> 4, 5, 6; `1,5` -> 1, 5. Raises `BadConfig`."""
+    try:
+        if "," in text:
+            seeds = [int(part) for part in text.split(",") if part.strip()]
+        elif "-" in text[1:]:
+            first, last = text.split("-")
+            seeds = list(range(int(first), int(last) + 1))
+        else:
+            seeds = list(range(int(text)))
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds) or len(seeds) > 10_000:
+        raise BadConfig(f"seeds are a count (3), a range (4-6) or a list (1,5) of distinct numbers >= 0; got {text!r}")
+    return tuple(seeds)
+
+
+def parse_sets(sets: Iterable[str], models: Iterable[str]) -> Iterator[tuple[str | None, str, Any]]:
+    """`key=value` and `model.key=value` -> (model or None, key, value); values are JSON, or else text.
+
+    Raises `BadConfig`, or `UnknownName` for a model that is not selected.
+    """
+    chosen = list(models)
+    for text in sets:
+        left, equals, right = text.partition("=")
+        if not equals or not left:
+            raise BadConfig(f"--set takes key=value or model.key=value; got {text!r}")
+        model, dot, key = left.rpartition(".")
+        if dot and model not in chosen:
+            raise UnknownName("model in --set", model, chosen)
+        try:
+            value = json.loads(right)
+        except ValueError:
+            value = right
+        yield model or None, key if dot else left, value
+
+
+def metric_names(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Names of metrics, with globs expanded. Raises `UnknownName`."""
+    names = [e.name for e in _select(METRICS.entries, patterns, METRICS).values()]
+    if not names:
+        raise BadConfig("no metric is selected")
+    return tuple(names)
+
+
+def selected_models(selection: Selection) -> dict[str, Entry]:
+    """The models a selection names: reference -> entry."""
+    return _select(MODELS.entries, selection.models, MODELS)
+
+
+def selected_datasets(selection: Selection) -> dict[str, Entry]:
+    """The data sets a selection names: reference -> entry."""
+    return _select(DATASETS.entries, selection.datasets, DATASETS)
+
+
+def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -> dict[str, Entry]:
+    """References -> entries, in the order asked for; globs expand to names, `family:NAME` to a family's models."""
+    chosen: dict[str, Entry] = {}
+    for pattern in patterns:
+        stem, _, argument = pattern.partition(":")
+        if stem == "family":
+            found = [n for n, e in entries.items() if e.meta.get("family") == argument]
+            if not found:
+                raise UnknownName("family", argument, {str(e.meta.get("family")) for e in entries.values()})
+        elif any(c in pattern for c in "*?[") and ".py:" not in pattern:
+            found = [n for n, e in entries.items() if fnmatch.fnmatchcase(n, pattern) and not e.meta.get("prefix")]
+            if not found and pattern != "*":
+                raise UnknownName(registry.kind, pattern, entries)
+        else:
+            found = [pattern]
+        for ref in found:
+            chosen[ref] = registry.get(ref)
+    names = [e.name for r, e in chosen.items() if not e.meta.get("prefix")]
+    twice = {n for n in names if names.count(n) > 1}
+    if twice:
+        raise BadConfig(f"two references share the {registry.kind} name {', '.join(sorted(twice))}; rename one")
+    return chosen
+
+
+def _spec(
+    selection: Selection, model: Entry, data: tuple[str, Entry], seed: int, config: dict[str, Any]
+) -> JobSpec:
+    ref, dataset = data
+    metrics = [METRICS.get(m) for m in selection.metrics]
+    versions = {
+        "model": str(model.meta.get("version", 1)),
+        "dataset": str(dataset.meta.get("version", 1)),
+        "torch": ".".join(importlib.metadata.version("torch").split(".")[:2]),
+    }
+    versions |= {f"metric:{m.name}": str(m.meta.get("version", 1)) for m in metrics}
+    if dataset.meta.get("prefix"):
+        versions["files"] = _files_hash(Path(ref.partition(":")[2]))
+    return JobSpec(
+        model=model.name,
+        config=config,
+        dataset=display_name(ref),
+        scale="custom" if selection.budget else selection.scale,
+        budget=selection.budget or budget_for(dataset, selection.scale),
+        seed=seed,
+        metrics=selection.metrics,
+        n_samples=selection.n_samples,
+        device=selection.device,
+        versions=versions,
+        code_sha256=code_sha256(model, dataset, *metrics),
+    )
+
+
+def _files_hash(path: Path) -> str:
+    """What a user's own data is, as far as a glance can tell: names and sizes, and the bytes of a single file."""
+    if path.is_file():
+        if path.stat().st_size < 1 << 28:
+            return file_hash(path)[:16]
+        return canonical_hash([path.stat().st_size, path.stat().st_mtime_ns])[:16]
+    if path.is_dir():
+        listing = sorted((p.relative_to(path).as_posix(), p.stat().st_size) for p in path.rglob("*") if p.is_file())
+        return canonical_hash(listing)[:16]
+    raise GanbenchError(f"no file or folder {display_name(':' + str(path))[1:]!r}; check the path after the colon")

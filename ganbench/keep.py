@@ -1,0 +1,72 @@
+"""What a job leaves in its folder beside the record: history, samples, a picture, weights on request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ganbench.model import Model
+from ganbench.records import finite, write_atomic
+from ganbench.scoring import Inputs
+
+SAMPLES_BYTES = 1 << 21  # samples.npz keeps as many rows as fit
+
+
+def history(folder: Path, curves: dict[str, tuple[list[int], list[float]]]) -> str:
+    """Write the curves as {name: [[iteration, ...], [value, ...]]} and return the file's name; NaN becomes null."""
+    write_atomic(folder / "history.json", json.dumps(finite(curves), allow_nan=False))
+    return "history.json"
+
+
+def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weights: bool) -> list[dict[str, Any]]:
+    """Write samples, picture and weights; return what was written, with sizes and hashes."""
+    files = {"history": folder / "history.json"} if curves else {}
+    if inputs.samples is not None:
+        files["samples"] = folder / "samples.npz"
+        save_samples(files["samples"], inputs.samples, inputs.dataset.spec.domain)
+        shape = inputs.dataset.spec.event_shape
+        if len(shape) == 3 or shape == (2,):
+            files["picture"] = folder / "samples.png"
+            picture(files["picture"], inputs)
+    if save_weights:
+        files["weights"] = folder / "weights.safetensors"
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, files["weights"])
+    return [_describe(path, kind) for kind, path in files.items()]
+
+
+def save_samples(path: Path, x: Tensor, domain: tuple[float, float] | None) -> None:
+    """The first rows of x that fit into 2 MiB; images in [-1, 1] as uint8 pixels."""
+    array = to_pixels(x) if domain == (-1, 1) else x.float().numpy()
+    rows = max(1, SAMPLES_BYTES // max(1, array[:1].nbytes))
+    np.savez_compressed(path, samples=array[:rows])
+
+
+def to_pixels(x: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Images in [-1, 1] as uint8."""
+    return x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def picture(path: Path, inputs: Inputs) -> None:
+    """A grid of images, or 2-D samples over the true density."""
+    from ganbench.report import grids
+
+    assert inputs.samples is not None
+    if inputs.dataset.spec.is_image:
+        grids.image_grid(path, to_pixels(inputs.samples[:64]))
+    else:
+        real = inputs.dataset.test.events(slice(0, 2000)).numpy()
+        mixture = inputs.dataset.mixture
+        density = None if mixture is None else lambda points: mixture.log_prob(torch.from_numpy(points)).numpy()
+        grids.scatter(path, inputs.samples[:2000].numpy(), real, density)
+
+
+def _describe(path: Path, kind: str) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"path": path.name, "kind": kind, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -1,0 +1,220 @@
+"""The plain table of a run: one per data set, models down, metrics across, mean over training seeds with n."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganbench.records import Record
+
+ARROWS = {"max": "↑", "min": "↓", "none": ""}
+NOTE = "Mean ± standard deviation over training seeds; n: seeds scored (of those run); real vs real: the floor."
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric over the seeds of one model."""
+
+    mean: float
+    sd: float | None  # over training seeds; None for one seed
+    n: int
+
+
+@dataclass
+class Row:
+    """One model."""
+
+    name: str
+    seeds: int  # with a score
+    planned: int
+    cells: dict[str, Cell] = field(default_factory=dict)
+    train_s: float | None = None
+
+
+@dataclass
+class Table:
+    """One data set at one scale."""
+
+    dataset: str
+    scale: str
+    columns: dict[str, str]  # metric -> direction
+    rows: list[Row]
+    floors: dict[str, Cell]  # the metric on real against real
+    seeds: int
+
+
+def pivot(records: Iterable[Record]) -> list[Table]:
+    """Tables from records, in the order in which data sets, models and metrics first appear."""
+    groups: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    for record in records:
+        if record.status != "skipped":
+            models = groups.setdefault((record.spec.dataset, record.spec.scale), {})
+            models.setdefault(record.spec.model + _override(record), []).append(record)
+    return [_table(dataset, scale, models) for (dataset, scale), models in groups.items()]
+
+
+def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Table:
+    every = [r for rs in models.values() for r in rs]
+    order = {m: i for r in every for i, m in enumerate(r.spec.metrics)}
+    found: dict[str, str] = {m.name: m.direction for r in every for m in r.metrics}
+    names = sorted(found, key=lambda m: _rank(m, order))
+    floors = {m.name: m.floor for r in every for m in r.metrics if m.floor is not None}
+    rows = []
+    for name, records in models.items():
+        good = [r for r in records if r.status == "ok"]
+        values = {m: [x.value for r in good for x in r.metrics if x.name == m] for m in names}
+        seconds = [r.timing["train_s"] for r in good if "train_s" in r.timing]
+        cells = {m: cell(v) for m, v in values.items() if v}
+        rows.append(Row(name, len(good), len(records), cells, sum(seconds) / len(seconds) if seconds else None))
+    return Table(
+        dataset,
+        scale,
+        {m: found[m] for m in names},
+        rows,
+        {m: Cell(v, None, 1) for m, v in floors.items()},
+        max(r.planned for r in rows),
+    )
+
+
+def cell(values: Sequence[float]) -> Cell:
+    """Mean and standard deviation over seeds."""
+    n, mean = len(values), math.fsum(values) / len(values)
+    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1)) if n > 1 else None
+    return Cell(mean, sd, n)
+
+
+def troubles(records: Iterable[Record]) -> list[str]:
+    """One line for each reason why jobs have no scores: failed and diverged jobs, then skipped pairs."""
+    lines: dict[str, list[str]] = {}
+    for record in records:
+        if record.status != "ok":
+            where = f"{record.spec.model}/{record.spec.dataset}"
+            lines.setdefault(f"{record.status}: {where}: {record.reason}", []).append(str(record.spec.seed))
+    ordered = sorted(lines.items(), key=lambda kv: kv[0].startswith("skipped"))
+    return [f"{text} (seed{'s' if len(s) > 1 else ''} {', '.join(s)})" for text, s in ordered]
+
+
+def rich_table(table: Table) -> Any:
+    """The table for a terminal."""
+    from rich.table import Table as Rich
+
+    out = Rich(title=_title(table), title_justify="left", header_style="bold", pad_edge=False)
+    for i, text in enumerate(_header(table)):
+        out.add_column(text, justify="left" if i == 0 else "right", no_wrap=i == 0)
+    for line in _body(table):
+        out.add_row(*line)
+    if table.floors:
+        out.add_section()
+        out.add_row(*_floor_line(table), style="dim")
+    return out
+
+
+def markdown(tables: Iterable[Table], records: Sequence[Record]) -> str:
+    """summary.md: the tables, then what has no score and why."""
+    parts = []
+    for table in tables:
+        lines = [_header(table), *_body(table)] + ([_floor_line(table)] if table.floors else [])
+        cells = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]
+        rule = "|:--|" + "--:|" * (len(lines[0]) - 1)
+        parts += [f"## {_title(table)}", "", cells[0], rule, *cells[1:], ""]
+    parts += [NOTE, ""] if parts else []
+    return "\n".join([*parts, *(f"* {line}" for line in troubles(records))]).rstrip() + "\n"
+
+
+def csv_text(tables: Iterable[Table]) -> str:
+    """summary.csv: one line per data set, model and metric."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["dataset", "scale", "model", "metric", "direction", "mean", "sd", "n", "floor"])
+    for table in tables:
+        for row in table.rows:
+            for metric, value in row.cells.items():
+                floor = table.floors[metric].mean if metric in table.floors else ""
+                sd = "" if value.sd is None else value.sd
+                direction = table.columns[metric]
+                line = [table.dataset, table.scale, row.name, metric, direction, value.mean, sd, value.n, floor]
+                writer.writerow(line)
+    return out.getvalue()
+
+
+def json_ready(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """The tables as plain data."""
+    return [
+        {
+            "dataset": t.dataset,
+            "scale": t.scale,
+            "metrics": [{"name": m, "direction": d, "floor": _mean(t.floors.get(m))} for m, d in t.columns.items()],
+            "rows": [
+                {
+                    "model": r.name,
+                    "seeds": r.seeds,
+                    "planned": r.planned,
+                    "train_s": r.train_s,
+                    "metrics": {m: {"mean": c.mean, "sd": c.sd, "n": c.n} for m, c in r.cells.items()},
+                }
+                for r in t.rows
+            ],
+        }
+        for t in tables
+    ]
+
+
+def number(value: float) -> str:
+    """Four significant digits, as a reader wants them: 0.0021, 7.67, 1234."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:.2e}" if digits > 7 or abs(value) >= 1e7 else f"{value:.{min(digits, 6)}f}"
+
+
+def _header(table: Table) -> list[str]:
+    return ["model", *(f"{m} {ARROWS.get(d, '')}".rstrip() for m, d in table.columns.items()), "train s", "n"]
+
+
+def _body(table: Table) -> list[list[str]]:
+    lines = []
+    for row in table.rows:
+        cells = [_text(row.cells.get(m)) for m in table.columns]
+        seconds = "–" if row.train_s is None else f"{row.train_s:.1f}"
+        count = str(row.seeds) if row.seeds == row.planned else f"{row.seeds}/{row.planned}"
+        lines.append([row.name, *cells, seconds, count])
+    return lines
+
+
+def _floor_line(table: Table) -> list[str]:
+    return ["real vs real", *(_text(table.floors.get(m)) for m in table.columns), "", ""]
+
+
+def _text(value: Cell | None) -> str:
+    if value is None:
+        return "–"
+    if value.sd is None:
+        return number(value.mean)
+    digits = max(0, 1 - math.floor(math.log10(value.sd))) if value.sd > 0 else None
+    if digits is None or digits > 6:
+        return f"{number(value.mean)} ±{number(value.sd)}"
+    return f"{value.mean:.{digits}f} ±{value.sd:.{digits}f}"
+
+
+def _title(table: Table) -> str:
+    return f"{table.dataset}, scale {table.scale}"
+
+
+def _override(record: Record) -> str:
+    config = record.spec.config
+    return f" ({', '.join(f'{k}={json.dumps(v)}' for k, v in config.items())})" if config else ""
+
+
+def _rank(metric: str, order: dict[str, int]) -> tuple[int, str]:
+    """Scores of a metric that returns several stand where the metric does: `modes_hq` with `modes`."""
+    fitting = [m for m in order if metric == m or metric.startswith(m + "_")]
+    return (order[max(fitting, key=len)] if fitting else len(order), metric)
+
+
+def _mean(value: Cell | None) -> float | None:
+    return None if value is None else value.mean

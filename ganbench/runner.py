@@ -1,0 +1,279 @@
+"""The page to read first: `run_job` takes one job from data to a record, and nothing raises past it.
+
+load the data -> build the model -> train -> sample -> check the samples once -> score -> write what is worth keeping.
+Streams (see `ganbench.seeding`): data order, latent draws and metric draws depend on (data set, seed) alone, so that models
+are compared in pairs on the same draws; initialisation and training noise depend on the model too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench import environment, keep, seeding
+from ganbench.data import DataSpec, Split
+from ganbench.datasets.base import Dataset
+from ganbench.engine import Training, train
+from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
+from ganbench.jobs import Job, JobSpec
+from ganbench.model import Budget, Config, Model
+from ganbench.records import MetricRow, Record
+from ganbench.registry import MODELS
+from ganbench.scoring import Inputs, Workplace, score_all
+
+Progress = Callable[[int, float], None]
+LABELLED_PER_CLASS = 10  # labels that a few-label model sees, where the data set does not say which
+
+
+def run_job(
+    job: Job,
+    place: Workplace,
+    folder: Path | None = None,
+    *,
+    attempt: int = 1,
+    on_progress: Progress | None = None,
+    save_weights: bool = False,
+) -> Record:
+    """Train, sample and score one job. Failure of any kind is a record with a status and a reason."""
+    spec = job.spec
+    clock = Clock()
+    partial: dict[str, Any] = {}  # what is known when a later phase fails
+    started = _now()
+    outcome: dict[str, Any]
+    try:
+        outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
+    except Diverged as error:
+        outcome = {"status": "diverged", "reason": str(error)}
+        partial |= _kept_history(folder, getattr(error, "history", None))
+        partial["iterations"] = error.iteration
+    except (NotApplicable, MissingResource) as error:
+        outcome = {"status": "skipped", "reason": str(error), "error": {"type": type(error).__name__}}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        outcome = {"status": "oom", "reason": f"{clock.phase}: out of memory", "error": _describe(error, clock.phase)}
+    except (Exception, SystemExit) as error:
+        memory = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+        reason = f"{clock.phase}: {_one_line(error)}"
+        outcome = {"status": "oom" if memory else "failed", "reason": reason, "error": _describe(error, clock.phase)}
+    return Record(
+        job_id=spec.job_id,
+        spec=spec,
+        attempt=attempt,
+        started_at=started,
+        ended_at=_now(),
+        timing=clock.timing(partial.pop("trained", None)),
+        determinism=environment.determinism(spec.device),
+        **{**partial, **outcome},
+    )
+
+
+def _run(
+    job: Job,
+    place: Workplace,
+    folder: Path | None,
+    clock: Clock,
+    partial: dict[str, Any],
+    on_progress: Progress | None,
+    save_weights: bool,
+) -> dict[str, Any]:
+    spec, device = job.spec, pick_device(job.spec.device)
+    with clock("data"):
+        dataset = place.dataset(job.dataset_ref, job.data_dir)
+        partial["data_sha256"] = dataset.spec.sha256
+    with clock("build"):
+        model = make_model(job, dataset.spec).to(device)
+        partial["n_parameters"] = count_parameters(model)
+    with clock("train"), seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
+        budget = resolve_budget(spec, model)
+        rng = seeding.stream("training", spec.model, spec.dataset, spec.seed, device=device)
+        trained = train(model, training_data(model, dataset, spec).to(device), budget, rng, on_progress=on_progress)
+    partial |= {"iterations": trained.iterations, "examples": trained.examples, "trained": trained}
+    partial |= _kept_history(folder, trained.history)
+    inputs = Inputs(place, job.dataset_ref, dataset, spec.n_samples, spec.seed, model=model)
+    if "sample" in model.gives:
+        with clock("sample"):
+            inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, device), dataset.spec)
+    with clock("score"):
+        rows, missing = score_all(spec.metrics, inputs)
+    with clock("write"):
+        artifacts = keep.artifacts(folder, model, inputs, trained.history, save_weights) if folder else []
+    return {"metrics": [MetricRow(**row) for row in rows], "not_applicable": missing, "artifacts": artifacts}
+
+
+def make_model(job: Job, spec: DataSpec) -> Model:
+    """The model with its config, built for the data; layers are initialised from a stream of their own."""
+    cls = MODELS.load(job.model_ref)
+    if not (inspect.isclass(cls) and issubclass(cls, Model)):
+        raise BadInput(f"{job.spec.model} must be a class that derives from ganbench.model.Model; got {cls!r}")
+    model: Model = cls(cls.Config().override(**job.spec.config))
+    with seeding.global_stream("init", job.spec.model, job.spec.dataset, job.spec.seed):
+        model.build(spec)
+    return model
+
+
+def resolve_config(model_ref: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Overrides as the model's config coerces them, without those that equal a default.
+
+    Raises `UnknownName` with near matches, or `BadConfig` that names field, rule and value.
+    """
+    default: Config = MODELS.load(model_ref).Config()
+    made = default.override(**overrides)
+    return {k: getattr(made, k) for k in overrides if getattr(made, k) != getattr(default, k)}
+
+
+def config_fields(model_ref: str) -> dict[str, Any]:
+    """Names and defaults of a model's config."""
+    default = MODELS.load(model_ref).Config()
+    return {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
+
+
+def resolve_budget(spec: JobSpec, model: Model) -> Budget:
+    """The spec's own budget, or that of the model's recipe for this data set at scale `paper`."""
+    if spec.budget:
+        return Budget(**{k: v if k == "seconds" else int(v) for k, v in spec.budget.items()})  # type: ignore[arg-type]
+    for recipe in model.recipes:
+        if recipe.dataset == spec.dataset:
+            return recipe.budget
+    known = ", ".join(sorted({r.dataset for r in model.recipes})) or "none"
+    raise NotApplicable(f"{spec.model} has no published recipe for {spec.dataset} (recipes: {known})")
+
+
+def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
+    """The training split with just the labels that the model registered a need for."""
+    split = dataset.train
+    if "y" in model.needs or "labels" in model.needs:
+        if split.y is None:
+            raise NotApplicable(f"{spec.model} learns from labels; {spec.dataset} has none")
+        if "labels" in model.needs and split.labelled is None:
+            return split.with_labels(few_labels(split.y, seeding.stream("labels", spec.dataset, spec.seed)))
+        return split
+    return Split(split.x)
+
+
+def few_labels(y: Tensor, rng: torch.Generator) -> Tensor:
+    """Indices (L,) of the same small number of examples of every class, drawn at random."""
+    order = torch.randperm(len(y), generator=rng)
+    chosen = [order[y[order] == k][:LABELLED_PER_CLASS] for k in y.unique()]
+    return torch.cat(chosen).sort().values
+
+
+def draw(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.device) -> Tensor:
+    """n samples on the CPU, (n, *E), in batches whose size depends on the event alone."""
+    rng = seeding.stream("sampling", spec.dataset, spec.seed, device=device)
+    size = max(1, min(1000, (1 << 22) // dataset.spec.n_dims))
+    labels = _label_draws(model, dataset, n, rng)
+    batches = []
+    with torch.no_grad(), seeding.global_stream("sampling", spec.dataset, spec.seed):
+        for start in range(0, n, size):
+            count = min(size, n - start)
+            more = () if labels is None else (labels[start : start + count],)
+            out = model.sample(count, rng, *more)
+            if not isinstance(out, Tensor):
+                raise BadInput(f"sample({count}, rng) must return a tensor; got {type(out).__name__}")
+            if tuple(out.shape) != (count, *dataset.spec.event_shape):
+                want = (count, *dataset.spec.event_shape)
+                raise BadInput(f"sample({count}, rng) must return shape {want}; got {tuple(out.shape)}")
+            batches.append(out.detach().to("cpu"))
+    return torch.cat(batches)
+
+
+def check_samples(x: Tensor, spec: DataSpec) -> Tensor:
+    """Samples as float32 in the domain. Raises `BadInput` for other types, NaN or infinity, or values outside it."""
+    if not x.is_floating_point():
+        raise BadInput(f"samples must be floating point; got {x.dtype}")
+    x = x.float()
+    bad = ~torch.isfinite(x).flatten(1).all(1)
+    if bad.any():
+        first = int(bad.nonzero()[0])
+        raise BadInput(f"samples must be finite; {int(bad.sum())} of {len(x)} hold NaN or infinity, the first is {first}")
+    if spec.domain is not None:
+        low, high = spec.domain
+        slack = 1e-3 * (high - low)
+        least, most = float(x.min()), float(x.max())
+        if least < low - slack or most > high + slack:
+            raise BadInput(
+                f"samples must lie in [{low:g}, {high:g}]; got [{least:.4g}, {most:.4g}]; end the generator with tanh or clamp"
+            )
+        x = x.clamp(low, high)
+    return x
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name. Raises `MissingResource` when it is not here."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MissingResource("device cuda: torch finds no CUDA device; use --device cpu, or see `ganbench doctor`")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise MissingResource("device mps: torch finds no Metal device; use --device cpu, or see `ganbench doctor`")
+    return torch.device(name)
+
+
+def count_parameters(model: Model) -> dict[str, int]:
+    """Trainable numbers of each direct part of the model, and their total."""
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    return {**{k: v for k, v in parts.items() if v}, "total": sum(p.numel() for p in model.parameters())}
+
+
+class Clock:
+    """Seconds per phase, and the phase we are in."""
+
+    def __init__(self) -> None:
+        self.phase, self.seconds, self.start = "start", dict[str, float](), time.perf_counter()
+        environment.reset_peak_memory()
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Time one phase; on an error the phase stays named."""
+        self.phase, start = phase, time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+    def timing(self, trained: Training | None) -> dict[str, float]:
+        """The record's timing: seconds per phase, throughput, peak memory in bytes."""
+        out = {f"{phase}_s": round(s, 6) for phase, s in self.seconds.items()}
+        out["wall_s"] = round(time.perf_counter() - self.start, 6)
+        if trained is not None and trained.seconds > 0:
+            out["examples_per_s"] = round(trained.examples / trained.seconds, 3)
+            out["iterations_per_s"] = round(trained.iterations / trained.seconds, 3)
+        return out | environment.peak_memory()
+
+
+def _label_draws(model: Model, dataset: Dataset, n: int, rng: torch.Generator) -> Tensor | None:
+    """Labels (n,) from the training marginal for models whose `sample` takes them as a third argument."""
+    if len(inspect.signature(model.sample).parameters) < 3 or dataset.train.y is None:
+        return None
+    y = dataset.train.y
+    return y[torch.randint(len(y), (n,), generator=rng, device=rng.device).to(y.device)].to(rng.device)
+
+
+def _kept_history(folder: Path | None, history: Any) -> dict[str, Any]:
+    if folder is None or not history:
+        return {}
+    return {"history": keep.history(folder, history)}
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    name = "" if isinstance(error, GanbenchError) else f"{type(error).__name__}: "
+    return environment.without_paths((name + text)[:400].rstrip(": "))
+
+
+def _describe(error: BaseException, phase: str) -> dict[str, Any]:
+    """The error for the record: where it happened, without any folder of this machine."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    where = [f"{Path(f.filename).name}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames]
+    return {"type": type(error).__name__, "phase": phase, "traceback": [environment.without_paths(w) for w in where]}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

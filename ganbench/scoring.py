@@ -1,0 +1,260 @@
+"""Scoring: builds the inputs that a metric names, calls it, and sets the real-versus-real floor beside the value."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench import seeding
+from ganbench.datasets.base import Dataset
+from ganbench.datasets.load import load
+from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
+from ganbench.metrics.base import Score
+from ganbench.model import Model
+from ganbench.records import finite, write_atomic
+from ganbench.registry import DATASETS, METRICS, SCORERS, Entry
+from ganbench.scorers.base import Scorer
+from ganbench.scorers.load import load_scorer
+from ganbench.source import canonical_hash, code_sha256
+
+FEATURE_BATCH = 500
+
+
+class MetricFailed(GanbenchError):
+    """A metric raised what no metric should; the other scores are kept in `rows` and `missing`."""
+
+    def __init__(self, message: str, rows: list[dict[str, Any]], missing: list[dict[str, str]]) -> None:
+        super().__init__(message)
+        self.rows, self.missing = rows, missing
+
+
+class Workplace:
+    """What a worker keeps between jobs: the last data sets, their scorers and real features, and floors."""
+
+    def __init__(self, floors: Path | None = None, *, scorer_weights: str | None = None, keep: int = 2) -> None:
+        self.floor_folder, self.scorer_weights, self.keep = floors, scorer_weights, keep
+        self._datasets: OrderedDict[tuple[str, str | None], Dataset] = OrderedDict()
+        self._floors: dict[str, dict[str, Any]] = {}
+        self.real: dict[tuple[str, str, int], Any] = {}  # (data set, input, n) -> inputs made of real data alone
+
+    def dataset(self, ref: str, data_dir: str | None = None) -> Dataset:
+        """The data set, loaded once. Raises `MissingResource`, or what its loader raises."""
+        key = (ref, data_dir)
+        if key not in self._datasets:
+            self._datasets[key] = load(ref, data_dir)
+            while len(self._datasets) > self.keep:
+                (old, _), _ = self._datasets.popitem(last=False)
+                self.real = {k: v for k, v in self.real.items() if k[0] != old}
+        self._datasets.move_to_end(key)
+        return self._datasets[key]
+
+    def floor(self, entry: Entry, inputs: Inputs) -> dict[str, Any]:
+        """Value of each score of this metric on real against real: {"n": ..., "values": {name: value}}; maybe empty."""
+        key = canonical_hash([entry.name, code_sha256(entry), inputs.dataset.spec.sha256, inputs.ref, inputs.n])
+        if key not in self._floors:
+            path = self.floor_folder / f"{key[:16]}.json" if self.floor_folder else None
+            known = _read_json(path) if path else None
+            if known is None:
+                known = real_floor(entry, inputs)
+                if path:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomic(path, json.dumps(known, allow_nan=False))
+            self._floors[key] = known
+        return self._floors[key]
+
+
+class Inputs:
+    """The arguments that metrics may ask for, each made when first asked for."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        ref: str,
+        dataset: Dataset,
+        n_samples: int,
+        seed: object,
+        *,
+        model: Model | None = None,
+        samples: Tensor | None = None,
+    ) -> None:
+        self.place, self.ref, self.dataset, self.seed = place, ref, dataset, seed
+        self.model, self.samples = model, samples
+        self.n = min(n_samples, dataset.spec.n_eval or n_samples)
+        self._made: dict[str, Any] = {}
+
+    def get(self, name: str, entry: Entry) -> Any:
+        """The input `name` for the metric `entry`. Raises `NotApplicable` with the reason when there is none."""
+        if name == "rng":
+            return seeding.stream("metrics", self.dataset.spec.name, self.seed, entry.name)
+        if name == "space":
+            looks = any("features" in n or "probs" in n for n in entry.meta.get("needs", ()))
+            return self.scorer.signature if looks and self.scorer else "x"
+        if name == "samples":
+            return self._samples()
+        if name in ("probs", "features"):
+            if name not in self._made:
+                look = self._probs if name == "probs" else self._features
+                self._made[name] = look(self._samples())
+            return self._made[name]
+        if name == "model":
+            if self.model is None:
+                raise NotApplicable("needs the trained model, not only its samples")
+            return self.model
+        key = (self.ref, name, self.n)
+        if key not in self.place.real:
+            self.place.real[key] = self._real(name)
+        return self.place.real[key]
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """The data set's scorer; None where it has none. Raises `MissingResource` when its weights are not here."""
+        key = (self.ref, "scorer", 0)
+        if key not in self.place.real:
+            entry = DATASETS.get(self.ref)
+            name = entry.meta.get("scorer", "")
+            weights = self.place.scorer_weights if name and SCORERS.get(name).meta.get("needs_weights") else None
+            self.place.real[key] = load_scorer(name, weights, self.dataset.mixture) if name else None
+        found: Scorer | None = self.place.real[key]
+        return found
+
+    def fresh_real(self, entry: Entry) -> Tensor:
+        """Real events for the floor, which neither the reference nor another input of the metric holds."""
+        data = self.dataset
+        if data.mixture is not None:
+            return data.mixture.sample(self.n, seeding.stream("metrics", data.spec.name, "floor"))[0]
+        split = data.train if "holdout" in entry.meta.get("needs", ()) else data.holdout
+        return split.events(_some(len(split), self.n, data.spec.name, "floor"))
+
+    def _samples(self) -> Tensor:
+        if self.samples is None:
+            raise NotApplicable("needs samples; this model does not sample")
+        return self.samples
+
+    def _probs(self, x: Tensor) -> Tensor:
+        if self.scorer is None:
+            raise NotApplicable(f"needs class probabilities; {self.dataset.spec.name} has no scorer")
+        return _batched(self.scorer.probs, x)
+
+    def _features(self, x: Tensor) -> Tensor:
+        if self.scorer is None:
+            return x.flatten(1)
+        return _batched(self.scorer.features, x)
+
+    def _real(self, name: str) -> Any:
+        data = self.dataset
+        match name:
+            case "reference":
+                return data.test.events(_some(len(data.test), self.n, data.spec.name, "reference"))
+            case "holdout":
+                return data.holdout.events(_some(len(data.holdout), self.n, data.spec.name, "holdout"))
+            case "train":
+                return data.train.events()
+            case "reference_probs":
+                return self._probs(self.get("reference", _NOBODY))
+            case "reference_features":
+                return self._features(self.get("reference", _NOBODY))
+            case "train_features":
+                return self._features(self.get("train", _NOBODY))
+            case "mixture":
+                return _there(data.mixture, f"needs the exact density; {data.spec.name} has none")
+            case "train_labels":
+                return _there(data.train.y, f"needs labels; {data.spec.name} has none")
+            case "test_labels":
+                index = _some(len(data.test), self.n, data.spec.name, "reference")
+                return _there(data.test.y, f"needs labels; {data.spec.name} has none")[index]
+        raise BadInput(f"no metric input is called {name!r}; ganbench/metrics/base.py lists them")
+
+
+def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Rows for the record, and metrics that do not apply with the reason. Raises `MetricFailed` at the end."""
+    rows: list[dict[str, Any]] = []
+    missing: list[dict[str, str]] = []
+    failures: list[str] = []
+    for name in names:
+        entry = METRICS.get(name)
+        start = time.perf_counter()
+        try:
+            scores = call(entry, inputs)
+        except (NotApplicable, MissingResource, BadInput) as error:
+            missing.append({"name": name, "reason": str(error)})
+            continue
+        except MemoryError:
+            raise
+        except Exception as error:
+            failures.append(f"{name} raised {type(error).__name__}: {error}")
+            continue
+        seconds = (time.perf_counter() - start) / max(1, len(scores))
+        floor = {} if "model" in entry.meta.get("needs", ()) else inputs.place.floor(entry, inputs)
+        for score in scores:
+            if not math.isfinite(score.value):
+                missing.append({"name": score.name, "reason": f"the value is {score.value}"})
+                continue
+            row = finite(dataclasses.asdict(score))
+            row["seconds"] = round(row["seconds"] or seconds, 6)
+            if row["floor"] is None and score.name in floor.get("values", {}):
+                row |= {"floor": floor["values"][score.name], "floor_n": floor["n"]}
+            rows.append(row)
+    if failures:
+        raise MetricFailed("; ".join(failures), rows, missing)
+    return rows, missing
+
+
+def call(entry: Entry, inputs: Inputs) -> list[Score]:
+    """Call one metric with the inputs it names; several scores or one come back as a list."""
+    function = entry.load()
+    with torch.no_grad():
+        arguments = {need: inputs.get(need, entry) for need in entry.meta.get("needs", ())}
+    result = function(**arguments)
+    scores = list(result) if isinstance(result, list | tuple) else [result]
+    for score in scores:
+        if not isinstance(score, Score):
+            raise TypeError(f"a metric returns Score or a list of Score; got {type(score).__name__}")
+    return scores
+
+
+def real_floor(entry: Entry, inputs: Inputs) -> dict[str, Any]:
+    """The metric of held-out real events against the reference; empty where it cannot be computed."""
+    real = inputs.fresh_real(entry)
+    if len(real) < 2:
+        return {}
+    try:
+        scores = call(entry, Inputs(inputs.place, inputs.ref, inputs.dataset, inputs.n, "floor", samples=real))
+    except GanbenchError:
+        return {}
+    values = {s.name: float(s.value) for s in scores if math.isfinite(s.value)}
+    return {"n": len(real), "values": values}
+
+
+def _some(have: int, n: int, *parts: object) -> Tensor:
+    """n of `have` row numbers, in random order fixed by `parts`; all of them when n is not smaller."""
+    return torch.randperm(have, generator=seeding.stream("metrics", *parts))[:n]
+
+
+def _batched(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return torch.cat([function(part).cpu() for part in x.split(FEATURE_BATCH)])
+
+
+def _there(value: Any, reason: str) -> Any:
+    if value is None:
+        raise NotApplicable(reason)
+    return value
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return value if isinstance(value, dict) else None
+    except (OSError, ValueError):
+        return None
+
+
+_NOBODY = Entry("", "", "", Path())
