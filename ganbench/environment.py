@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
     return {
         "schema": "ganbench.environment/1",
         "python": platform.python_version(),
-        "os": f"{platform.system()} {platform.release()}",
+        "os": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "machine": platform.machine(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),

@@ -32,7 +32,7 @@ class JobSpec(BaseModel):
     config: dict[str, Any] = {}  # overrides that differ from the model's defaults, coerced
     dataset: str
     scale: str  # smoke, quick, standard, paper, or "custom" for an explicit budget
-    budget: dict[str, float] = {}  # one of iterations, examples, seconds; empty for `paper`: the recipe decides
+    budget: dict[str, int | float] = {}  # one of iterations, examples, seconds; empty for `paper`: the recipe decides
     seed: int
     metrics: tuple[str, ...]
     n_samples: int
@@ -74,7 +74,7 @@ class Selection:
     metrics: tuple[str, ...]
     n_samples: int
     device: str = "cpu"
-    budget: dict[str, float] = field(default_factory=dict)
+    budget: dict[str, int | float] = field(default_factory=dict)
     sets: tuple[str, ...] = ()  # key=value or model.key=value
     data_dir: str | None = None
 
@@ -136,7 +136,7 @@ def incompatible(model: Entry, dataset: Entry) -> str | None:
     return None
 
 
-def budget_for(dataset: Entry, scale: str) -> dict[str, float]:
+def budget_for(dataset: Entry, scale: str) -> dict[str, int | float]:
     """The budget of a named scale on a data set. Raises `BadConfig`."""
     if scale == "paper":
         return {}
@@ -146,7 +146,7 @@ def budget_for(dataset: Entry, scale: str) -> dict[str, float]:
     return {"iterations": table[scale]}
 
 
-def parse_budget(text: str) -> dict[str, float]:
+def parse_budget(text: str) -> dict[str, int | float]:
     """`iterations=500`, `examples=1e6` or `seconds=60` -> {"iterations": 500}. Raises `BadConfig`."""
     kind, _, number = text.partition("=")
     try:

@@ -39,7 +39,7 @@ class MetricRow(BaseModel):
     se: float | None = None
     interval: tuple[float, float] | None = None
     floor: float | None = None  # the same estimator on real against real
-    floor_n: int | None = None  # the sample size of the floor, where real data is too short for n
+    floor_n: int | None = None  # its sample size; smaller than n where there is not so much real data
     seconds: float | None = None
     extra: dict[str, Any] = {}
 

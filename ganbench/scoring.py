@@ -58,7 +58,7 @@ class Workplace:
         return self._datasets[key]
 
     def floor(self, entry: Entry, inputs: Inputs) -> dict[str, Any]:
-        """Value of each score of this metric on real against real: {"n": ..., "values": {name: value}}; maybe empty."""
+        """Each score of this metric on real against real, {name: [value, n]}; empty where there is none."""
         key = canonical_hash([entry.name, code_sha256(entry), inputs.dataset.spec.sha256, inputs.ref, inputs.n])
         if key not in self._floors:
             path = self.floor_folder / f"{key[:16]}.json" if self.floor_folder else None
@@ -200,8 +200,8 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
                 continue
             row = finite(dataclasses.asdict(score))
             row["seconds"] = round(row["seconds"] or seconds, 6)
-            if row["floor"] is None and score.name in floor.get("values", {}):
-                row |= {"floor": floor["values"][score.name], "floor_n": floor["n"]}
+            if row["floor"] is None and score.name in floor:
+                row["floor"], row["floor_n"] = floor[score.name]
             rows.append(row)
     if failures:
         raise MetricFailed("; ".join(failures), rows, missing)
@@ -222,7 +222,7 @@ def call(entry: Entry, inputs: Inputs) -> list[Score]:
 
 
 def real_floor(entry: Entry, inputs: Inputs) -> dict[str, Any]:
-    """The metric of held-out real events against the reference; empty where it cannot be computed."""
+    """The metric of unseen real events in place of samples, {name: [value, n]}; empty where it cannot be computed."""
     real = inputs.fresh_real(entry)
     if len(real) < 2:
         return {}
@@ -230,8 +230,7 @@ def real_floor(entry: Entry, inputs: Inputs) -> dict[str, Any]:
         scores = call(entry, Inputs(inputs.place, inputs.ref, inputs.dataset, inputs.n, "floor", samples=real))
     except GanbenchError:
         return {}
-    values = {s.name: float(s.value) for s in scores if math.isfinite(s.value)}
-    return {"n": len(real), "values": values}
+    return {s.name: [float(s.value), s.n] for s in scores if math.isfinite(s.value)}
 
 
 def _some(have: int, n: int, *parts: object) -> Tensor:

@@ -1,0 +1,241 @@
+"""`ganbench list` and `ganbench describe`: what there is, read from source without importing torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.commands._common import LOOK, Json, console, print_json, print_table
+from ganbench.errors import GanbenchError, UnknownName
+
+KINDS = ("models", "datasets", "metrics", "suites", "scorers")
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("list", rich_help_panel=LOOK)(list_)
+    app.command("describe", rich_help_panel=LOOK)(describe)
+
+
+def list_(
+    kind: Annotated[str, typer.Argument(help="models, datasets, metrics, suites or scorers.")], as_json: Json = False
+) -> None:
+    """One line for each model, data set, metric, suite or scorer."""
+    if kind not in KINDS:
+        raise UnknownName("kind", kind, KINDS)
+    items = {"models": models, "datasets": datasets, "metrics": metrics, "suites": all_suites, "scorers": scorers}[kind]()
+    if as_json:
+        return print_json(items)
+    columns = {
+        "models": ("name", "family", "paper", "summary"),
+        "datasets": ("name", "event", "labelled", "builtin", "scorer", "summary"),
+        "metrics": ("name", "direction", "needs", "summary"),
+        "suites": ("name", "scale", "seeds", "summary"),
+        "scorers": ("name", "event_shape", "needs_weights", "summary"),
+    }[kind]
+    print_table([c.replace("_", " ") for c in columns], [[_text(item[c]) for c in columns] for item in items])
+    return None
+
+
+def describe(
+    name: Annotated[str, typer.Argument(help="Anything that `list` shows, or path/to/file.py:Class.")],
+    as_json: Json = False,
+) -> None:
+    """Everything about one model, data set, metric, suite or scorer."""
+    found = details(name)
+    if as_json:
+        return print_json(found)
+    out = console()
+    for key, value in found.items():
+        if key not in ("documentation", "config", "recipes") and value not in ("", [], {}, None):
+            out.print(f"{key:14} {_text(value)}")
+    for key in ("config", "recipes"):
+        if found.get(key):
+            out.print(f"\n{key}")
+            rows = found[key]
+            print_table(list(rows[0]), [[_text(v) for v in row.values()] for row in rows])
+    if found.get("documentation"):
+        out.print(f"\n{found['documentation']}")
+    return None
+
+
+def models() -> list[dict[str, Any]]:
+    """All models with the data sets that they can take."""
+    from ganbench.jobs import incompatible
+    from ganbench.registry import DATASETS, MODELS
+
+    return [
+        {
+            "name": e.name,
+            "family": e.meta.get("family", ""),
+            "paper": e.meta.get("paper", ""),
+            "capabilities": list(e.meta.get("gives", ("sample",))),
+            "needs": list(e.meta.get("needs", ())),
+            "events": list(e.meta.get("events", ("vector", "image"))),
+            "datasets": [d.name for d in DATASETS if incompatible(e, d) is None],
+            "version": e.meta.get("version", 1),
+            "summary": _summary(e),
+        }
+        for e in MODELS
+    ]
+
+
+def datasets() -> list[dict[str, Any]]:
+    """All data sets."""
+    from ganbench.registry import DATASETS
+
+    return [
+        {
+            "name": e.name + (":PATH" if e.meta.get("prefix") else ""),
+            "event": e.meta.get("event", ""),
+            "labelled": bool(e.meta.get("labelled", False)),
+            "builtin": bool(e.meta.get("builtin", False)),
+            "scorer": e.meta.get("scorer", ""),
+            "iterations": e.meta.get("iterations", {}),
+            "version": e.meta.get("version", 1),
+            "summary": _first(e.doc) or _first(e.header),
+        }
+        for e in DATASETS
+    ]
+
+
+def metrics() -> list[dict[str, Any]]:
+    """All metrics."""
+    from ganbench.registry import METRICS
+
+    return [
+        {
+            "name": e.name,
+            "direction": e.meta.get("direction", "none"),
+            "needs": list(e.meta.get("needs", ())),
+            "returns": list(e.meta.get("returns", ())) or [e.name],
+            "version": e.meta.get("version", 1),
+            "summary": _first(e.doc) or _first(e.header),
+        }
+        for e in METRICS
+    ]
+
+
+def all_suites() -> list[dict[str, Any]]:
+    """All suites."""
+    from ganbench import suites
+
+    return [_suite(suites.load(name)) for name in suites.names()]
+
+
+def scorers() -> list[dict[str, Any]]:
+    """All scorers."""
+    from ganbench.registry import SCORERS
+
+    return [
+        {
+            "name": e.name,
+            "event_shape": list(e.meta.get("event_shape", ())),
+            "needs_weights": bool(e.meta.get("needs_weights", False)),
+            "summary": _first(e.doc) or _first(e.header),
+        }
+        for e in SCORERS
+    ]
+
+
+def details(name: str) -> dict[str, Any]:
+    """Everything about `name`, whatever kind it is of. Raises `UnknownName` over all kinds."""
+    from ganbench import suites
+    from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS
+
+    if name in suites.names():
+        return {"kind": "suite", **_suite(suites.load(name))}
+    registries = (("model", MODELS, models), ("data set", DATASETS, datasets), ("metric", METRICS, metrics))
+    for kind, registry, items in (*registries, ("scorer", SCORERS, scorers)):
+        stem = name.partition(":")[0]
+        known = name in registry.entries or (stem in registry.entries and registry.entries[stem].meta.get("prefix"))
+        if not known and not (kind == "model" and ".py:" in name):
+            continue
+        entry = registry.get(name)
+        listed = next((i for i in items() if i["name"].partition(":")[0] == entry.name), {"name": entry.name})
+        found = {"kind": kind, **listed, "code_sha256": entry.code_hash}
+        if kind == "model":
+            found |= _of_model(entry)
+        found["documentation"] = "\n\n".join(dict.fromkeys(t.strip() for t in (entry.header, entry.doc) if t.strip()))
+        return found
+    names = [e.name for r in (MODELS, DATASETS, METRICS, SCORERS) for e in r] + suites.names()
+    raise UnknownName("name", name, names)
+
+
+def _of_model(entry: Any) -> dict[str, Any]:
+    """Config fields and recipes; these take the import of the model, and so of torch."""
+    import dataclasses
+
+    cls = entry.load()
+    try:
+        config = cls.Config()
+    except GanbenchError:
+        raise
+    except Exception as error:
+        raise GanbenchError(f"the config of {entry.name} cannot be made: {type(error).__name__}: {error}") from None
+    described = []
+    for f in dataclasses.fields(config):
+        described.append({"field": f.name, "default": _plain(getattr(config, f.name)), "type": _type(f.type)})
+    recipes = [
+        {
+            "dataset": r.dataset,
+            "metric": r.metric,
+            "published": r.published,
+            "spread": r.spread,
+            "budget": _budget(r.budget),
+            "source": r.source,
+            "sure": r.sure,
+        }
+        for r in cls.recipes
+    ]
+    return {"config": described, "recipes": recipes}
+
+
+def _budget(budget: Any) -> str:
+    return next(f"{v:g} {k}" for k in ("iterations", "examples", "seconds") if (v := getattr(budget, k)) is not None)
+
+
+def _suite(suite: Any) -> dict[str, Any]:
+    return {
+        "name": suite.name,
+        "summary": suite.about,
+        "models": list(suite.models),
+        "datasets": list(suite.datasets),
+        "metrics": list(suite.metrics),
+        "scale": suite.scale,
+        "seeds": suite.seeds,
+        "n_samples": suite.n_samples,
+    }
+
+
+def _summary(entry: Any) -> str:
+    return str(entry.summary)
+
+
+def _first(text: str) -> str:
+    return text.strip().split("\n", 1)[0].rstrip(".")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return repr(value)
+
+
+def _type(hint: Any) -> str:
+    return hint if isinstance(hint, str) else getattr(hint, "__name__", str(hint))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(v) for v in value) if value else ""
+    return "" if value is None else str(value)
+
+
