@@ -26,10 +26,10 @@ from ganbench.datasets.base import Dataset
 from ganbench.engine import Training, train
 from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
 from ganbench.jobs import Job, JobSpec
-from ganbench.model import Budget, Config, Model
+from ganbench.model import Budget, Model
 from ganbench.records import MetricRow, Record
 from ganbench.registry import MODELS
-from ganbench.scoring import Inputs, Workplace, score_all
+from ganbench.scoring import Inputs, MetricFailed, Workplace, score_all
 
 Progress = Callable[[int, float], None]
 LABELLED_PER_CLASS = 10  # labels that a few-label model sees, where the data set does not say which
@@ -54,7 +54,9 @@ def run_job(
         outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
     except Diverged as error:
         outcome = {"status": "diverged", "reason": str(error)}
-        partial |= _kept_history(folder, getattr(error, "history", None))
+        reached: Training | None = getattr(error, "training", None)
+        if reached is not None:
+            partial |= {"examples": reached.examples, "trained": reached, **_kept_history(folder, reached.history)}
         partial["iterations"] = error.iteration
     except (NotApplicable, MissingResource) as error:
         outcome = {"status": "skipped", "reason": str(error), "error": {"type": type(error).__name__}}
@@ -64,6 +66,8 @@ def run_job(
         memory = isinstance(error, RuntimeError) and "allocate memory" in str(error)
         reason = f"{clock.phase}: {_one_line(error)}"
         outcome = {"status": "oom" if memory else "failed", "reason": reason, "error": _describe(error, clock.phase)}
+        if isinstance(error, MetricFailed):
+            outcome |= {"metrics": [MetricRow(**row) for row in error.rows], "not_applicable": error.missing}
     return Record(
         job_id=spec.job_id,
         spec=spec,
@@ -114,7 +118,7 @@ def make_model(job: Job, spec: DataSpec) -> Model:
     cls = MODELS.load(job.model_ref)
     if not (inspect.isclass(cls) and issubclass(cls, Model)):
         raise BadInput(f"{job.spec.model} must be a class that derives from ganbench.model.Model; got {cls!r}")
-    model: Model = cls(cls.Config().override(**job.spec.config))
+    model: Model = cls(cls.configure(spec, **job.spec.config))
     with seeding.global_stream("init", job.spec.model, job.spec.dataset, job.spec.seed):
         model.build(spec)
     return model
@@ -125,9 +129,10 @@ def resolve_config(model_ref: str, overrides: dict[str, Any]) -> dict[str, Any]:
 
     Raises `UnknownName` with near matches, or `BadConfig` that names field, rule and value.
     """
-    default: Config = MODELS.load(model_ref).Config()
+    cls: type[Model] = MODELS.load(model_ref)
+    default = cls.Config()
     made = default.override(**overrides)
-    return {k: getattr(made, k) for k in overrides if getattr(made, k) != getattr(default, k)}
+    return {k: getattr(made, k) for k in overrides if k in cls.on_images or getattr(made, k) != getattr(default, k)}
 
 
 def config_fields(model_ref: str) -> dict[str, Any]:

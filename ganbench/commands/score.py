@@ -1,0 +1,77 @@
+"""`ganbench score SAMPLES --dataset D`: scores a file or folder of samples; trains nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say
+from ganbench.errors import BadInput
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("score", rich_help_panel=WORK)(score)
+
+
+def score(
+    samples: Annotated[str, typer.Argument(help=".npy, .npz, .safetensors, or a folder of PNG or JPEG images.")],
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="What the samples imitate.")],
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metrics", help="Names or globs; repeat for more [default: all that apply].")
+    ] = None,
+    n: Annotated[int | None, typer.Option("--samples", help="Use the first N samples [default: all].", min=2)] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the metrics' own draws.", min=0)] = 0,
+    scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Score samples that were made elsewhere; each value stands beside that of real data."""
+    from ganbench.commands._common import split_names
+    from ganbench.jobs import display_name, metric_names
+    from ganbench.registry import DATASETS
+
+    DATASETS.get(dataset)
+    names = metric_names(tuple(split_names(metrics)) or ("*",))
+    found = score_file(Path(samples), dataset, names, n, seed, data_dir, scorer_weights)
+    if not found["metrics"] and found["not_applicable"]:
+        raise BadInput(f"no metric could be computed: {found['not_applicable'][0]['reason']}")
+    if as_json:
+        return print_json({"dataset": display_name(dataset), **found})
+    rows = [_line(row) for row in found["metrics"]]
+    print_table(["metric", "value", "± s.e.", "real vs real", "n", "signature"], rows)
+    if metrics:
+        for missing in found["not_applicable"]:
+            say(f"{missing['name']}: {missing['reason']}")
+    return None
+
+
+def score_file(
+    path: Path,
+    dataset: str,
+    names: tuple[str, ...],
+    n: int | None = None,
+    seed: int = 0,
+    data_dir: str | None = None,
+    scorer_weights: str | None = None,
+) -> dict[str, Any]:
+    """{"n", "metrics", "not_applicable"} of a file or folder of samples. Raises `BadInput` or `MissingResource`."""
+    from ganbench.samples_io import read_samples
+    from ganbench.scoring import Inputs, Workplace, score_all
+
+    place = Workplace(scorer_weights=scorer_weights)
+    data = place.dataset(dataset, data_dir)
+    x = read_samples(path, data.spec)[:n]
+    rows, missing = score_all(names, Inputs(place, dataset, data, len(x), seed, samples=x))
+    return {"n": len(x), "metrics": rows, "not_applicable": missing}
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    from ganbench.report.tables import ARROWS, number
+
+    error = "" if row["se"] is None else f"± {number(row['se'])}"
+    floor = "" if row["floor"] is None else number(row["floor"])
+    arrow = ARROWS.get(row["direction"], "")
+    return [f"{row['name']} {arrow}".rstrip(), number(row["value"]), error, floor, str(row["n"]), row["signature"]]
