@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns its exit code. Errors go to stderr, and as JSON to stdout where it was asked for."""
+    """Run one command line; returns its exit code. Errors go to stderr, and with --json to stdout as well."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in arguments
     from ganbench.cli import invoke
     from ganbench.errors import GanbenchError
 
     try:
-        return invoke(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = invoke(arguments)
     except GanbenchError as error:
-        return _fail(str(error), error.exit_code, "--json" in arguments, type(error).__name__)
+        return _fail(str(error), error.exit_code, as_json, type(error).__name__)
+    except OSError as error:
+        name = Path(str(error.filename)).name if error.filename else ""
+        return _fail(f"{name}: {error.strerror or error}".lstrip(": "), 2, as_json, type(error).__name__)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it stopped", 130, "--json" in arguments, "Interrupted")
-    except BrokenPipeError:  # `ganbench list models | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return _fail("interrupted", 130, as_json, "Interrupted")
+    if code == 2 and as_json:  # the parser has explained it on stderr
+        print(json.dumps({"error": {"type": "Usage", "message": "see stderr", "exit_code": 2}}))
+    return code
 
 
 def _fail(message: str, code: int, as_json: bool, kind: str) -> int:
@@ -33,9 +40,9 @@ def _fail(message: str, code: int, as_json: bool, kind: str) -> int:
     return code
 
 
-def entry() -> None:
-    """Console script."""
-    sys.exit(main())
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """One line, without the path of the file that warns."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

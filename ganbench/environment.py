@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -106,10 +107,8 @@ def determinism(device: str) -> dict[str, Any]:
 
 def reset_peak_memory() -> None:
     """Start counting peak memory anew, where the system lets us."""
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
     import torch
 
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""How long jobs will take: from records of earlier runs where there are any, else from what a scale is meant to cost."""
+"""How long jobs will take: from records of earlier runs, else from what a scale is meant to cost."""
 
 from __future__ import annotations
 

@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ganbench.errors import BadConfig, GanbenchError, UnknownName
+from ganbench.errors import BadConfig, BadInput, ImportFailed, UnknownName
 from ganbench.registry import DATASETS, METRICS, MODELS, Entry
 from ganbench.source import canonical_hash, code_sha256, file_hash
 
 SCALES = ("smoke", "quick", "standard", "paper")
 Device = Literal["cpu", "cuda", "mps"]
+
 
 class JobSpec(BaseModel):
     """Everything that decides a job's result; equal specs are the same job."""
@@ -229,7 +230,11 @@ def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -
         else:
             found = [pattern]
         for ref in found:
-            chosen[ref] = registry.get(ref)
+            try:
+                chosen[ref] = registry.get(ref)
+            except ImportFailed:  # a user's file that is not Python: its jobs fail with that reason, and the others run
+                path, _, attribute = ref.rpartition(":")
+                chosen[ref] = Entry(attribute, path, attribute, Path(path))
     names = [e.name for r, e in chosen.items() if not e.meta.get("prefix")]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
@@ -237,9 +242,7 @@ def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -
     return chosen
 
 
-def _spec(
-    selection: Selection, model: Entry, data: tuple[str, Entry], seed: int, config: dict[str, Any]
-) -> JobSpec:
+def _spec(selection: Selection, model: Entry, data: tuple[str, Entry], seed: int, config: dict[str, Any]) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
     versions = {
@@ -274,4 +277,4 @@ def _files_hash(path: Path) -> str:
     if path.is_dir():
         listing = sorted((p.relative_to(path).as_posix(), p.stat().st_size) for p in path.rglob("*") if p.is_file())
         return canonical_hash(listing)[:16]
-    raise GanbenchError(f"no file or folder {display_name(':' + str(path))[1:]!r}; check the path after the colon")
+    raise BadInput(f"no file or folder {display_name(':' + str(path))[1:]!r}; check the path after the colon")

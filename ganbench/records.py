@@ -1,7 +1,7 @@
 """Records: one strict-JSON row per job attempt, written so that a kill at any moment leaves whole files.
 
-`jobs/<job>/result.json` is the truth; `results.jsonl` is an index over it, rebuilt when it is torn or behind. Readers keep
-fields they do not know, so that records of later versions survive a round trip.
+`jobs/<job>/result.json` is the truth; `results.jsonl` is an index over it, rebuilt when it is torn or behind. Readers
+keep fields they do not know, so that records of later versions survive a round trip.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from ganbench.source import canonical_hash
 SCHEMA = "ganbench.result/1"
 Status = Literal["ok", "failed", "diverged", "timeout", "oom", "skipped"]
 STATUSES: tuple[Status, ...] = ("ok", "failed", "diverged", "timeout", "oom", "skipped")
+
+
+class RecordWarning(UserWarning):
+    """A record that was set aside, or an index that was mended."""
 
 
 class MetricRow(BaseModel):
@@ -49,7 +53,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, allow_inf_nan=False)
 
-    schema_: Literal["ganbench.result/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["ganbench.result/1"] = Field(alias="schema")
     job_id: str
     attempt: int = 1
     status: Status
@@ -57,7 +61,7 @@ class Record(BaseModel):
     spec: JobSpec
     metrics: list[MetricRow] = []
     not_applicable: list[dict[str, str]] = []  # {"name", "reason"} of metrics that could not be computed
-    timing: dict[str, float] = {}  # data_s, build_s, train_s, sample_s, score_s, write_s, wall_s, examples_per_s, peak_...
+    timing: dict[str, float] = {}  # data_s, build_s, train_s, ..., wall_s, examples_per_s, peak_rss_bytes
     env_ref: str = ""  # sha256 of the environment file in the run folder
     iterations: int | None = None
     examples: int | None = None
@@ -220,7 +224,7 @@ class RunFolder:
         return self._read_file(self.job_folder(spec) / "result.json")
 
     def write(self, record: Record) -> None:
-        """Put the record in its folder; an earlier attempt is kept beside it. Raises `OSError` when the disk is full."""
+        """Put the record in its folder; an earlier attempt stays beside it. Raises `OSError`, as for a full disk."""
         folder = self.job_folder(record.spec)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "result.json"
@@ -250,7 +254,9 @@ class RunFolder:
         if lines[-1] == b"" and sorted(lines[:-1]) == sorted(wanted):
             return
         if any(lines[:-1]):
-            warnings.warn(f"{path.name} was torn or behind; rebuilt from {len(truth)} records", stacklevel=2)
+            warnings.warn(
+                f"{path.name} was torn or behind; rebuilt from {len(truth)} records", RecordWarning, stacklevel=2
+            )
         write_atomic(path, b"".join(line + b"\n" for line in wanted))
 
     def write_environment(self, environment: dict[str, Any]) -> str:
@@ -276,7 +282,9 @@ class RunFolder:
             return None
         except (BadInput, UnicodeDecodeError) as error:
             aside = path.with_name(path.name + ".corrupt")
-            warnings.warn(f"{path.parent.name}/{path.name}: {error}; set aside as {aside.name}", stacklevel=3)
+            warnings.warn(
+                f"{path.parent.name}/{path.name}: {error}; set aside as {aside.name}", RecordWarning, stacklevel=3
+            )
             os.replace(path, aside)
             return None
 
@@ -285,7 +293,9 @@ class RunFolder:
         keys = [k for k in {**before, **manifest} if before.get(k) != manifest.get(k)]
         if keys:
             changes = "; ".join(f"{k}: {_short(before.get(k))} there, {_short(manifest.get(k))} now" for k in keys)
-            raise BadConfig(f"--out {self.root.name!r} holds another run ({changes}); name a new folder or repeat its options")
+            raise BadConfig(
+                f"--out {self.root.name!r} holds another run ({changes}); name a new folder or repeat its options"
+            )
 
     def _take_lock(self) -> None:
         try:

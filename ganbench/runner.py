@@ -1,8 +1,8 @@
 """The page to read first: `run_job` takes one job from data to a record, and nothing raises past it.
 
 load the data -> build the model -> train -> sample -> check the samples once -> score -> write what is worth keeping.
-Streams (see `ganbench.seeding`): data order, latent draws and metric draws depend on (data set, seed) alone, so that models
-are compared in pairs on the same draws; initialisation and training noise depend on the model too.
+Streams (see `ganbench.seeding`): latent draws and metric draws depend on (data set, seed) alone, so that models are
+compared in pairs on the same draws; initialisation and training noise depend on the model too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ganbench.engine import Training, train
 from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
 from ganbench.jobs import Job, JobSpec
 from ganbench.model import Budget, Model
-from ganbench.records import MetricRow, Record
+from ganbench.records import SCHEMA, MetricRow, Record
 from ganbench.registry import MODELS
 from ganbench.scoring import Inputs, MetricFailed, Workplace, score_all
 
@@ -69,6 +69,7 @@ def run_job(
         if isinstance(error, MetricFailed):
             outcome |= {"metrics": [MetricRow(**row) for row in error.rows], "not_applicable": error.missing}
     return Record(
+        schema=SCHEMA,
         job_id=spec.job_id,
         spec=spec,
         attempt=attempt,
@@ -106,6 +107,7 @@ def _run(
     if "sample" in model.gives:
         with clock("sample"):
             inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, device), dataset.spec)
+    model.to("cpu")  # metrics look at it with the real data, which stays there
     with clock("score"):
         rows, missing = score_all(spec.metrics, inputs)
     with clock("write"):
@@ -199,14 +201,17 @@ def check_samples(x: Tensor, spec: DataSpec) -> Tensor:
     bad = ~torch.isfinite(x).flatten(1).all(1)
     if bad.any():
         first = int(bad.nonzero()[0])
-        raise BadInput(f"samples must be finite; {int(bad.sum())} of {len(x)} hold NaN or infinity, the first is {first}")
+        raise BadInput(
+            f"samples must be finite; {int(bad.sum())} of {len(x)} hold NaN or infinity, the first is {first}"
+        )
     if spec.domain is not None:
         low, high = spec.domain
         slack = 1e-3 * (high - low)
         least, most = float(x.min()), float(x.max())
         if least < low - slack or most > high + slack:
             raise BadInput(
-                f"samples must lie in [{low:g}, {high:g}]; got [{least:.4g}, {most:.4g}]; end the generator with tanh or clamp"
+                f"samples must lie in [{low:g}, {high:g}]; got [{least:.4g}, {most:.4g}]; "
+                "end the generator with tanh, or clamp"
             )
         x = x.clamp(low, high)
     return x

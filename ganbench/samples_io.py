@@ -69,7 +69,9 @@ def to_events(array: Array, spec: DataSpec, name: str) -> Tensor:
     bad = ~torch.isfinite(x).flatten(1).all(1)
     if bad.any():
         row = int(bad.nonzero()[0])
-        raise BadInput(f"{name}: samples must be finite; {int(bad.sum())} rows hold NaN or infinity, the first is {row}")
+        raise BadInput(
+            f"{name}: samples must be finite; {int(bad.sum())} rows hold NaN or infinity, the first is {row}"
+        )
     if spec.domain is not None:
         low, high = float(x.min()), float(x.max())
         if low < spec.domain[0] - 1e-3 or high > spec.domain[1] + 1e-3 or (spec.domain[0] < 0 <= low):
@@ -172,4 +174,6 @@ def _check_npy(file: IO[bytes], name: str) -> None:
 
 def _check_size(n_bytes: int, name: str) -> None:
     if not 0 <= n_bytes <= MAX_BYTES:
-        raise BadInput(f"{name} would take {n_bytes / 2**30:.1f} GiB in memory; the limit is {MAX_BYTES / 2**30:.0f} GiB")
+        raise BadInput(
+            f"{name} would take {n_bytes / 2**30:.1f} GiB in memory; the limit is {MAX_BYTES / 2**30:.0f} GiB"
+        )

@@ -13,7 +13,8 @@ from ganbench.errors import BadConfig
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 DataDir = Annotated[
-    str | None, typer.Option("--data-dir", help="Where data sets lie, in torchvision's layout [default: $GANBENCH_DATA].")
+    str | None,
+    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out [default: $GANBENCH_DATA]."),
 ]
 LOOK, WORK = "Look", "Work"  # panels of --help
 

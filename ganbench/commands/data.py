@@ -23,7 +23,9 @@ def attach(app: typer.Typer) -> None:
 
 def list_(
     data_dir: DataDir = None,
-    check: Annotated[bool, typer.Option("--check", help="Load each data set that needs files, to see if it is whole.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Load each data set that needs files, to see if it is whole.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """All data sets; with --check, which of those that need files are here."""
@@ -40,7 +42,9 @@ def list_(
 
 
 def get(
-    name: Annotated[str, typer.Argument(help="A data set that is downloaded.")], data_dir: DataDir = None, as_json: Json = False
+    name: Annotated[str, typer.Argument(help="A data set that is downloaded.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
     """Download a data set into the data directory."""
     root = _root(data_dir)

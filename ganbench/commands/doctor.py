@@ -75,5 +75,9 @@ def _disk() -> dict[str, Any]:
 def _data(data_dir: str | None) -> dict[str, Any]:
     root = data_dir or os.environ.get("GANBENCH_DATA")
     if not root:
-        return _check("data directory", False, "not set: --data-dir or GANBENCH_DATA; built-in data needs none", needed=False)
-    return _check("data directory", Path(root).is_dir(), "there" if Path(root).is_dir() else "is not a folder", needed=False)
+        return _check(
+            "data directory", False, "not set: --data-dir or GANBENCH_DATA; built-in data needs none", needed=False
+        )
+    return _check(
+        "data directory", Path(root).is_dir(), "there" if Path(root).is_dir() else "is not a folder", needed=False
+    )

@@ -24,7 +24,9 @@ def list_(
     """One line for each model, data set, metric, suite or scorer."""
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
-    items = {"models": models, "datasets": datasets, "metrics": metrics, "suites": all_suites, "scorers": scorers}[kind]()
+    items = {"models": models, "datasets": datasets, "metrics": metrics, "suites": all_suites, "scorers": scorers}[
+        kind
+    ]()
     if as_json:
         return print_json(items)
     columns = {
@@ -237,5 +239,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_text(v) for v in value) if value else ""
     return "" if value is None else str(value)
-
-

@@ -19,7 +19,9 @@ def attach(app: typer.Typer) -> None:
 def show(
     run: Annotated[str, typer.Argument(help="A run folder.")],
     jobs: Annotated[bool, typer.Option("--jobs", help="One line per job instead of the tables.")] = False,
-    job: Annotated[str | None, typer.Option("--job", help="Everything about one job: its id, or the start of it.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", help="Everything about one job: its id, or the start of it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The tables of a run, what has no score and why; ends with code 3 when a job failed."""
@@ -34,7 +36,7 @@ def show(
         if len(found) != 1:
             raise UnknownName("job", job, [r.job_id[:12] for r in found or records])
         return print_json(found[0].model_dump(mode="json", by_alias=True))
-    counts = {status: sum(r.status == status for r in records) for status in STATUSES}
+    counts: dict[str, int] = {status: sum(r.status == status for r in records) for status in STATUSES}
     total = len(manifest.get("jobs") or records)
     if as_json:
         print_json(

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import shutil
+import signal
+import threading
 import time
 import traceback
 from collections import deque
@@ -24,7 +26,7 @@ from ganbench import environment
 from ganbench.errors import GanbenchError
 from ganbench.executors import worker
 from ganbench.jobs import Job
-from ganbench.records import DiskFull, Record, RunFolder, parse_record
+from ganbench.records import SCHEMA, DiskFull, Record, RunFolder, Status, parse_record
 
 POOL_RESTARTS = 3
 TICK = 0.2
@@ -63,13 +65,14 @@ def run(
     save_weights: bool = False,
     scorer_weights: str | None = None,
 ) -> Outcome:
-    """Run what has no final record yet. Ctrl-C stops it: the outcome says `interrupted`, and the same call goes on later.
+    """Run what has no final record yet. Ctrl-C stops it: the outcome says so, and the same call goes on later.
 
     Raises `DiskFull` when a record cannot be written; those before it are whole.
     """
     orders = worker.Orders(str(folder.root), environment.git(), save_weights, scorer_weights)
     outcome = Outcome()
     waiting: deque[tuple[Job, int]] = deque()
+    terminate = _interrupt_on_terminate()
     try:
         for job in jobs:
             record = folder.read(job.spec)
@@ -95,11 +98,13 @@ def run(
         outcome.interrupted = True
     except OSError as error:
         raise DiskFull(
-            f"cannot write to {folder.root.name!r}: {error.strerror or error}; {len(outcome.records)} records are whole: "
-            "free some space and run the same command again"
+            f"cannot write to {folder.root.name!r}: {error.strerror or error}; {len(outcome.records)} records are "
+            "whole; free some space and run the same command again"
         ) from None
     finally:
         shutil.rmtree(folder.root / ".progress", ignore_errors=True)
+        if terminate is not None:
+            signal.signal(signal.SIGTERM, terminate)
     outcome.pending = len(jobs) - len(outcome.records)
     return outcome
 
@@ -132,7 +137,7 @@ def _drain(
     if not waiting:
         return
     start = time.monotonic()
-    flying: dict[Future[str], tuple[Job, int]] = {}
+    flying: dict[Any, tuple[Job, int]] = {}
     with _pool(min(workers, len(waiting))) as pool:
         try:
             while waiting or flying:
@@ -159,6 +164,7 @@ def _result(
     future: Future[str], job: Job, attempt: int, folder: RunFolder, orders: worker.Orders, timeout: float | None
 ) -> Record:
     """The record of a finished future, made here when the worker could not."""
+    status: Status
     try:
         return parse_record(future.result())
     except BrokenProcessPool:
@@ -190,11 +196,12 @@ def _store(folder: RunFolder, record: Record, outcome: Outcome, watcher: Watcher
 
 
 def _row(
-    job: Job, earlier: Record | None, status: Any, reason: str, orders: worker.Orders, attempt: int | None = None
+    job: Job, earlier: Record | None, status: Status, reason: str, orders: worker.Orders, attempt: int | None = None
 ) -> Record:
     """A record for a job that did not get to write its own."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Record(
+        schema=SCHEMA,
         job_id=job.spec.job_id,
         spec=job.spec,
         status=status,
@@ -211,6 +218,13 @@ def _cause_of_death(code: int | None) -> str:
         hint = ": the system may have run out of memory" if code == -9 else ""
         return f"the worker was killed by signal {-code}{hint}"
     return f"the worker ended with exit code {code} in the middle of the job"
+
+
+def _interrupt_on_terminate() -> Any:
+    """Let SIGTERM end a run as Ctrl-C does; returns what it did before, or None where signals cannot be set."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _heartbeats(folder: Path) -> Iterator[dict[str, Any]]:

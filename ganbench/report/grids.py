@@ -1,4 +1,4 @@
-"""Pictures of samples: a grid of images, or points over the true density. Drawn without pyplot, so nothing is global."""
+"""Pictures of samples: a grid of images, or points over the true density. Drawn without pyplot: no global state."""
 
 from __future__ import annotations
 

@@ -49,7 +49,9 @@ class Live:
 
         self.total, self.workers, self.done, self.failed = total, workers, 0, 0
         self.start, self.fresh, self.running = time.monotonic(), 0, list[dict[str, Any]]()
-        self.view = RichLive(console=Console(stderr=True), refresh_per_second=5, transient=True, get_renderable=self.draw)
+        self.view = RichLive(
+            console=Console(stderr=True), refresh_per_second=5, transient=True, get_renderable=self.draw
+        )
 
     def __enter__(self) -> Live:
         self.view.__enter__()

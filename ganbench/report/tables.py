@@ -101,9 +101,10 @@ def troubles(records: Iterable[Record]) -> list[str]:
 
 def rich_table(table: Table) -> Any:
     """The table for a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as Rich
 
-    out = Rich(title=_title(table), title_justify="left", header_style="bold", pad_edge=False)
+    out = Rich(title=_title(table), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for i, text in enumerate(_header(table)):
         out.add_column(text, justify="left" if i == 0 else "right", no_wrap=i == 0)
     for line in _body(table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ganbench.errors import BadConfig, UnknownName
 
@@ -57,4 +58,5 @@ def load(name: str) -> Suite:
             raise BadConfig(f"suite {path.stem}: {key} must be a {kind.__name__}; got {raw.get(key)!r}")
     if raw["seeds"] < 1 or raw["n_samples"] < 2:
         raise BadConfig(f"suite {path.stem}: seeds must be >= 1 and n_samples >= 2")
-    return Suite(path.stem, **{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    return Suite(path.stem, **fields)
