@@ -13,7 +13,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,7 +21,7 @@ from ganbench.errors import BadConfig, BadInput, GanbenchError
 from ganbench.jobs import Job, JobSpec
 from ganbench.source import canonical_hash
 
-SCHEMA = "ganbench.result/1"
+SCHEMA: Final = "ganbench.result/1"
 Status = Literal["ok", "failed", "diverged", "timeout", "oom", "skipped"]
 STATUSES: tuple[Status, ...] = ("ok", "failed", "diverged", "timeout", "oom", "skipped")
 

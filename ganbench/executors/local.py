@@ -146,13 +146,18 @@ def _drain(
                     return
                 while waiting and not late and len(flying) <= workers:
                     job, attempt = waiting.popleft()
-                    future = pool.schedule(worker.work, args=(job, orders, attempt), timeout=job_timeout(job))
+                    arguments = (job, orders, attempt)
+                    try:
+                        future: Any = pool.schedule(worker.work, args=arguments, timeout=job_timeout(job))
+                    except RuntimeError:  # the pool broke since the last look
+                        waiting.appendleft((job, attempt))
+                        raise BrokenProcessPool from None
                     flying[future] = (job, attempt)
                 done, _ = wait(flying, timeout=TICK, return_when=FIRST_COMPLETED)
-                for future in done:
-                    job, attempt = flying[future]
-                    record = _result(future, job, attempt, folder, orders, job_timeout(job))
-                    del flying[future]
+                for ended in done:
+                    job, attempt = flying[ended]
+                    record = _result(ended, job, attempt, folder, orders, job_timeout(job))
+                    del flying[ended]
                     _store(folder, record, outcome, watcher)
                 watcher.tick(list(_heartbeats(folder.root / ".progress")))
         except BrokenProcessPool:
