@@ -1,0 +1,213 @@
+"""Every registered model keeps the contract: it builds, trains, samples, repeats, and can do what it says it can.
+
+A few iterations on tiny random data say nothing about quality; that is what the benchmark is for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganbench import seeding
+from ganbench.data import DataSpec, Split
+from ganbench.engine import Batches, Turn, train
+from ganbench.errors import NotApplicable
+from ganbench.model import Budget, Model
+from ganbench.registry import MODELS, Entry
+
+N, K, ITERATIONS = 96, 4, 2
+SPECS = {
+    "vector": DataSpec("vector", (2,), None, K, N, N),
+    "image8": DataSpec("image8", (1, 8, 8), (-1.0, 1.0), K, N, N),
+    "image28": DataSpec("image28", (1, 28, 28), (-1.0, 1.0), K, N, N),
+    "image32": DataSpec("image32", (3, 32, 32), (-1.0, 1.0), K, N, N),
+}
+IN_COLOUR = ("gan_ns", "dcgan", "wgan_gp", "vae_gaussian", "gmmn")  # slow for all of them
+ENTRIES = {e.name: e for e in MODELS}
+
+
+def cases() -> list[Any]:
+    found = []
+    for name, entry in ENTRIES.items():
+        events = entry.meta.get("events", ("vector", "image"))
+        for spec in SPECS:
+            if ("vector" if spec == "vector" else "image") in events and (spec != "image32" or name in IN_COLOUR):
+                found.append(pytest.param((name, spec), id=f"{name}-{spec}"))
+    return found
+
+
+@pytest.fixture(scope="module", params=cases())  # of the module, so that all facts of one model are tested in a row
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
+    found: tuple[str, str] = request.param
+    return found
+
+
+def data(kind: str, entry: Entry) -> Split:
+    """Random events in the domain, with the labels that the model registered a need for."""
+    rng = torch.Generator().manual_seed(7)
+    spec = SPECS[kind]
+    x = torch.randn(N, *spec.event_shape, generator=rng)
+    y = torch.arange(N) % K
+    x = (x + y.view(-1, *[1] * len(spec.event_shape))).mul(0.3)
+    x = x.tanh() if spec.is_image else x
+    needs = entry.meta.get("needs", ())
+    if "y" in needs:
+        return Split(x, y)
+    if "labels" in needs:
+        return Split(x, y, torch.arange(4 * K))
+    return Split(x)
+
+
+def build(name: str, kind: str) -> Model:
+    """The model as the runner makes it, with small batches."""
+    cls: type[Model] = ENTRIES[name].load()
+    model = cls(cls.configure(SPECS[kind], batch_size=16))
+    with seeding.global_stream("init", name):
+        try:
+            model.build(SPECS[kind])
+        except NotApplicable as reason:
+            pytest.skip(str(reason))
+    return model
+
+
+@lru_cache(maxsize=2)
+def trained(name: str, kind: str) -> Model:
+    """The model after a few iterations."""
+    model = build(name, kind)
+    with seeding.global_stream("training", name):
+        out = train(model, data(kind, ENTRIES[name]), Budget(iterations=ITERATIONS), seeding.stream("training", name))
+    if not hasattr(model, "fit"):
+        assert out.iterations == ITERATIONS
+        assert {p.name for p in model.players()} <= set(out.history)
+    return model
+
+
+def samples(model: Model, n: int, seed: int) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    more = (torch.arange(n) % K,) if len(inspect.signature(model.sample).parameters) > 2 else ()
+    with torch.no_grad():
+        return model.sample(n, rng, *more)
+
+
+def test_it_trains_and_samples_events_of_the_data(case: tuple[str, str]) -> None:
+    name, kind = case
+    model, spec = trained(name, kind), SPECS[kind]
+    assert not model.training
+    if "sample" not in model.gives:
+        return
+    for n in (1, 5):
+        x = samples(model, n, 0)
+        assert x.shape == (n, *spec.event_shape)
+        assert x.dtype == torch.float32
+        assert not x.requires_grad
+        assert torch.isfinite(x).all()
+        if spec.domain:
+            assert spec.domain[0] - 1e-3 <= float(x.min())
+            assert float(x.max()) <= spec.domain[1] + 1e-3
+
+
+def test_samples_depend_on_the_rng_they_are_given_and_on_nothing_else(case: tuple[str, str]) -> None:
+    name, kind = case
+    model = trained(name, kind)
+    if "sample" not in model.gives:
+        return
+    before = torch.get_rng_state()
+    first = samples(model, 6, 1)
+    assert torch.equal(torch.get_rng_state(), before), "sample drew from torch's global generator"
+    torch.testing.assert_close(samples(model, 6, 1), first, rtol=0, atol=0)
+    assert not torch.equal(samples(model, 6, 2), first)
+
+
+def test_the_same_seed_trains_the_same_model(case: tuple[str, str]) -> None:
+    name, kind = case
+    if kind != next(c.values[0][1] for c in cases() if c.values[0][0] == name):
+        return  # once for each model
+    model = trained(name, kind)
+    other = trained.__wrapped__(name, kind)
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[key], value, rtol=0, atol=0, equal_nan=True)
+
+
+def test_weights_survive_a_round_trip(case: tuple[str, str]) -> None:
+    name, kind = case
+    model = trained(name, kind)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    fresh = build(name, kind).eval()
+    fresh.load_state_dict(state)
+    if "sample" in model.gives:
+        torch.testing.assert_close(samples(fresh, 4, 3), samples(model, 4, 3), rtol=0, atol=0)
+
+
+def test_each_player_moves_its_own_parameters_and_no_others(case: tuple[str, str]) -> None:
+    name, kind = case
+    model = build(name, kind)
+    if hasattr(model, "fit"):
+        return
+    model.train()
+    rng = seeding.stream("training", name)
+    batches = Batches(model, data(kind, ENTRIES[name]), rng)
+    assert model.players(), "a model without `fit` has players"
+    moved_at_all: set[str] = set()
+    for player in model.players():
+        own = {id(p) for p in player.module.parameters()}
+        assert own, f"{player.name} has no parameters"
+        before = {k: p.detach().clone() for k, p in model.named_parameters()}
+        with seeding.global_stream("training", name):
+            loss = Turn(player, batches)()
+        assert loss.shape == ()
+        assert torch.isfinite(loss)
+        moved = {k for k, p in model.named_parameters() if not torch.equal(p.detach(), before[k])}
+        strangers = {k for k, p in model.named_parameters() if k in moved and id(p) not in own}
+        assert not strangers or player.after is not None, f"{player.name} moved {sorted(strangers)}"
+        moved_at_all |= moved
+    assert moved_at_all, "no player moved anything"
+
+
+def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
+    name, kind = case
+    model, spec = trained(name, kind), SPECS[kind]
+    rng = torch.Generator().manual_seed(5)
+    x = data(kind, ENTRIES[name]).x[:6]
+    known = torch.rand(spec.event_shape, generator=rng) < 0.5
+    calls = {
+        "encode": lambda: model.encode(x),
+        "reconstruct": lambda: model.reconstruct(x),
+        "classify": lambda: model.classify(x),
+        "log_prob": lambda: model.log_prob(x, rng),
+        "features": lambda: model.features(x),
+        "inpaint": lambda: model.inpaint(x, known, rng),
+        "cluster": lambda: model.cluster(x),
+    }
+    shapes = {
+        "reconstruct": (6, *spec.event_shape),
+        "classify": (6, K),
+        "log_prob": (6,),
+        "inpaint": (6, *spec.event_shape),
+        "cluster": (6,),
+    }
+    assert set(model.gives) <= {"sample", *calls}, "gives names an unknown capability"
+    for capability, call in calls.items():
+        if capability not in model.gives:
+            assert getattr(type(model), capability) is getattr(Model, capability) or capability == "features", (
+                f"{capability} is defined and not declared in gives"
+            )
+            continue
+        try:
+            with torch.no_grad():
+                out = call()
+        except NotApplicable:  # not on this kind of event
+            continue
+        assert len(out) == 6
+        assert tuple(out.shape) == shapes.get(capability, tuple(out.shape))
+        assert out.ndim == 2 or capability not in ("encode", "features"), f"{capability} must be (B, F)"
+        if capability == "cluster":
+            assert out.dtype == torch.int64
+        else:
+            assert torch.isfinite(out).all()
+        if capability == "inpaint":
+            torch.testing.assert_close(out[:, known], x[:, known])
