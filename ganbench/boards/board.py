@@ -31,7 +31,7 @@ class Task(_Strict):
     """One data set of the board."""
 
     dataset: Name
-    n: Annotated[int, Field(ge=2, le=100_000)] | None = None  # generated samples per seed; None: whatever one n is used
+    n: Annotated[int, Field(ge=2, le=100_000)]  # generated samples per seed that are scored
     primary: Name | None = None  # the metric that ranks this task, where it is not the board's
 
 

@@ -28,9 +28,9 @@ FORMULA = {
         "Per task, entries are ranked by the mean of the primary metric over training seeds, equal means sharing the "
         "mean of their ranks; a diverged seed counts as the worst value any entry reached on the task, an entry that "
         "always diverged comes last. The overall order is the mean of these ranks over all tasks, equal mean ranks "
-        "sharing a place. [low–high]: the {level:.0%} interval of the place over {draws} draws that resample the T "
-        "tasks and draw each mean from its t distribution over seeds, narrowed by sqrt(T). Entries that share a letter are not told "
-        "apart by Welch's t test at {alpha:g} with Holm's correction over all pairs of the task."
+        "sharing a place. [low–high] is the {level:.0%} interval (mid-P) of the place over {draws} draws that resample "
+        "the T tasks and draw each mean from its t distribution over seeds, narrowed by sqrt(T). Entries that share a "
+        "letter are not told apart by Welch's t test at {alpha:g}, Holm-corrected over all pairs of the task."
     )
 }
 
@@ -84,7 +84,8 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
     scale = max(1e-300, float(np.abs(np.concatenate([x, y])).max()))
     if max(np.ptp(x), np.ptp(y)) <= 1e-9 * scale:  # both constant: the t statistic is 0/0 or infinite
         return 1.0 if abs(x[0] - y[0]) <= 1e-9 * scale else 0.0
-    return float(stats.ttest_ind(x, y, equal_var=False).pvalue)
+    moments = (x.mean(), x.std(ddof=1), len(x), y.mean(), y.std(ddof=1), len(y))
+    return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
 
 
 def holm(p: Sequence[float], alpha: float) -> list[bool]:

@@ -64,7 +64,7 @@ def board(*datasets: str, metrics: tuple[str, ...] = ("mmd",), **changes: Any) -
             "id": "toy",
             "title": "Toy",
             "scale": "quick",
-            "task": [{"dataset": d} for d in datasets or ("ring8",)],
+            "task": [{"dataset": d, "n": 1000} for d in datasets or ("ring8",)],
             "metric": [{"name": m, "direction": "min", "primary": i == 0} for i, m in enumerate(metrics)],
             **changes,
         }
