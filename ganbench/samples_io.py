@@ -212,12 +212,12 @@ def _read_npy(file: IO[bytes], name: str, spec: DataSpec, n: int | None) -> Arra
 def _fill(file: IO[bytes], count: int, dtype: np.dtype[Any], name: str) -> Array:
     """`count` numbers from a stream, in blocks, into one array of that size."""
     out = np.empty(count, dtype)
-    view, done = memoryview(out.view(np.uint8)), 0
+    view, done = out.view(np.uint8), 0
     while done < len(view):
         block = file.read(min(1 << 20, len(view) - done))
         if not block:
             raise BadInput(f"{name} ends after {done} of {len(view)} bytes")
-        view[done : done + len(block)] = block
+        view[done : done + len(block)] = np.frombuffer(block, np.uint8)
         done += len(block)
     return out
 
