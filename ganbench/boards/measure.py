@@ -6,6 +6,7 @@ trained over the board's seeds. All three end in records with the metrics of the
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from ganbench import runner, seeding
 from ganbench.boards.board import Board, Task
 from ganbench.boards.rank import estimate
 from ganbench.boards.standings import Record as Row
-from ganbench.boards.submission import BADGES, FileOf, Submission
+from ganbench.boards.submission import BADGES, Submission
 from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, NotApplicable
@@ -110,20 +111,19 @@ def _score_files(
         n = samples_wanted(task, dataset)
         for f in files:
             path = folder / f.path
-            digest = file_sha256(path)
-            if f.sha256 is not None and digest != f.sha256:
+            if f.sha256 is not None and (digest := file_sha256(path)) != f.sha256:
                 raise BadInput(f"{f.path} has sha256 {digest[:12]}..., submission.toml says {f.sha256[:12]}...")
-            if digest in seen:
-                raise BadInput(f"{f.path} and {seen[digest]} are the same file; each seed is a training of its own")
-            seen[digest] = f.path
             spec = job_spec(submission, board, task, f.seed, n)
             if submission.tier == "samples":
                 x = read_samples(path, dataset.spec, n)
             else:
                 x = draw_from_weights(submission, path, spec, dataset)
+            digest = hashlib.sha256(x.numpy().tobytes()).hexdigest()
+            if digest in seen:
+                raise BadInput(f"{f.path} and {seen[digest]} hold the same samples; each seed is a training of its own")
+            seen[digest] = f.path
             refuse_copies(x, dataset, f.path)
-            metrics = score(x, dataset, task, board, spec, place)
-            out.records.append(make_record(submission, spec, metrics, f, digest))
+            out.records.append(make_record(submission, spec, score(x, dataset, task, board, spec, place), digest))
         out.passed.append(f"{task.dataset}: {len(files)} seeds of n = {n}, no copies of real data")
 
 
@@ -174,14 +174,14 @@ def metric_functions(board: Board) -> tuple[str, ...]:
 
 
 def make_record(
-    submission: Submission, spec: JobSpec, metrics: Sequence[Mapping[str, Any]], f: FileOf, digest: str
+    submission: Submission, spec: JobSpec, metrics: Sequence[Mapping[str, Any]], samples_sha256: str
 ) -> dict[str, Any]:
-    """A record of one file's scores; the same file gives the same record."""
+    """A record of one seed's scores; the same samples give the same record."""
     record = Record(
         job_id=spec.job_id, status="ok", spec=spec, metrics=[MetricRow(**{**m, "seconds": None}) for m in metrics]
     )
     value: dict[str, Any] = record.model_dump(mode="json", by_alias=True)
-    return value | {"origin": "submission", "verified": BADGES[submission.tier], "file_sha256": digest}
+    return value | {"origin": "submission", "verified": BADGES[submission.tier], "samples_sha256": samples_sha256}
 
 
 def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset: Dataset) -> Tensor:
@@ -322,7 +322,7 @@ def confirm_claims(submission: Submission, records: Sequence[Row]) -> None:
         if not values:
             raise BadInput(f"claimed {claim.metric} on {claim.dataset} was not measured: no samples for it")
         e = estimate(values)
-        room = SAME * max(abs(e.mean), 1e-6)
+        room = SAME * max(abs(e.mean), usual_error(records, claim.dataset, claim.metric))
         if submission.tier != "samples" and e.sd is not None:
             room += 4 * e.sd / math.sqrt(e.n)
         if abs(e.mean - claim.value) > room:
@@ -350,6 +350,12 @@ def better_than_real(board: Board, measured: Sequence[Row], own: Sequence[Row]) 
                 f"better than real data on {task.dataset}: {m.name} {np.mean(values):.4g} against "
                 f"{np.mean(oracle):.4g}; look for a leak"
             )
+
+
+def usual_error(records: Sequence[Row], dataset: str, metric: str) -> float:
+    """The largest standard error of a metric's values: what "small" means for a metric that can be zero."""
+    rows = [m for r in records if r["spec"]["dataset"] == dataset for m in r["metrics"] if m["name"] == metric]
+    return max((float(m["se"]) for m in rows if m.get("se")), default=1e-6)
 
 
 def _values(records: Sequence[Row], dataset: str, metric: str) -> list[float]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ganbench.boards.measure import Measurement
     from ganbench.scoring import Workplace
 
+MAX_FILE = 1 << 30  # bytes of any one file
 FREE = ("submission.toml", RESULTS, "README.md", "CARD.md")  # files that need not be listed in submission.toml
 
 
@@ -132,6 +133,8 @@ def check_tree(folder: Path, submission: Submission) -> None:
         mode = entry.stat(follow_symlinks=False).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise BadInput(f"{relative} must be a plain file or folder; links, pipes and devices are not accepted")
+        if stat.S_ISREG(mode) and entry.stat(follow_symlinks=False).st_size > MAX_FILE:
+            raise BadInput(f"{relative} must be below {MAX_FILE} bytes")
         inside = any(path == relative or relative.startswith(f"{path}/") for path in listed)
         leads = any(path.startswith(f"{relative}/") for path in listed)
         if not inside and not leads and relative not in (*FREE, code):
@@ -303,6 +306,6 @@ def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, A
         again = {m["name"]: m["value"] for m in now[job_id]["metrics"]}
         for m in record["metrics"]:
             value = again.get(m["name"])
-            if value is None or abs(value - m["value"]) > SAME * max(abs(value), 1e-6):
+            if value is None or abs(value - m["value"]) > SAME * max(abs(value), m.get("se") or 1e-6):
                 where = f"{m['name']} on {record['spec']['dataset']}, seed {record['spec']['seed']}"
                 raise BadInput(f"{where}: {RESULTS} says {m['value']:.6g}, measured {value}: the score was edited")
