@@ -1,4 +1,4 @@
-"""Reading samples that somebody else wrote, .npz, .npy, .safetensors or a folder of PNG, and trusting none of it.
+"""Reading samples that somebody else wrote (.npz, .npy, .safetensors, a folder of images) and trusting none of it.
 
 Nothing is unpickled and nothing is extracted. Headers are parsed here, with limits, before anything is allocated; the
 array must have the size that the data set and n demand, so memory is bounded by what a valid file would take.
@@ -28,6 +28,7 @@ from ganbench.errors import BadInput
 
 Array = NDArray[Any]
 SUFFIXES = (".npz", ".npy", ".safetensors")
+PICTURES = (".png", ".jpg", ".jpeg")
 MAX_BYTES = 1 << 31  # of one array
 MAX_HEADER = 1 << 16  # .npy and .safetensors headers, zip directories
 MAX_ROWS = 1_000_000
@@ -44,13 +45,13 @@ def read_samples(path: Path, spec: DataSpec, n: int | None = None) -> Tensor:
     """
     mode = _lstat(path).st_mode
     if stat.S_ISDIR(mode):
-        return to_events(_read_png_folder(path, spec, n), spec, path.name)
+        return to_events(_read_folder(path, spec, n), spec, path.name)
     if not stat.S_ISREG(mode):
         raise BadInput(f"{path.name} must be a plain file or folder; links, pipes and devices are not followed")
     readers = {".npz": _read_npz, ".npy": _read_npy_file, ".safetensors": _read_safetensors}
     if path.suffix not in readers:
         raise BadInput(
-            f"{path.name}: samples come as {', '.join(SUFFIXES)} or a folder of PNG; save them as one of these"
+            f"{path.name}: samples come as {', '.join(SUFFIXES)} or a folder of PNG or JPEG; save them as one of these"
         )
     try:
         array = readers[path.suffix](path, spec, n)
@@ -285,16 +286,18 @@ def _read_safetensors(path: Path, spec: DataSpec, n: int | None) -> Array:
         return _shaped(_fill(file, math.prod(tensor.shape), dtype, path.name), tensor.shape, False, spec)
 
 
-def _read_png_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
-    """All PNG files of a folder in the order of their names: -> (N, *E) uint8."""
+def _read_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
+    """All PNG and JPEG files of a folder in the order of their names: -> (N, *E) uint8."""
     if not spec.is_image:
         raise BadInput(f"{folder.name} is a folder of pictures; {spec.name} holds vectors: send .npz or .npy")
     c, h, w = spec.event_shape
     with os.scandir(folder) as entries:
         found = []
         for entry in entries:
-            if not entry.name.endswith(".png") or not entry.is_file(follow_symlinks=False):
-                raise BadInput(f"{folder.name} must hold plain .png files only; got {entry.name[:60]!r}")
+            if entry.name.startswith("."):
+                continue
+            if not entry.name.lower().endswith(PICTURES) or not entry.is_file(follow_symlinks=False):
+                raise BadInput(f"{folder.name} must hold plain .png or .jpg files only; got {entry.name[:60]!r}")
             found.append(entry.name)
             if len(found) > (n or MAX_ROWS):
                 break
@@ -305,11 +308,11 @@ def _read_png_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
         raise BadInput(f"{folder.name} must stay below {MAX_BYTES} bytes of pixels; got {len(found)} pictures")
     out = np.empty((len(found), c, h, w), np.uint8)
     for row, name in enumerate(sorted(found)):
-        out[row] = _read_png(folder / name, (c, h, w))
+        out[row] = _read_picture(folder / name, (c, h, w))
     return out
 
 
-def _read_png(path: Path, shape: tuple[int, int, int]) -> Array:
+def _read_picture(path: Path, shape: tuple[int, int, int]) -> Array:
     from PIL import Image
 
     c, h, w = shape
@@ -317,7 +320,7 @@ def _read_png(path: Path, shape: tuple[int, int, int]) -> Array:
     if _lstat(path).st_size > limit:
         raise BadInput(f"{path.name} must be below {limit} bytes for {w} x {h} pixels; got {_lstat(path).st_size}")
     try:
-        with _open(path) as file, Image.open(file, formats=("PNG",)) as picture:
+        with _open(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
             if (picture.height, picture.width) != (h, w) or picture.mode not in ("1", "L", "RGB", "P"):
                 got = f"{picture.width} x {picture.height}, mode {picture.mode}"
                 raise BadInput(f"{path.name} must be {w} x {h} pixels, 8-bit {'RGB' if c == 3 else 'grey'}; got {got}")

@@ -27,7 +27,7 @@ from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.jobs import Job, JobSpec, budget_for, code_sha256
 from ganbench.model import Model
-from ganbench.records import MetricRow, Record
+from ganbench.records import SCHEMA, MetricRow, Record
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.samples_io import file_sha256, read_samples, safetensors_header
 from ganbench.scoring import Inputs, Workplace, score_all
@@ -177,9 +177,8 @@ def make_record(
     submission: Submission, spec: JobSpec, metrics: Sequence[Mapping[str, Any]], samples_sha256: str
 ) -> dict[str, Any]:
     """A record of one seed's scores; the same samples give the same record."""
-    record = Record(
-        job_id=spec.job_id, status="ok", spec=spec, metrics=[MetricRow(**{**m, "seconds": None}) for m in metrics]
-    )
+    rows = [MetricRow(**{**m, "seconds": None}) for m in metrics]
+    record = Record(schema=SCHEMA, job_id=spec.job_id, status="ok", spec=spec, metrics=rows)
     value: dict[str, Any] = record.model_dump(mode="json", by_alias=True)
     return value | {"origin": "submission", "verified": BADGES[submission.tier], "samples_sha256": samples_sha256}
 

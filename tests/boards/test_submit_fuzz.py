@@ -148,7 +148,7 @@ def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
 QUICK = settings(deadline=4000, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 
 
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=150)
 @given(mutated())
 @pytest.mark.usefixtures("unscored")
 def test_mutated_files_are_accepted_or_refused(place: Any, file: tuple[str, bytes]) -> None:
