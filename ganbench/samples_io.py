@@ -1,14 +1,20 @@
-"""Reads other people's samples without trusting them: .npy, .npz, .safetensors or a folder of PNG and JPEG images.
+"""Reading samples that somebody else wrote (.npz, .npy, .safetensors, a folder of images) and trusting none of it.
 
-Nothing is unpickled, no link is followed, and sizes are read from headers before anything is decompressed.
+Nothing is unpickled and nothing is extracted. Headers are parsed here, with limits, before anything is allocated; the
+array must have the size that the data set and n demand, so memory is bounded by what a valid file would take.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
 import math
+import os
+import stat
 import struct
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,160 +26,327 @@ from torch import Tensor
 from ganbench.data import DataSpec
 from ganbench.errors import BadInput
 
-MAX_BYTES = 4 << 30  # of one array in memory
-MAX_HEADER = 1 << 20  # of a .npy or .safetensors file
-MAX_FILES = 200_000
-SUFFIXES = (".png", ".jpg", ".jpeg")
 Array = NDArray[Any]
+SUFFIXES = (".npz", ".npy", ".safetensors")
+PICTURES = (".png", ".jpg", ".jpeg")
+MAX_BYTES = 1 << 31  # of one array
+MAX_HEADER = 1 << 16  # .npy and .safetensors headers, zip directories
+MAX_ROWS = 1_000_000
+_NPY = {"|u1": "u1", "<u1": "u1"} | {f"{order}f{size}": f"{order}f{size}" for order in "<>" for size in (2, 4, 8)}
+_SAFETENSORS = {"U8": "u1", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
+_WIDTH = {"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "F16": 2, "BF16": 2, "I32": 4, "F32": 4, "I64": 8, "F64": 8}
 
 
-def read_samples(path: Path, spec: DataSpec) -> Tensor:
-    """Samples as float32 (N, *E) in the domain of the data. Raises `BadInput` that says what is wrong and the cure.
+def read_samples(path: Path, spec: DataSpec, n: int | None = None) -> Tensor:
+    """Samples as float32 events in the data's domain: -> (N, *E), N = n where n is given.
 
-    uint8 pixels are mapped to [-1, 1]; images may be (N, H, W) where they are grey, and (N, H, W, C).
+    Images may be uint8 pixels 0..255 or floats in the domain, channels first or last, or (N, H, W) grey; vectors are
+    floats (N, D). Raises `BadInput` that names the file, what it must hold and what it holds.
     """
-    if not path.exists():
-        raise BadInput(f"no file or folder {path.name!r}; check the path")
-    if path.is_dir():
-        return to_events(read_folder(path, spec), spec, path.name)
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".safetensors": _read_safetensors}
+    mode = _lstat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return to_events(_read_folder(path, spec, n), spec, path.name)
+    if not stat.S_ISREG(mode):
+        raise BadInput(f"{path.name} must be a plain file or folder; links, pipes and devices are not followed")
+    readers = {".npz": _read_npz, ".npy": _read_npy_file, ".safetensors": _read_safetensors}
     if path.suffix not in readers:
-        raise BadInput(f"{path.name}: samples are .npy, .npz, .safetensors or a folder of images; pickles are not read")
+        raise BadInput(
+            f"{path.name}: samples come as {', '.join(SUFFIXES)} or a folder of PNG or JPEG; save them as one of these"
+        )
     try:
-        array = readers[path.suffix](path)
+        array = readers[path.suffix](path, spec, n)
     except BadInput:
         raise
-    except Exception as error:  # each reader has its own errors for damaged or hostile files
-        reason = str(error).split("\n", 1)[0][:200]
-        raise BadInput(f"{path.name} is not a readable {path.suffix} file: {type(error).__name__}: {reason}") from None
+    except (OSError, EOFError, ValueError, KeyError, struct.error, zipfile.BadZipFile, MemoryError) as error:
+        raise _unreadable(path, error) from None
+    except Exception as error:  # zlib.error, NotImplementedError, RecursionError: whatever damage makes readers raise
+        raise _unreadable(path, error) from None
     return to_events(array, spec, path.name)
 
 
 def to_events(array: Array, spec: DataSpec, name: str) -> Tensor:
-    """An array as events of the data: layout, dtype, range and finiteness checked. Raises `BadInput`."""
-    want = ("N", *spec.event_shape)
-    if array.dtype.kind not in "fu" or (array.dtype.kind == "u" and array.dtype != np.uint8):
-        raise BadInput(f"{name}: samples must be float, or uint8 pixels; got {array.dtype}")
-    if array.dtype == np.uint8 and not spec.is_image:
-        raise BadInput(f"{name}: {spec.name} holds vectors, so samples must be float; got uint8")
-    if spec.is_image and array.ndim == 3 and spec.event_shape[0] == 1:
-        array = array[:, None]
-    if spec.is_image and array.ndim == 4 and tuple(array.shape[1:]) != spec.event_shape:
-        array = array.transpose(0, 3, 1, 2)
-    if tuple(array.shape[1:]) != spec.event_shape or len(array) == 0:
-        shape = f"({', '.join(map(str, want))})"
-        raise BadInput(f"{name}: samples of {spec.name} must have shape {shape}, N > 0; got {tuple(array.shape)}")
+    """Raw pixels or floats of the right shape as float32 in the domain. Raises `BadInput`, also for mixed-up scales."""
     if array.dtype == np.uint8:
-        return torch.from_numpy(np.ascontiguousarray(array)).float().div_(127.5).sub_(1)
-    x = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    bad = ~torch.isfinite(x).flatten(1).all(1)
-    if bad.any():
-        row = int(bad.nonzero()[0])
-        raise BadInput(
-            f"{name}: samples must be finite; {int(bad.sum())} rows hold NaN or infinity, the first is {row}"
-        )
-    if spec.domain is not None:
-        low, high = float(x.min()), float(x.max())
-        if low < spec.domain[0] - 1e-3 or high > spec.domain[1] + 1e-3 or (spec.domain[0] < 0 <= low):
+        if spec.domain != (-1, 1):
+            raise BadInput(f"{name} must hold floats for {spec.name}; got uint8, which is for images")
+        if array.size and array.max() <= 1:
             raise BadInput(
-                f"{name}: float images of {spec.name} must span [{spec.domain[0]:g}, {spec.domain[1]:g}]; "
-                f"got [{low:.4g}, {high:.4g}]; rescale, or store uint8 pixels"
+                f"{name}: uint8 pixels run from 0 to 255; the largest is {array.max()}: floats cast to uint8?"
             )
-        x = x.clamp(*spec.domain)
-    return x
+        return torch.from_numpy(np.ascontiguousarray(array)).float().div_(127.5).sub_(1)
+    flat = array.reshape(len(array), -1)
+    bad = ~np.isfinite(flat).all(1)
+    if bad.any():
+        raise BadInput(f"{name} must be finite; row {int(bad.argmax())} of {len(flat)} holds NaN or infinity")
+    low, high = float(array.min()), float(array.max())
+    if max(-low, high) > float(np.finfo(np.float32).max):
+        raise BadInput(f"{name} must fit float32; got values up to {max(-low, high):.3g}")
+    if spec.domain is not None:
+        start, end = spec.domain
+        slack = 1e-3 * (end - start)
+        if low < start - slack or high > end + slack:
+            hint = "; these look like 0..255 pixels: save them as uint8" if 1.5 < high <= 256 and low >= 0 else ""
+            raise BadInput(f"{name} must lie in [{start:g}, {end:g}]; got [{low:.4g}, {high:.4g}]{hint}")
+        if spec.is_image and start < 0 <= low:
+            raise BadInput(
+                f"{name} must span [{start:g}, {end:g}]; got [{low:.4g}, {high:.4g}]: images in [0, 1]? "
+                "use x * 2 - 1, or save uint8"
+            )
+    x = torch.from_numpy(np.ascontiguousarray(array.astype(np.float32)))
+    return x if spec.domain is None else x.clamp_(*spec.domain)
 
 
-def read_folder(path: Path, spec: DataSpec) -> Array:
-    """Every image in a folder, in the order of names: -> (N, C, H, W) uint8. Raises `BadInput`."""
-    from PIL import Image
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, or of the names and hashes of a folder's files, read in blocks."""
+    digest = hashlib.sha256()
+    if stat.S_ISDIR(_lstat(path).st_mode):
+        for child in sorted(path.iterdir()):
+            digest.update(f"{child.name}\0{file_sha256(child)}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+    with _open(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
-    if not spec.is_image:
-        raise BadInput(f"{spec.name} holds vectors, so its samples are .npy, .npz or .safetensors, not a folder")
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    linked = next((p.name for p in files if p.is_symlink() or not p.is_file()), None)
-    if linked is not None:
-        raise BadInput(f"{path.name}/{linked} is a link or no plain file; put copies of the images in the folder")
-    if not files or len(files) > MAX_FILES:
-        raise BadInput(f"{path.name} must hold 1 to {MAX_FILES:,} PNG or JPEG images; it holds {len(files):,}")
-    channels, height, width = spec.event_shape
-    _check_size(len(files) * spec.n_dims, path.name)
-    out = np.empty((len(files), channels, height, width), np.uint8)
-    for row, file in enumerate(files):
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """Where one tensor lies in a .safetensors file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int  # byte in the file
+    nbytes: int
+
+
+def safetensors_header(path: Path, limit: int = MAX_HEADER) -> dict[str, TensorHeader]:
+    """The tensors of a .safetensors file, checked against the file's size, read without its data. Raises `BadInput`."""
+    size = _lstat(path).st_size
+    with _open(path) as file:
+        head = file.read(8)
+        length = int.from_bytes(head, "little") if len(head) == 8 else -1
+        if not 2 <= length <= min(limit, size - 8):
+            raise BadInput(
+                f"{path.name}: the header must take 2 to {min(limit, max(2, size - 8))} bytes; it says {length}"
+            )
         try:
-            with Image.open(file, formats=("PNG", "JPEG")) as picture:
-                if picture.size != (width, height):
-                    size = f"{picture.size[0]}x{picture.size[1]}"
-                    raise BadInput(f"{path.name}/{file.name} must be {width}x{height} pixels; got {size}")
-                pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-        except BadInput:
-            raise
-        except Exception as error:  # damaged or hostile images raise whatever their decoder raises
-            reason = f"{type(error).__name__}: {str(error)[:100]}"
-            raise BadInput(f"{path.name}/{file.name} is not a readable PNG or JPEG image: {reason}") from None
-        out[row] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
+            raw = json.loads(file.read(length))
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{path.name}: the header is not JSON: {type(error).__name__}") from None
+    if not isinstance(raw, dict):
+        raise BadInput(f"{path.name}: the header must be a JSON object; got {type(raw).__name__}")
+    raw.pop("__metadata__", None)
+    found: dict[str, TensorHeader] = {}
+    for name, entry in raw.items():
+        try:
+            dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            wide = all(type(v) is int and v >= 0 for v in (*shape, begin, end)) and len(shape) <= 8
+            if not wide or end - begin != math.prod(shape) * _WIDTH[dtype] or 8 + length + end > size:
+                raise ValueError
+        except (TypeError, KeyError, ValueError):
+            raise BadInput(f"{path.name}: the header's entry {name[:60]!r} does not fit the file") from None
+        found[name] = TensorHeader(dtype, shape, 8 + length + begin, end - begin)
+    return found
+
+
+def expected_shapes(spec: DataSpec) -> list[tuple[int, ...]]:
+    """Event shapes a file may use: the data's own, channels last, and without the channel for grey images."""
+    own = spec.event_shape
+    if not spec.is_image:
+        return [own]
+    c, h, w = own
+    return [own, (h, w, c), *([(h, w)] if c == 1 else [])]
+
+
+def _check_shape(shape: tuple[int, ...], itemsize: int, spec: DataSpec, n: int | None, name: str) -> None:
+    rows = shape[0] if shape else 0
+    wanted = f"(N, {', '.join(map(str, spec.event_shape))})"
+    if len(shape) < 2 or shape[1:] not in expected_shapes(spec):
+        raise BadInput(f"{name} must hold events of {spec.name}, shape {wanted}; got {shape}")
+    if n is not None and rows != n:
+        raise BadInput(f"{name} must hold n = {n} samples; got {rows}")
+    if not 1 <= rows <= MAX_ROWS or math.prod(shape) * itemsize > MAX_BYTES:
+        raise BadInput(f"{name} must hold 1 to {MAX_ROWS} samples below {MAX_BYTES} bytes; got shape {shape}")
+
+
+def _shaped(flat: Array, shape: tuple[int, ...], fortran: bool, spec: DataSpec) -> Array:
+    array = flat.reshape(shape, order="F" if fortran else "C")
+    if array.shape[1:] == spec.event_shape:
+        return array
+    if array.ndim == 3:
+        return array[:, None]
+    return array.transpose(0, 3, 1, 2)
+
+
+def _read_npy_file(path: Path, spec: DataSpec, n: int | None) -> Array:
+    with _open(path) as file:
+        return _read_npy(file, path.name, spec, n)
+
+
+def _read_npy(file: IO[bytes], name: str, spec: DataSpec, n: int | None) -> Array:
+    """One .npy stream: header, exactly the bytes that it announces, and nothing after them."""
+    magic = file.read(8)
+    if len(magic) < 8 or magic[:6] != b"\x93NUMPY" or magic[6] not in (1, 2, 3):
+        raise BadInput(f"{name} is not a .npy array: wrong first bytes")
+    width = 2 if magic[6] == 1 else 4
+    length = int.from_bytes(file.read(width), "little")
+    if length > MAX_HEADER:
+        raise BadInput(f"{name}: the header must be below {MAX_HEADER} bytes; it says {length}")
+    try:
+        header = ast.literal_eval(file.read(length).decode("latin1"))
+        descr, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
+        raise BadInput(f"{name}: the header is not that of an array") from None
+    if not isinstance(descr, str) or descr not in _NPY:
+        kind = "Python objects, which would need pickle" if "O" in str(descr) else f"dtype {descr!r:.60}"
+        raise BadInput(f"{name} must hold uint8 or float numbers; got {kind}")
+    if not isinstance(shape, tuple) or not all(type(v) is int and v >= 0 for v in shape) or type(fortran) is not bool:
+        raise BadInput(f"{name}: the header's shape {shape!r:.60} is none")
+    dtype = np.dtype(_NPY[descr])
+    _check_shape(shape, dtype.itemsize, spec, n, name)
+    flat = _fill(file, math.prod(shape), dtype, name)
+    if file.read(1):
+        raise BadInput(f"{name} holds bytes after its array")
+    return _shaped(flat, shape, fortran, spec)
+
+
+def _fill(file: IO[bytes], count: int, dtype: np.dtype[Any], name: str) -> Array:
+    """`count` numbers from a stream, in blocks, into one array of that size."""
+    out = np.empty(count, dtype)
+    view, done = out.view(np.uint8), 0
+    while done < len(view):
+        block = file.read(min(1 << 20, len(view) - done))
+        if not block:
+            raise BadInput(f"{name} ends after {done} of {len(view)} bytes")
+        view[done : done + len(block)] = np.frombuffer(block, np.uint8)
+        done += len(block)
     return out
 
 
-def _read_npy(path: Path) -> Array:
-    with path.open("rb") as file:
-        _check_npy(file, path.name)
-    found: Array = np.load(path, allow_pickle=False)
-    return found
+def _read_npz(path: Path, spec: DataSpec, n: int | None) -> Array:
+    with _open(path) as file:
+        _check_directory(file, path.name)
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            for m in members:
+                link = stat.S_ISLNK(m.external_attr >> 16)
+                if "/" in m.filename or "\\" in m.filename or ".." in m.filename or ":" in m.filename or link:
+                    raise BadInput(f"{path.name}: member {m.filename[:60]!r} must be a plain name ending in .npy")
+                if m.flag_bits & 0x1 or m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise BadInput(f"{path.name}: members must be stored or deflated, not encrypted")
+            names = [m.filename.removesuffix(".npy") for m in members]
+            chosen = members[_only(names, path.name)]
+            ceiling = _ceiling(spec, n)
+            if chosen.file_size > ceiling:
+                raise BadInput(f"{path.name} unpacks to {chosen.file_size} bytes; {spec.name} needs at most {ceiling}")
+            with archive.open(chosen) as member:
+                return _read_npy(member, f"{path.name}/{chosen.filename}", spec, n)
 
 
-def _read_npz(path: Path) -> Array:
-    with zipfile.ZipFile(path) as archive:
-        members = [i.filename for i in archive.infolist()]
-        wanted = _only(members, "samples.npy", path.name)
-        with archive.open(wanted) as member:
-            _check_npy(member, path.name)
-        with archive.open(wanted) as member:
-            found: Array = np.lib.format.read_array(member, allow_pickle=False)
-    return found
+def _check_directory(file: IO[bytes], name: str) -> None:
+    """Refuse a zip whose directory is huge or in the 64-bit form before `zipfile` reads it into memory."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - MAX_HEADER - 42))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < 22:
+        raise BadInput(f"{name} is not a zip archive")
+    entries, directory = struct.unpack_from("<HI", tail, at + 10)
+    if entries > 64 or directory > MAX_HEADER or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
+        raise BadInput(f"{name} must be a plain .npz with one array; its directory lists {entries} members")
+    file.seek(0)
 
 
-def _read_safetensors(path: Path) -> Array:
-    from safetensors import safe_open
-
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > MAX_HEADER:
-            raise BadInput(f"{path.name}: its header claims {length:,} bytes; the limit is {MAX_HEADER:,}")
-        header = json.loads(file.read(length))
-    name = _only([k for k in header if k != "__metadata__"], "samples", path.name)
-    _check_size(8 * math.prod(header[name]["shape"]), path.name)
-    with safe_open(path, framework="pt") as tensors:
-        x = tensors.get_tensor(name)
-    array: Array = x.float().numpy() if x.is_floating_point() else x.numpy()
-    return array
-
-
-def _only(names: list[str], preferred: str, file: str) -> str:
-    """The array called samples, or the only one there is."""
-    if preferred in names:
-        return preferred
+def _only(names: list[str], path: str) -> int:
+    """Which array holds the samples: the one called samples or x, or the only one there is."""
+    for wanted in ("samples", "x"):
+        if names.count(wanted) == 1:
+            return names.index(wanted)
     if len(names) != 1:
-        shown = ", ".join(names[:5]) or "none"
-        raise BadInput(f"{file} must hold one array, or one called samples; it holds {len(names)}: {shown}")
-    return names[0]
+        listed = ", ".join(sorted(n[:20] for n in names[:8])) or "none"
+        raise BadInput(f"{path} must hold one array, or one called samples; it holds {listed}")
+    return 0
 
 
-def _check_npy(file: IO[bytes], name: str) -> None:
-    """Refuse by its header an array of objects or of more than fits."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file, max_header_size=MAX_HEADER)
-    else:
-        raise BadInput(f"{name} must be .npy of version 1 or 2; got {version}")
-    if dtype.hasobject or dtype.names:
-        raise BadInput(f"{name} must hold plain numbers; got dtype {dtype}, which would need pickle")
-    _check_size(math.prod(shape) * max(dtype.itemsize, 4), name)
+def _ceiling(spec: DataSpec, n: int | None) -> int:
+    """Bytes a valid .npy member may take."""
+    return min(MAX_BYTES, (n or MAX_ROWS) * spec.n_dims * 8) + MAX_HEADER + 12
 
 
-def _check_size(n_bytes: int, name: str) -> None:
-    if not 0 <= n_bytes <= MAX_BYTES:
-        raise BadInput(
-            f"{name} would take {n_bytes / 2**30:.1f} GiB in memory; the limit is {MAX_BYTES / 2**30:.0f} GiB"
-        )
+def _read_safetensors(path: Path, spec: DataSpec, n: int | None) -> Array:
+    header = safetensors_header(path)
+    names = list(header)
+    tensor = header[names[_only(names, path.name)]]
+    if tensor.dtype not in _SAFETENSORS:
+        raise BadInput(f"{path.name} must hold U8, F16, F32 or F64; got {tensor.dtype}")
+    dtype = np.dtype(_SAFETENSORS[tensor.dtype])
+    _check_shape(tensor.shape, dtype.itemsize, spec, n, path.name)
+    with _open(path) as file:
+        file.seek(tensor.start)
+        return _shaped(_fill(file, math.prod(tensor.shape), dtype, path.name), tensor.shape, False, spec)
+
+
+def _read_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
+    """All PNG and JPEG files of a folder in the order of their names: -> (N, *E) uint8."""
+    if not spec.is_image:
+        raise BadInput(f"{folder.name} is a folder of pictures; {spec.name} holds vectors: send .npz or .npy")
+    c, h, w = spec.event_shape
+    with os.scandir(folder) as entries:
+        found = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not entry.name.lower().endswith(PICTURES) or not entry.is_file(follow_symlinks=False):
+                raise BadInput(f"{folder.name} must hold plain .png or .jpg files only; got {entry.name[:60]!r}")
+            found.append(entry.name)
+            if len(found) > (n or MAX_ROWS):
+                break
+    if not found or (n is not None and len(found) != n):
+        more = "more" if n is not None and len(found) > n else str(len(found))
+        raise BadInput(f"{folder.name} must hold n = {n or 'at least 1'} pictures; got {more}")
+    if len(found) * spec.n_dims > MAX_BYTES:
+        raise BadInput(f"{folder.name} must stay below {MAX_BYTES} bytes of pixels; got {len(found)} pictures")
+    out = np.empty((len(found), c, h, w), np.uint8)
+    for row, name in enumerate(sorted(found)):
+        out[row] = _read_picture(folder / name, (c, h, w))
+    return out
+
+
+def _read_picture(path: Path, shape: tuple[int, int, int]) -> Array:
+    from PIL import Image
+
+    c, h, w = shape
+    limit = 8 * c * h * w + MAX_HEADER
+    if _lstat(path).st_size > limit:
+        raise BadInput(f"{path.name} must be below {limit} bytes for {w} x {h} pixels; got {_lstat(path).st_size}")
+    try:
+        with _open(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
+            if (picture.height, picture.width) != (h, w) or picture.mode not in ("1", "L", "RGB", "P"):
+                got = f"{picture.width} x {picture.height}, mode {picture.mode}"
+                raise BadInput(f"{path.name} must be {w} x {h} pixels, 8-bit {'RGB' if c == 3 else 'grey'}; got {got}")
+            if (picture.mode in ("1", "L")) != (c == 1) and picture.mode != "P":
+                raise BadInput(f"{path.name} must be {'RGB' if c == 3 else 'grey'}; got mode {picture.mode}")
+            pixels = np.asarray(picture.convert("L" if c == 1 else "RGB"))
+    except BadInput:
+        raise
+    except Exception as error:  # PIL raises a dozen kinds for damaged files
+        raise _unreadable(path, error) from None
+    return pixels[None] if c == 1 else pixels.transpose(2, 0, 1)
+
+
+def _lstat(path: Path) -> os.stat_result:
+    try:
+        return path.lstat()
+    except (OSError, ValueError):
+        raise BadInput(f"no file {path.name!r}; check the path") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a plain file for reading; a link put in its place is not followed."""
+    if not stat.S_ISREG(_lstat(path).st_mode):
+        raise BadInput(f"{path.name} must be a plain file; links, pipes and devices are not followed")
+    return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb")
+
+
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    return BadInput(f"{path.name} is not a readable {path.suffix} file: {type(error).__name__}; write it again")

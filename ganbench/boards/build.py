@@ -1,0 +1,230 @@
+"""Build a board's pages from its files: board.toml + records.jsonl + submissions/ -> README.md and board.csv.
+
+The tables are pure functions of the standings, and the files pure functions of the folder: a rebuild is byte-identical.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganbench.boards.board import Board, Task, load_board
+from ganbench.boards.rank import FORMULA
+from ganbench.boards.render import (
+    Cell,
+    Column,
+    Measured,
+    Number,
+    Place,
+    Row,
+    Table,
+    Text,
+    escape_markdown,
+    to_csv,
+    to_markdown,
+)
+from ganbench.boards.standings import Standing, block_name, read_records, standings
+from ganbench.boards.submission import accepted
+from ganbench.registry import MODELS
+
+GENERATED = ("README.md", "board.csv")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A board with its rows and tables."""
+
+    board: Board
+    standings: Sequence[Standing]
+    tables: Sequence[Table]  # overall first, then one a task
+
+    @property
+    def seeds(self) -> int | None:
+        """The number of seeds most cells rest on."""
+        return usual_n(self.standings)
+
+
+def build(folder: Path) -> Built:
+    """Read a board's folder and compute its tables; writes nothing. Raises `BadInput` with what is wrong."""
+    board = load_board(folder)
+    records = read_records(folder / "records.jsonl") if (folder / "records.jsonl").is_file() else []
+    rows = standings(board, records, family_of, accepted(folder, board))
+    return Built(board, rows, tables(board, rows))
+
+
+def files(built: Built) -> dict[str, str]:
+    """The generated files: name -> contents."""
+    return {"README.md": readme(built), "board.csv": to_csv(long_table(built))}
+
+
+def write(folder: Path) -> Built:
+    """Build a board and write its generated files, each atomically."""
+    built = build(folder)
+    for name, text in files(built).items():
+        replace_file(folder / name, text)
+    return built
+
+
+def stale(folder: Path) -> list[str]:
+    """Generated files that are missing or differ from what the folder's records give."""
+    return [
+        name
+        for name, text in files(build(folder)).items()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
+    ]
+
+
+def family_of(model: str) -> str:
+    """The family a model is registered under; empty for a model that is not installed."""
+    entry = MODELS.entries.get(model)
+    return str(entry.meta.get("family", "")) if entry else "control" if model.startswith("control_") else ""
+
+
+def usual_n(rows: Sequence[Standing]) -> int | None:
+    """The commonest number of seeds behind a cell."""
+    counts = Counter(e.n for s in rows for e in s.estimates.values() if e.n)
+    return min(counts, key=lambda n: (-counts[n], n)) if counts else None
+
+
+def tables(board: Board, rows: Sequence[Standing]) -> list[Table]:
+    """The overall table, then one table per task with every metric."""
+    one = len(board.tasks) == 1
+    return [*([] if one else [overall_table(board, rows)]), *(task_table(board, t, rows) for t in board.tasks)]
+
+
+def overall_table(board: Board, rows: Sequence[Standing]) -> Table:
+    """Places with intervals over all tasks, and the primary metric of each task."""
+    columns = [Column("rank", "rank", "min"), Column("model", "model"), Column("badge", "badge")]
+    columns += [Column("mean_rank", "mean rank", "min")]
+    columns += [_primary_column(board, t, f"{t.dataset}: {board.primary(t).name}") for t in board.tasks]
+    n = usual_n(rows)
+    body = []
+    for s in rows:
+        cells: list[Cell] = [Place(s.rank), Text(s.entry.label), Text(_badge(s))]
+        cells.append(Number(s.rank.mean_rank if s.rank else None))
+        cells += [_primary_cell(board, t, s, n) for t in board.tasks]
+        body.append(Row(block_name(s), cells, s.entry.family))
+    return Table(f"{board.id}-overall", f"{board.title}: overall", columns, body, notes(board, rows))
+
+
+def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
+    """Every metric on one task, in the order of the primary one; claimed values stand in columns of their own."""
+    metrics = sorted(board.metrics, key=lambda m: m != board.primary(task))
+    here = [s for s in rows if any(d == task.dataset for d, _ in [*s.estimates, *s.entry.claimed])]
+    claims = [m for m in metrics if any((task.dataset, m.name) in s.entry.claimed for s in here)]
+    columns = [Column("rank", "rank", "min"), Column("model", "model"), Column("badge", "badge")]
+    columns += [Column(m.name, m.name, m.direction) for m in metrics]
+    columns += [Column(f"claimed.{m.name}", f"claimed {m.name}", m.direction) for m in claims]
+    columns += [Column("train_s", "training s", "min")]
+    n = usual_n(rows)
+    body = []
+    for s in sorted(here, key=lambda s: _task_order(board, task, s)):
+        cells: list[Cell] = [Place(s.places.get(task.dataset)), Text(s.entry.label), Text(_badge(s))]
+        for m in metrics:
+            letters = s.letters.get(task.dataset, "") if m == board.primary(task) else ""
+            cells.append(Measured(s.estimates.get((task.dataset, m.name)), letters, n))
+        cells += [Number(s.entry.claimed.get((task.dataset, m.name))) for m in claims]
+        cost = s.cost.get(task.dataset)
+        cells.append(Number(cost.mean if cost else None))
+        body.append(Row(block_name(s), cells, s.entry.family))
+    return Table(f"{board.id}-{task.dataset}", f"{task.dataset}", columns, body, notes(board, rows))
+
+
+def long_table(built: Built) -> Table:
+    """One line per entry, task and metric: what board.csv holds."""
+    board = built.board
+    columns = [Column(k, k) for k in ("rank", "mean_rank", "model", "family", "badge", "dataset", "metric")]
+    columns += [Column("value", "value"), Column("claimed", "claimed"), Column("train_s", "training s")]
+    body = []
+    for s in built.standings:
+        for task in board.tasks:
+            for m in board.metrics:
+                key = (task.dataset, m.name)
+                if key not in s.estimates and key not in s.entry.claimed:
+                    continue
+                letters = s.letters.get(task.dataset, "") if m == board.primary(task) else ""
+                cost = s.cost.get(task.dataset)
+                cells: list[Cell] = [Place(s.rank), Number(s.rank.mean_rank if s.rank else None), Text(s.entry.label)]
+                cells += [Text(s.entry.family), Text(s.entry.badge), Text(task.dataset), Text(m.name)]
+                cells += [Measured(s.estimates.get(key), letters), Number(s.entry.claimed.get(key))]
+                cells += [Number(cost.mean if cost else None)]
+                body.append(Row(block_name(s), cells, s.entry.family))
+    return Table(board.id, board.title, columns, body)
+
+
+def _task_order(board: Board, task: Task, s: Standing) -> tuple[bool, float, str]:
+    e = s.estimates.get((task.dataset, board.primary(task).name))
+    sign = -1 if board.primary(task).direction == "max" else 1
+    mean = s.ranked_by.get(task.dataset, e.mean if e and e.n else None)
+    return (mean is None, 0.0 if mean is None else sign * mean, s.entry.key)
+
+
+def _primary_column(board: Board, task: Task, title: str) -> Column:
+    return Column(f"{task.dataset}.{board.primary(task).name}", title, board.primary(task).direction)
+
+
+def _primary_cell(board: Board, task: Task, s: Standing, n: int | None) -> Measured:
+    return Measured(s.estimates.get((task.dataset, board.primary(task).name)), s.letters.get(task.dataset, ""), n)
+
+
+def _badge(s: Standing) -> str:
+    return "control" if s.entry.control else s.entry.badge
+
+
+def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
+    """What stands under a table: n, the formula with its version, incomplete entries with coverage, flags."""
+    n = usual_n(rows)
+    rule = board.ranking
+    level = 1 - rule.alpha
+    formula = FORMULA[rule.method].format(level=level, draws=rule.draws, alpha=rule.alpha)
+    lines = [
+        f"Protocol {board.protocol}, scale {board.scale}. Cells are mean [{level:.0%} Student-t interval] over "
+        f"training seeds{f' (n={n} unless noted)' if n else ''}, at the final checkpoint.",
+        f"Ranking {rule.method}: {formula}",
+    ]
+    lines += [f"Incomplete, unranked: {text}" for text in _incomplete(board, rows)]
+    if any(s.entry.control for s in rows):
+        lines.append("Rows with the badge `control` show what the metrics say of known cases; they are not ranked.")
+    lines += [f"{s.entry.label}: {flag}" for s in rows for flag in s.entry.flags]
+    return lines
+
+
+def _incomplete(board: Board, rows: Sequence[Standing]) -> Iterator[str]:
+    for s in rows:
+        if block_name(s) == "incomplete":
+            total = len(board.tasks)
+            yield f"{s.entry.label}, {total - len(s.missing)} of {total} tasks; {'; '.join(s.missing)}."
+
+
+def readme(built: Built) -> str:
+    """The board's page."""
+    board = built.board
+    parts = [f"# {escape_markdown(board.title)}"]
+    if board.description:
+        parts.append(escape_markdown(board.description.strip()))
+    for table in built.tables:
+        parts.append(f"## {escape_markdown(table.title)}")
+        parts.append(to_markdown(table).rstrip())
+    parts.append("\n".join(f"- {escape_markdown(line)}" for line in notes(board, built.standings)))
+    parts.append(
+        f"Generated by `ganbench leaderboard build {board.id}` from `records.jsonl` and `submissions/`; do not edit. "
+        "How to submit: [docs/submit.md](../../docs/submit.md)."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a whole file or nothing: a temporary file beside it, then a rename."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,312 @@
+"""One table object, five forms: Markdown, CSV, JSON, LaTeX (booktabs) and HTML. Pure, and byte-identical on a rerun.
+
+A cell knows its text, its fields (for CSV and JSON, at full precision) and its sort key; names are text in every form:
+Markdown, LaTeX and HTML characters are escaped, control characters are made visible, spreadsheet formulas are quoted.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from ganbench.boards.rank import Estimate, Rank
+
+Format = Literal["md", "csv", "json", "tex", "html"]
+ARROWS = {"min": "↓", "max": "↑", "none": ""}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A word or a name."""
+
+    value: str
+
+    def text(self) -> str:
+        return visible(self.value)
+
+    def fields(self) -> dict[str, Any]:
+        return {"": visible(self.value)}
+
+    def sort_key(self) -> str | float | None:
+        return visible(self.value).lower()
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number without an interval, such as seconds or a claimed value; None is an empty cell."""
+
+    value: float | None
+
+    def text(self) -> str:
+        return "" if self.value is None else short(self.value)
+
+    def fields(self) -> dict[str, Any]:
+        return {"": self.value}
+
+    def sort_key(self) -> str | float | None:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A mean over seeds with its interval and tie group; None is an empty cell."""
+
+    estimate: Estimate | None
+    letters: str = ""
+    usual_n: int | None = None  # n is printed only where it differs from this
+
+    def text(self) -> str:
+        e = self.estimate
+        if e is None:
+            return ""
+        lost = f"{e.diverged} diverged" if e.diverged else ""
+        if e.n == 0:
+            return lost
+        if e.low is None or e.high is None:
+            parts = [short(e.mean)]
+        else:
+            digits = decimals((e.high - e.low) / 2, e.mean)
+            parts = [f"{e.mean:.{digits}f} [{e.low:.{digits}f}, {e.high:.{digits}f}]"]
+        if self.letters:
+            parts.append(self.letters)
+        notes = [t for t in (f"n={e.n}" if e.n != self.usual_n else "", lost) if t]
+        return " ".join([*parts, f"({', '.join(notes)})"] if notes else parts)
+
+    def fields(self) -> dict[str, Any]:
+        e = self.estimate or Estimate(math.nan, 0)
+        mean = e.mean if e.n else None
+        return {
+            "": mean,
+            ".low": e.low,
+            ".high": e.high,
+            ".sd": e.sd,
+            ".n": e.n,
+            ".diverged": e.diverged,
+            ".group": self.letters,
+        }
+
+    def sort_key(self) -> str | float | None:
+        return self.estimate.mean if self.estimate and self.estimate.n else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A rank with its interval, `3 [2–6]`; None is unranked."""
+
+    rank: Rank | None
+
+    def text(self) -> str:
+        r = self.rank
+        return "–" if r is None else f"{r.place} [{r.low}–{r.high}]"
+
+    def fields(self) -> dict[str, Any]:
+        r = self.rank
+        return {"": r and r.place, ".low": r and r.low, ".high": r and r.high}
+
+    def sort_key(self) -> str | float | None:
+        return self.rank.place if self.rank else None
+
+
+Cell = Text | Number | Measured | Place
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `direction` draws the arrow and tells HTML which end is better."""
+
+    key: str
+    title: str
+    direction: Literal["min", "max", "none"] = "none"
+
+    @property
+    def heading(self) -> str:
+        return f"{visible(self.title)} {ARROWS[self.direction]}".strip()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells in the order of the columns; `kind` is ranked, incomplete, control or claimed."""
+
+    kind: str
+    cells: Sequence[Cell]
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is rendered."""
+
+    id: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
+
+
+def visible(text: str) -> str:
+    """Text on one line with control, bidirectional and unassigned characters replaced by U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
+
+
+def short(x: float) -> str:
+    """Four significant digits, without exponents between 1e-4 and 1e6."""
+    if x == 0 or not math.isfinite(x):
+        return "0" if x == 0 else str(x)
+    if not 1e-4 <= abs(x) < 1e6:
+        return f"{x:.3e}"
+    return f"{x:.{max(0, 3 - math.floor(math.log10(abs(x))))}f}"
+
+
+def decimals(half_width: float, mean: float) -> int:
+    """Decimals that show two digits of the half-width; four significant ones of the mean where it is zero."""
+    size = half_width if half_width > 1e-12 * abs(mean) else abs(mean) / 100
+    return 1 if size <= 0 else min(12, max(0, 1 - math.floor(math.log10(size))))
+
+
+def to_markdown(table: Table) -> str:
+    """A GitHub table; every name is escaped."""
+    from tabulate import tabulate
+
+    rows = [[escape_markdown(c.text()) for c in r.cells] for r in table.rows]
+    heads = [escape_markdown(c.heading) for c in table.columns]
+    return str(tabulate(rows, heads, tablefmt="github", disable_numparse=True)) + "\n"
+
+
+def to_records(table: Table) -> list[dict[str, Any]]:
+    """Rows as flat dicts at full precision: `rank`, `rank.low`, `digits.mmd`, `digits.mmd.low`, ..."""
+    out = []
+    for row in table.rows:
+        flat: dict[str, Any] = {"kind": row.kind}
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            flat |= {column.key + suffix: value for suffix, value in cell.fields().items()}
+        out.append(flat)
+    return out
+
+
+def to_csv(table: Table) -> str:
+    """Comma-separated values with a header; numbers to ten significant digits."""
+    import pandas as pd
+
+    rows = [{k: _csv(v) for k, v in flat.items()} for flat in to_records(table)]
+    columns = list(dict.fromkeys(k for r in rows for k in r)) or ["kind", *(c.key for c in table.columns)]
+    out = io.StringIO()
+    pd.DataFrame(rows, columns=columns, dtype=object).to_csv(out, index=False, lineterminator="\n")
+    return out.getvalue()
+
+
+def to_json(table: Table) -> str:
+    """Title, columns, rows and notes as one strict JSON document."""
+    return json.dumps(to_dict(table), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_dict(table: Table) -> dict[str, Any]:
+    """What `to_json` writes."""
+    return {
+        "id": table.id,
+        "title": visible(table.title),
+        "columns": [{"key": c.key, "title": visible(c.title), "direction": c.direction} for c in table.columns],
+        "rows": to_records(table),
+        "notes": list(table.notes),
+    }
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs `tabular` to paste into a paper; needs nothing but \\usepackage{booktabs}."""
+    import pandas as pd
+
+    frame = pd.DataFrame([[c.text() for c in r.cells] for r in table.rows], columns=[c.heading for c in table.columns])
+    frame.columns = pd.Index([_latex(str(c)) for c in frame.columns])
+    body: str = frame.map(_latex).to_latex(index=False, escape=False, column_format="l" * len(table.columns))
+    return body
+
+
+def to_html(table: Table) -> str:
+    """A `<table>` whose cells carry sort keys and drawn intervals; every name is escaped by the template engine."""
+    return str(_environment().get_template("table.html.j2").render(table=table, span=_spans(table), bar=bar))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval drawn on [0, 100]; `out` says that the mean lies beyond the drawn range."""
+
+    low: float
+    mean: float
+    high: float
+    out: bool
+
+
+def bar(cell: Measured, span: tuple[float, float]) -> Bar | None:
+    """Where an interval lies in a column's range, in percent; None where there is nothing to draw."""
+    e, (start, end) = cell.estimate, span
+    if e is None or e.n == 0 or end <= start:
+        return None
+
+    def place(x: float) -> float:
+        return round(min(100.0, max(0.0, 100 * (x - start) / (end - start))), 1)
+
+    low, high = (e.mean if e.low is None else e.low), (e.mean if e.high is None else e.high)
+    return Bar(place(low), place(e.mean), place(high), not start <= e.mean <= end)
+
+
+def _spans(table: Table) -> Mapping[str, tuple[float, float]]:
+    """Per column the range of the ranked rows' intervals: one hopeless control must not flatten the others."""
+    spans = {}
+    for i, column in enumerate(table.columns):
+        cells = [(r.kind, r.cells[i]) for r in table.rows]
+        for kinds in (("ranked",), ("ranked", "incomplete", "control", "claimed")):
+            es = [c.estimate for k, c in cells if k in kinds and isinstance(c, Measured) and c.estimate]
+            ends = [v for e in es if e.n for v in (e.mean, e.low, e.high) if v is not None]
+            if ends and max(ends) > min(ends):
+                spans[column.key] = (min(ends), max(ends))
+                break
+    return spans
+
+
+def render(table: Table, form: Format) -> str:
+    """The table in one of the five forms."""
+    forms = {"md": to_markdown, "csv": to_csv, "json": to_json, "tex": to_latex, "html": to_html}
+    return forms[form](table)
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("ganbench.boards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+_MARKDOWN = str.maketrans({
+    c: f"\\{c}" for c in "\\`*_{}#|~$"
+} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "!": "&#33;"})  # fmt: skip
+_LATEX = str.maketrans({
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "↓": r"$\downarrow$", "↑": r"$\uparrow$", "–": "--", "′": r"$'$", "±": r"$\pm$", "²": r"$^2$", "\ufffd": "?",
+})  # fmt: skip
+
+
+def escape_markdown(text: str) -> str:
+    """Text that a Markdown renderer shows as it is."""
+    # Links and autolinks need "](", "://" or "www."; brackets alone stay readable, as intervals use them.
+    return text.translate(_MARKDOWN).replace("](", "]&#40;").replace("://", "&#58;//").replace("www.", "www&#46;")
+
+
+def _latex(text: str) -> str:
+    return text.translate(_LATEX)
+
+
+def _csv(value: Any) -> Any:
+    if isinstance(value, float):
+        return format(value, ".10g")
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
+        return "'" + value  # a spreadsheet would run it
+    return value

@@ -1,0 +1,266 @@
+"""From records to standings: who entered, what each reached on each task, how many seeds, what is missing.
+
+A record is one line of results.jsonl (a plain dict). Its `status` decides how it counts: `ok` is a value, `diverged` is
+a result and counts as the worst, anything else is missing. Everything here is a pure function that does not depend on
+the order of the records.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganbench.boards.board import Board, Metric, Task
+from ganbench.boards.rank import Estimate, Rank, estimate, impute_worst, overall, tie_letters
+from ganbench.errors import BadInput
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: a model with its config overrides, or a submission."""
+
+    key: str  # identity, and what is sorted and drawn by
+    label: str
+    family: str = ""
+    badge: str = "baseline"  # or claimed, re-scored, re-sampled, retrained for submissions
+    flags: tuple[str, ...] = ()  # what a reader must know, such as "better than real data on digits"
+    claimed: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (data set, metric) -> value
+
+    @property
+    def control(self) -> bool:
+        """Control rows are shown on every board and never ranked."""
+        return self.family == "control"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an entry reached, and its place when its task set is complete."""
+
+    entry: Entry
+    estimates: Mapping[tuple[str, str], Estimate]  # (data set, metric) -> over seeds
+    cost: Mapping[str, Estimate]  # data set -> training seconds over seeds
+    missing: tuple[str, ...] = ()  # why it is incomplete, one reason a task
+    letters: Mapping[str, str] = field(default_factory=dict)  # data set -> tie group
+    places: Mapping[str, Rank] = field(default_factory=dict)  # data set -> place on this task
+    ranked_by: Mapping[str, float] = field(default_factory=dict)  # data set -> the mean with diverged seeds counted
+    rank: Rank | None = None
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Every line of a committed results file. Raises `BadInput` naming file and line: a board has no torn records."""
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            record = json.loads(line, parse_constant=_no_constant)
+            spec = record["spec"]
+            well_formed = (
+                isinstance(record["job_id"], str)
+                and isinstance(record["status"], str)
+                and all(isinstance(spec[k], str) for k in ("model", "dataset", "scale"))
+                and isinstance(spec["seed"], int)
+                and all(isinstance(m["name"], str) for m in record.get("metrics") or ())
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BadInput(f"{path.name} line {number} is not a record: {error}") from None
+        if not well_formed:
+            raise BadInput(f"{path.name} line {number} is not a record: a field has the wrong type")
+        records.append(record)
+    return records
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def label_of(spec: Mapping[str, Any]) -> str:
+    """The model with the overrides that set it apart: `wgan_gp` or `wgan_gp[lr=0.001]`."""
+    config = spec.get("config") or {}
+    inner = ",".join(f"{k}={_plain(v)}" for k, v in sorted(config.items()))
+    return f"{spec['model']}[{inner}]" if inner else str(spec["model"])
+
+
+def latest(records: Iterable[Record]) -> list[Record]:
+    """One record per job: of several attempts the last `ok` one, else the last."""
+    kept: dict[str, Record] = {}
+    for record in records:
+        before = kept.get(record["job_id"])
+        if before is None or record["status"] == "ok" or before["status"] != "ok":
+            kept[record["job_id"]] = record
+    return list(kept.values())
+
+
+def standings(
+    board: Board,
+    records: Iterable[Record],
+    family: Callable[[str], str] = lambda model: "control" if model.startswith("control_") else "",
+    submissions: Sequence[tuple[Entry, Sequence[Record]]] = (),
+) -> list[Standing]:
+    """The board's rows: ranked by place, then incomplete ones, then controls, then claims.
+
+    `family` maps a model name to its family. Raises `BadInput` when records cannot stand on one board: another
+    protocol, mixed metric signatures, sample sizes, budgets or data versions, or two records for one seed.
+    """
+    groups: dict[str, tuple[Entry, list[Record]]] = {}
+    for record in latest(records):
+        if board.admits(record):
+            label = label_of(record["spec"])
+            entry = Entry(label, label, family(record["spec"]["model"]))
+            groups.setdefault(label, (entry, []))[1].append(record)
+    own = [r for _, rs in groups.values() for r in rs]
+    for entry, theirs in submissions:
+        groups[entry.key] = (entry, [r for r in latest(theirs) if board.admits(r)])
+    _check_comparable(board, own, [r for _, rs in groups.values() for r in rs])
+    rows = [_row(board, entry, rs) for entry, rs in groups.values()]
+    return _place(board, sorted(rows, key=lambda pair: pair[0].entry.key))
+
+
+def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standing, dict[str, tuple[list[float], int]]]:
+    """A standing without ranks, and task -> (primary value per seed, diverged seeds)."""
+    by_task: dict[str, dict[int, Record]] = defaultdict(dict)
+    for record in records:
+        spec = record["spec"]
+        if spec["seed"] in by_task[spec["dataset"]]:
+            raise BadInput(
+                f"board {board.id} holds two records for {entry.label} on {spec['dataset']}, seed {spec['seed']}: "
+                "other code or other settings; keep one of them"
+            )
+        by_task[spec["dataset"]][spec["seed"]] = record
+    estimates: dict[tuple[str, str], Estimate] = {}
+    cost: dict[str, Estimate] = {}
+    primary: dict[str, tuple[list[float], int]] = {}
+    missing = []
+    level = 1 - board.ranking.alpha
+    for task in board.tasks:
+        seeds = by_task.get(task.dataset, {})
+        lost = sum(r["status"] == "diverged" for r in seeds.values())
+        for m in board.metrics:
+            values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]
+            if values or lost:
+                estimates[task.dataset, m.name] = estimate(values, lost, level)
+            if m == board.primary(task):
+                primary[task.dataset] = (values, lost)
+        seconds = [float(s) for r in seeds.values() if r["status"] == "ok" and (s := _train_s(r)) is not None]
+        if seconds:
+            cost[task.dataset] = estimate(seconds, level=level)
+        done = len(primary[task.dataset][0]) + lost
+        if done < board.min_seeds:
+            missing.append(_shortfall(task, seeds.values(), done, board.min_seeds))
+    return Standing(entry, estimates, cost, tuple(missing)), primary
+
+
+def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[float], int]]]]) -> list[Standing]:
+    ranked = {
+        s.entry.key: primary
+        for s, primary in rows
+        if not s.missing and not s.entry.control and s.entry.badge != "claimed"
+    }
+    table: dict[str, tuple[str, dict[str, list[float]]]] = {}
+    letters: dict[str, dict[str, str]] = {}
+    for task in board.tasks:
+        direction = board.primary(task).direction
+        values = {key: p[task.dataset][0] for key, p in ranked.items()}
+        filled = impute_worst(values, {key: p[task.dataset][1] for key, p in ranked.items()}, direction)
+        table[task.dataset] = (direction, filled)
+        letters[task.dataset] = tie_letters(filled, direction, board.ranking.alpha)
+    rule = board.ranking
+    ranks = overall(table, rule.alpha, rule.draws)
+    places = {d: overall({d: column}, rule.alpha, rule.draws) for d, column in table.items()}
+    out = [
+        Standing(
+            s.entry,
+            s.estimates,
+            s.cost,
+            s.missing,
+            {d: letters[d][s.entry.key] for d in letters if s.entry.key in letters[d]},
+            {d: places[d][s.entry.key] for d in places if s.entry.key in places[d]},
+            {d: estimate(column[s.entry.key]).mean for d, (_, column) in table.items() if s.entry.key in column},
+            ranks.get(s.entry.key),
+        )
+        for s, _ in rows
+    ]
+    return sorted(out, key=lambda s: (_block(s), s.rank.mean_rank if s.rank else len(s.missing), s.entry.key))
+
+
+def _block(s: Standing) -> int:
+    """Ranked rows first, then incomplete ones, controls, claims."""
+    return 3 if s.entry.badge == "claimed" else 2 if s.entry.control else 0 if s.rank else 1
+
+
+def block_name(s: Standing) -> str:
+    """ranked, incomplete, control or claimed."""
+    return ("ranked", "incomplete", "control", "claimed")[_block(s)]
+
+
+def _check_comparable(board: Board, own: Sequence[Record], everyone: Sequence[Record]) -> None:
+    for task in board.tasks:
+        here = [r for r in own if r["spec"]["dataset"] == task.dataset]
+        for what, read in (
+            ("training budgets", lambda r: r["spec"].get("budget")),
+            ("data versions", lambda r: (r["spec"].get("versions") or {}).get("dataset")),
+        ):
+            _one(board, f"{what} on {task.dataset}", [(r, read(r)) for r in here])
+        ok = [r for r in everyone if r["spec"]["dataset"] == task.dataset and r["status"] == "ok"]
+        for m in board.metrics:
+            found = [(r, s) for r in ok if (s := _score(r, m.name)) is not None and s.get("value") is not None]
+            _one(board, f"signatures of {m.name} on {task.dataset}", [(r, s.get("signature")) for r, s in found])
+            _one(board, f"sample sizes of {m.name} on {task.dataset}", [(r, s.get("n")) for r, s in found])
+            for r, s in found:
+                _check_score(board, task, m, r, s)
+
+
+def _check_score(board: Board, task: Task, m: Metric, record: Record, score: Mapping[str, Any]) -> None:
+    where = f"{m.name} of {label_of(record['spec'])} on {task.dataset}"
+    pinned = m.signatures.get(task.dataset)
+    for what, wanted, got in (
+        ("signature", pinned, score.get("signature")),
+        ("n", task.n if m == board.primary(task) else None, score.get("n")),
+        ("direction", m.direction, score.get("direction", m.direction)),
+    ):
+        if wanted is not None and got != wanted:
+            raise BadInput(f"board {board.id} admits {what} {wanted!r} only; {where} has {got!r}; score it again")
+
+
+def _one(board: Board, what: str, found: Sequence[tuple[Record, Any]]) -> None:
+    """Refuses a column in which two kinds of numbers meet. Raises `BadInput` that names one of each."""
+    kinds: dict[str, Record] = {}
+    for record, value in found:
+        kinds.setdefault(json.dumps(value, sort_keys=True), record)
+    if len(kinds) > 1:
+        counts = Counter(json.dumps(v, sort_keys=True) for _, v in found)
+        seen = "; ".join(f"{k} ({counts[k]} records, e.g. {label_of(kinds[k]['spec'])})" for k in sorted(kinds))
+        raise BadInput(f"board {board.id} does not mix {what}: {seen}; rerun or score again so that they agree")
+
+
+def _score(record: Record, metric: str) -> Mapping[str, Any] | None:
+    return next((s for s in record.get("metrics") or () if s["name"] == metric), None)
+
+
+def _value(record: Record, metric: str) -> float | None:
+    score = _score(record, metric) if record["status"] == "ok" else None
+    value = None if score is None else score.get("value")
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _train_s(record: Record) -> float | None:
+    return (record.get("timing") or {}).get("train_s")
+
+
+def _shortfall(task: Task, records: Iterable[Record], done: int, wanted: int) -> str:
+    reasons = Counter(f"{r['status']}: {r.get('reason') or 'no reason given'}" for r in records if _failed(r))
+    why = f" ({reasons.most_common(1)[0][0]})" if reasons else ""
+    return f"{task.dataset}: {done} of {wanted} seeds{why}"
+
+
+def _failed(record: Record) -> bool:
+    return record["status"] not in ("ok", "diverged")
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
