@@ -1,9 +1,9 @@
 """The k closest pairs among n points, exactly, without looking at all of them in full dimension.
 
 Orthonormal coordinates never lengthen a distance, so the leading principal coordinates, with the length of what they
-leave out as one coordinate more, bound every distance from below at a fraction of the cost. Leaves of a k-d tree on those
-coordinates are compared nearest boxes first; pairs whose bound does not exceed the running k-th distance are measured
-directly in float64; boxes farther apart than it end the search.
+leave out as one coordinate more, bound every distance from below at a fraction of the cost. Leaves of a k-d tree on
+those coordinates are compared nearest boxes first; pairs whose bound does not exceed the running k-th distance are
+measured directly in float64; boxes farther apart than it end the search.
 
 Shapes      N points, D dimensions, Q bounding coordinates, U distinct points.
 """

@@ -1,4 +1,4 @@
-"""Nearest neighbours and balls around them, from tiles of distances that are measured again where it matters.
+"""Nearest neighbours, exactly, from tiles of distances that are measured again where it matters.
 
 Tiles (matrix products, mostly float32) only screen: whatever lies within their rounding bound of a decision is measured
 again, directly and in float64, so results are those of exact distances, duplicates and ties included.
@@ -92,9 +92,9 @@ class _Screen:
         order = squares.argsort(dim=1, stable=True)[:, : self.k]
         found = Neighbors(squares.gather(1, order), self.index.gather(1, order))
         if width < self.others:
-            left_out = (self.squares[:, -1].double() - _row_error(self.x, self.y)).clamp(min=0)
+            left_out = (self.squares[:, -1].double() - row_error(self.x, self.y)).clamp(min=0)
             for r in (found.squares[:, -1] > left_out).nonzero().flatten().tolist():
-                all_squares = pair_squares(self.x[r : r + 1].expand(len(self.y), -1), self.y, *[_every(self.y)] * 2)
+                all_squares = pair_squares(self.x[r : r + 1].expand(len(self.y), -1), self.y, *[every_row(self.y)] * 2)
                 if self.within:
                     all_squares[r] = math.inf
                 best = all_squares.topk(self.k, largest=False)
@@ -102,64 +102,14 @@ class _Screen:
         return found
 
 
-def _every(y: Tensor) -> Tensor:
+def every_row(y: Tensor) -> Tensor:
+    """Indices of all rows."""
     return torch.arange(len(y), device=y.device)
 
 
-def _row_error(x: Tensor, y: Tensor) -> Tensor:
+def row_error(x: Tensor, y: Tensor) -> Tensor:
     """Bound on the screening error of each row of x against any row of y: (N,)."""
     center = center_of(x) if x is y else center_of(x, y)
     norms_x = squared_norms(x, center)
     norms_y = norms_x if x is y else squared_norms(y, center)
     return distance_error(norms_x, norms_y.max(), x.shape[1], x.dtype)
-
-
-@dataclass(frozen=True)
-class Balls:
-    """How rows y (M) lie in balls around rows x (N), for two radii of x, and x in balls around y."""
-
-    y_inside: Tensor  # (M,) bool: within (<=) the first radius of some x
-    x_inside: Tensor  # (N,) bool: within (<=) the radius of some y
-    count: Tensor  # (M,) how many balls of the second radius of x hold y strictly (<)
-    reached: Tensor  # (N,) bool: some y lies strictly (<) within the second radius of x
-
-
-def balls(x: Tensor, y: Tensor, square_x: Tensor, strict_square_x: Tensor, square_y: Tensor) -> Balls:
-    """Relations of (N, D) and (M, D) with squared radii (N,), (N,), (M,), in one tiled pass over their distances.
-
-    Comparisons within the rounding bound of the tiles are decided by float64 distances.
-    """
-    n, m = len(x), len(y)
-    error = _row_error(x, y)  # (N,)
-    low, high = (strict_square_x - error).to(x.dtype)[:, None], (strict_square_x + error).to(x.dtype)[:, None]
-    radius_x, radius_y = square_x.to(x.dtype)[:, None], square_y.to(x.dtype)[None]
-    margin_y, margin_x = (
-        x.new_full((size,), math.inf) for size in (m, n)
-    )  # distance less radius, the least over balls
-    nearest_y = x.new_full((n,), math.inf)
-    count = torch.zeros(m, dtype=torch.float64, device=x.device)
-    for i, j, tile in tiles(x, y):
-        scratch = torch.sub(tile, radius_x[i])
-        margin_y[j] = torch.minimum(margin_y[j], scratch.amin(0))
-        torch.sub(tile, radius_y[:, j], out=scratch)
-        margin_x[i] = torch.minimum(margin_x[i], scratch.amin(1))
-        nearest_y[i] = torch.minimum(nearest_y[i], tile.amin(1))
-        torch.lt(tile, low[i], out=scratch)
-        count[j] += scratch.sum(0)
-        certain = scratch.sum(1)
-        doubtful = (torch.le(tile, high[i], out=scratch).sum(1) > certain).nonzero().flatten()
-        a, b = ((tile[doubtful] >= low[i][doubtful]) & (tile[doubtful] <= high[i][doubtful])).nonzero().unbind(1)
-        a, b = doubtful[a] + i.start, b + j.start
-        inside = pair_squares(x, y, a, b) < strict_square_x[a]
-        count.index_add_(0, b, inside.double())
-    slack = float(error.max())
-    y_inside, x_inside = margin_y < 0, margin_x < 0
-    for r in (margin_y.abs() <= slack).nonzero().flatten().tolist():
-        y_inside[r] = bool((pair_squares(x, y[r : r + 1].expand(n, -1), *[_every(x)] * 2) <= square_x).any())
-    for r in (margin_x.abs() <= slack).nonzero().flatten().tolist():
-        x_inside[r] = bool((pair_squares(y, x[r : r + 1].expand(m, -1), *[_every(y)] * 2) <= square_y).any())
-    reached = nearest_y.double() < strict_square_x
-    for r in ((nearest_y.double() - strict_square_x).abs() <= error).nonzero().flatten().tolist():
-        squares = pair_squares(y, x[r : r + 1].expand(m, -1), *[_every(y)] * 2)
-        reached[r] = bool(squares.min() < strict_square_x[r])
-    return Balls(y_inside, x_inside, count.long(), reached)
