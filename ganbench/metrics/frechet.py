@@ -19,7 +19,7 @@ from ganbench.errors import BadConfig, BadInput, NotApplicable
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
 from ganbench.ops.pairwise import center_of, slices
 
-INCEPTION = "inception"  # how the space of Inception pool3 features is named
+INCEPTION = "inception-v3"  # how the space of Inception pool3 features is named
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def frechet(
 
     It is biased upward by a term near c / N that depends on the model (Chong and Forsyth 2020, arXiv:1911.07023), so N
     is in the signature and `extra["infinite_n"]` holds the intercept at 1/N = 0 of a line through `extrapolation`
-    nested random subsets of the samples, from N/2 to N (0 skips it; the bias of the reference remains). `se` is the spread of the value over
-    both sets, to first order (the Gaussian transport potentials of the rows); it does not contain the bias.
+    nested random subsets of the samples, from N/2 to N (0 skips it; the bias of the reference remains). `se` is the
+    spread of the value over draws of both sets, to first order (the Gaussian transport potentials of the rows); it
+    does not contain the bias.
     Raises `BadInput` for sets it cannot use.
     """
     return _score("frechet", features, reference_features, rng, space, extrapolation)
