@@ -1,0 +1,151 @@
+"""Metrics that ask for nearest neighbours: precision, recall, density, coverage, the 1-NN test and authenticity.
+
+All distances are Euclidean; comparisons are decided in float64, so exact copies tie exactly.
+"""
+
+from __future__ import annotations
+
+import torch
+from scipy.stats import t as student_t
+from torch import Tensor
+
+from ganbench.errors import BadConfig
+from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.intervals import wilson
+from ganbench.ops.balls import balls
+from ganbench.ops.neighbors import nearest, nearest_both
+from ganbench.ops.pairwise import precision_name
+
+BLOCK_ROWS = 50  # rows of the blocks whose spread gives a standard error, more where MOST_BLOCKS allows
+MOST_BLOCKS = 20
+
+
+@metric(
+    "prdc",
+    direction="max",
+    needs=("features", "reference_features", "space", "rng"),
+    returns=("precision", "recall", "density", "coverage"),
+)
+def prdc(
+    features: Tensor,
+    reference_features: Tensor,
+    *,
+    rng: torch.Generator,
+    space: str = "features",
+    k: int = 3,
+    k_density: int = 5,
+) -> list[Score]:
+    """Precision and recall (Kynkaanniemi et al. 2019, k = 3), density and coverage (Naeem et al. 2020, k = 5).
+
+    A ball around a row reaches its k-th nearest other row of its own set. Precision: share of samples in the ball of
+    some reference row; recall: share of reference rows in the ball of some sample; both balls hold their boundary (<=),
+    as published. Density: balls of reference rows that hold a sample, over k; coverage: share of reference balls that
+    hold a sample; these balls do not hold their boundary (<), as published. So where all rows are one point, precision
+    and recall are 1, density and coverage 0.
+
+    `se` comes from disjoint random blocks of both sets: a block of 1/B of the rows scatters root(B) times as much. It
+    is never below the binomial error of a share, which alone is too small by up to 1.6: balls are drawn too, and
+    shared. The interval is Student's with B - 1 degrees of freedom. Below 100 rows there is neither. Raises `BadInput`
+    for fewer than k + 2 rows.
+    """
+    if k < 1 or k_density < 1:
+        raise BadConfig(f"k and k_density must be at least 1; got {k} and {k_density}")
+    rows = max(k, k_density) + 2
+    y = check_events(features, "features", at_least=rows)
+    x = check_events(reference_features, "reference_features", at_least=rows)
+    check_pair(features, reference_features, "features", "reference_features")
+    values = _prdc(x, y, k, k_density)
+    errors, blocks = _block_errors(x, y, k, k_density, rng)
+    scores = []
+    for i, (name, radius) in enumerate(
+        (("precision", k), ("recall", k), ("density", k_density), ("coverage", k_density))
+    ):
+        text = signature(name, f"k={radius}", f"n={len(y)}", f"m={len(x)}", space, "f64")
+        value, se, interval = float(values[i]), None, None
+        if errors is not None:
+            binomial = 0.0 if name == "density" else value * (1 - value) / (len(x) if name != "precision" else len(y))
+            se = max(float(errors[i]), binomial**0.5)
+            half = se * float(student_t.ppf(0.975, blocks - 1))
+            interval = max(value - half, 0.0), value + half if name == "density" else min(value + half, 1.0)
+        scores.append(Score(name, value, len(y), text, "max", se=se, interval=interval, extra={"blocks": blocks}))
+    return scores
+
+
+def _prdc(x: Tensor, y: Tensor, k: int, k_open: int) -> Tensor:
+    """The four values for reference x and samples y: (4,)."""
+    near_x, near_y = nearest(x, k=max(k, k_open)).squares, nearest(y, k=k).squares
+    found = balls(x, y, near_x[:, k - 1], near_y[:, k - 1], near_x[:, k_open - 1])
+    shares = (found.y_covered, found.x_covered, found.holding / k_open, found.held > 0)
+    return torch.stack([share.double().mean() for share in shares])
+
+
+def _block_errors(x: Tensor, y: Tensor, k: int, k_open: int, rng: torch.Generator) -> tuple[Tensor | None, int]:
+    """Standard errors (4,) from disjoint blocks; none where a block would hold too few rows for its balls."""
+    smaller = min(len(x), len(y))
+    blocks = min(MOST_BLOCKS, smaller // max(BLOCK_ROWS, 4 * (max(k, k_open) + 1)))
+    if blocks < 2:
+        return None, 0
+    variances = []
+    for _ in range(2 * MOST_BLOCKS // blocks):  # few blocks tell little: average over several divisions
+        parts = zip(_parts(x, blocks, rng), _parts(y, blocks, rng), strict=True)
+        variances.append(torch.stack([_prdc(a, b, k, k_open) for a, b in parts]).var(0) / blocks)
+    return torch.stack(variances).mean(0).sqrt(), blocks
+
+
+def _parts(x: Tensor, blocks: int, rng: torch.Generator) -> list[Tensor]:
+    order = torch.randperm(len(x), generator=rng, device=rng.device).to(x.device)
+    return [x[part] for part in order.tensor_split(blocks)]
+
+
+@metric("nn_two_sample", direction="none", needs=("features", "reference_features", "space"))
+def nn_two_sample(features: Tensor, reference_features: Tensor, *, space: str = "features") -> Score:
+    """Leave-one-out accuracy of a 1-nearest-neighbour classifier on the pooled sets (Lopez-Paz and Oquab 2017).
+
+    One half is ideal (for equal sizes), 1 means the sets are separate, below one half means samples copy the reference.
+    The accuracies on either set are in `extra`: high on the reference and low on the samples is mode collapse. A tie
+    between the nearest of either set counts one half. `se` counts mutual neighbours, which are right or wrong together.
+    `extra["expected"]` is the accuracy under equal laws.
+    """
+    x = check_events(features, "features", at_least=2)
+    y = check_events(reference_features, "reference_features", at_least=2)
+    check_pair(features, reference_features, "features", "reference_features")
+    n, m = len(x), len(y)
+    within_x, within_y = nearest(x), nearest(y)
+    to_y, to_x = nearest_both(x, y)
+    right_x = _right(within_x.squares[:, 0], to_y.squares[:, 0])
+    right_y = _right(within_y.squares[:, 0], to_x.squares[:, 0])
+    neighbor_x = torch.where(right_x > 0.5, within_x.index[:, 0], to_y.index[:, 0] + n)
+    neighbor_y = torch.where(right_y > 0.5, within_y.index[:, 0] + n, to_x.index[:, 0])
+    right, neighbor = torch.cat([right_x, right_y]), torch.cat([neighbor_x, neighbor_y])
+    mutual = neighbor[neighbor] == torch.arange(n + m, device=x.device)
+    value = float(right.mean())
+    se = float(((right - value).square() * (1 + mutual.double())).sum()) ** 0.5 / (n + m)
+    expected = (n * (n - 1) + m * (m - 1)) / ((n + m) * (n + m - 1))
+    extra = {"samples": float(right_x.mean()), "reference": float(right_y.mean()), "expected": expected}
+    text = signature("nn_two_sample", f"n={n}", f"m={m}", space, "f64")
+    return Score("nn_two_sample", value, n, text, "none", se=se, extra=extra)
+
+
+def _right(own: Tensor, other: Tensor) -> Tensor:
+    """1 where the own set is nearer, one half in a tie."""
+    return (own < other).double() + 0.5 * (own == other).double()
+
+
+@metric("authenticity", direction="max", needs=("features", "train_features", "space"))
+def authenticity(features: Tensor, train_features: Tensor, *, space: str = "features") -> Score:
+    """Share of samples farther from their nearest training row than that is from its own nearest (Alaa et al. 2022).
+
+    Copies are not authentic, nor are ties. Fresh draws of the training law score about one half; well below means that
+    the model reproduces its training set. `interval` is Wilson's, over samples, for this training set.
+    """
+    x = check_events(features, "features")
+    train = check_events(train_features, "train_features", at_least=2)
+    check_pair(features, train_features, "features", "train_features")
+    to_train, within = nearest(x, train), nearest(train)
+    squares, index = to_train.squares[:, 0], to_train.index[:, 0]
+    authentic = squares > within.squares[index, 0]
+    value = float(authentic.double().mean())
+    extra = {"exact_copies": int((squares == 0).sum())}
+    text = signature("authenticity", f"n={len(x)}", f"train={len(train)}", space, precision_name(train))
+    interval = wilson(float(authentic.sum()), len(x))
+    return Score("authenticity", value, len(x), text, "max", interval=interval, extra=extra)

@@ -1,0 +1,92 @@
+"""Neighbours, balls and closest pairs against direct float64 distances, with ties, duplicates and offsets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.spatial.distance import cdist, pdist
+
+from ganbench.ops.balls import balls
+from ganbench.ops.closest_pairs import closest_pairs, first_equal
+from ganbench.ops.neighbors import nearest, nearest_both
+
+
+def sets(rng):
+    """Clouds that try a screen: plain, offset, integer ties, copies, one point, tiny spread far away."""
+    x, y = torch.randn(300, 20, generator=rng), torch.randn(200, 20, generator=rng) * 0.9
+    far = torch.tensor([100.0, 3.0])
+    return {
+        "plain": (x, y),
+        "float64": (x.double(), y.double()),
+        "offset": (x + 1000, y + 1000),
+        "ties": (x[:, :4].round(), y[:, :4].round()),
+        "copies": (x, torch.cat([x[:150], y[:50]])),
+        "one point": (torch.ones(30, 3), torch.ones(20, 3)),
+        "tiny": (x[:, :2] * 1e-5 + far, y[:, :2] * 1e-5 + far),
+        "outlier": (torch.cat([x, torch.full((1, 20), 1e4)]), y),
+    }
+
+
+NAMES = ["plain", "float64", "offset", "ties", "copies", "one point", "tiny", "outlier"]
+
+
+def squares_of(x, y):
+    return torch.from_numpy(cdist(x.double().numpy(), y.double().numpy(), "sqeuclidean"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nearest_distances_are_exact(rng, name, monkeypatch):
+    monkeypatch.setattr("ganbench.ops.pairwise.tile_size", lambda device: 64)
+    x, y = sets(rng)[name]
+    within = squares_of(x, x).fill_diagonal_(torch.inf)
+    found = nearest(x, k=4)
+    torch.testing.assert_close(found.squares, within.sort(1).values[:, :4], rtol=1e-12, atol=0)
+    torch.testing.assert_close(within.gather(1, found.index), found.squares, rtol=1e-12, atol=0)
+    to_y, to_x = nearest_both(x, y, k=2)
+    torch.testing.assert_close(to_y.squares, squares_of(x, y).sort(1).values[:, :2], rtol=1e-12, atol=0)
+    torch.testing.assert_close(to_x.squares, squares_of(y, x).sort(1).values[:, :2], rtol=1e-12, atol=0)
+    torch.testing.assert_close(nearest(x, y, k=2).squares, to_y.squares, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_balls_are_decided_by_exact_distances(rng, name, monkeypatch):
+    monkeypatch.setattr("ganbench.ops.pairwise.tile_size", lambda device: 64)
+    x, y = sets(rng)[name]
+    square = squares_of(x, y)
+    near_x, near_y = nearest(x, k=5).squares, nearest(y, k=3).squares
+    found = balls(x, y, near_x[:, 2], near_y[:, 2], near_x[:, 4])
+    # radii by the same sums as `square`, so that the reference's own ties are ties
+    radius_x = squares_of(x, x).fill_diagonal_(torch.inf).sort(1).values
+    radius_y = squares_of(y, y).fill_diagonal_(torch.inf).sort(1).values
+    assert torch.equal(found.y_covered, (square <= radius_x[:, 2, None]).any(0))
+    assert torch.equal(found.x_covered, (square <= radius_y[None, :, 2]).any(1))
+    assert torch.equal(found.holding, (square < radius_x[:, 4, None]).sum(0))
+    assert torch.equal(found.held, (square < radius_x[:, 4, None]).sum(1))
+
+
+def test_too_few_rows_for_k_neighbours_is_an_error(rng):
+    with pytest.raises(ValueError, match="5 neighbours"):
+        nearest(torch.randn(5, 2, generator=rng), k=5)
+
+
+@pytest.mark.parametrize("k", [1, 20])
+@pytest.mark.parametrize("name", [*NAMES, "wide", "plane", "line", "three"])
+def test_closest_pairs_are_those_of_all_distances(rng, name, k):
+    more = {
+        "wide": torch.randn(700, 900, generator=rng) + 50,
+        "plane": torch.randn(2000, 2, generator=rng),
+        "line": torch.randn(700, 1, generator=rng),
+        "three": torch.randn(3, 4, generator=rng),
+    }
+    x = more[name] if name in more else torch.cat(sets(rng)[name])
+    pairs, distances = closest_pairs(x, k)
+    every = torch.from_numpy(pdist(x.double().numpy(), "sqeuclidean"))
+    i, j = torch.triu_indices(len(x), len(x), 1)
+    order = every.argsort(stable=True)[:k]  # ties in order of index
+    assert torch.equal(pairs, torch.stack([i[order], j[order]], 1))
+    torch.testing.assert_close(distances, every[order].sqrt(), rtol=1e-12, atol=0)
+
+
+def test_first_equal_finds_exact_copies_and_treats_both_zeros_as_one():
+    x = torch.tensor([[0.0, 1.0], [2.0, 3.0], [-0.0, 1.0], [2.0, 3.0], [2.0, 3.0000002]])
+    assert first_equal(x).tolist() == [0, 1, 0, 1, 4]
