@@ -1,7 +1,7 @@
 """Accuracy from few labels: a simple classifier on a model's frozen features, and a model's own classifier head.
 
-The protocol of DCGAN (arXiv:1511.06434) and ALI (arXiv:1606.00704), with what they leave open decided: labelled sets are
-drawn class-balanced, the regularisation is chosen on a part of the labelled data, and the test set is read once.
+The protocol of DCGAN (arXiv:1511.06434) and ALI (arXiv:1606.00704), with what they leave open decided: labelled sets
+are drawn class-balanced, the regularisation is chosen on the labelled data alone, and the test set is read once.
 
 Shapes      N train and M test events, L labelled, F features, K classes.
 """
