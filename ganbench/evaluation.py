@@ -1,7 +1,7 @@
 """Scores for anybody's samples: arrays or tensors in, the benchmark's metrics out, with nothing trained.
 
-`evaluate` scores one set, `compare` two sets on the same draws. Every metric draws from a stream of its own that depends
-on the seed and the metric's name alone, so sets that are compared see the same directions, subsets and splits.
+`evaluate` scores one set, `compare` two sets on the same draws. Every metric draws from a stream of its own that
+depends on the seed and the metric's name alone, so sets that are compared see the same directions, subsets and splits.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ def evaluate(
     """Scores of `samples` (N, *E) against `reference` (M, *E), one or several for each of `metrics`, in that order.
 
     Sets are numpy arrays or tensors on any device: float16, 32 or 64 in the domain of the data, or uint8 pixels, which
-    are mapped to [-1, 1]. Metrics that look through a classifier take its name (`ganbench list scorers`), an object with
-    `probs`, `features` and `signature`, or the probabilities themselves. `holdout` is real data that is not in
+    are mapped to [-1, 1]. Metrics that look through a classifier take its name (`ganbench list scorers`), an object
+    with `probs`, `features` and `signature`, or the probabilities themselves. `holdout` is real data that is not in
     `reference`: with it every score of samples has its real-against-real `floor`, at the smaller of the two sizes.
     `options` holds keywords for single metrics, such as {"wasserstein": {"p": 2, "n": None}}.
 
     >>> evaluate(my_samples, test_images, ["mmd", "wasserstein"], holdout=other_test_images)
 
-    Raises `BadInput` for sets that cannot be used, naming argument and cure; `UnknownName` for a metric or scorer nobody
-    registered; `NotApplicable` for a metric whose inputs were not given, naming them.
+    Raises `BadInput` for sets that cannot be used, naming argument and cure; `UnknownName` for a metric or scorer that
+    nobody registered; `NotApplicable` for a metric whose inputs were not given, naming them.
     """
     _same_kind(samples, reference, holdout, train)
     sets = {"samples": samples, "reference": reference, "holdout": holdout, "train": train}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -95,12 +94,13 @@ def _inception() -> Iterator[Row]:
     bias = corrected.extra["log_bias"]
     yield near("inception score: log bias of one-hot posteriors is -(K-1)/2N", -9 / 2000, bias, 1e-9)
     by_class = one_hot[one_hot.argmax(1).argsort(stable=True)]
-    yield refused(
-        "control: a file sorted by class", lambda: inception_score(by_class, rng=_rng(), shuffle=False)
-    )
+    yield refused("control: a file sorted by class", lambda: inception_score(by_class, rng=_rng(), shuffle=False))
     shuffled = inception_score(by_class, rng=_rng())
     yield Row(
-        "control: class order noticed when shuffled", "True", str(shuffled.extra["class_sorted"]), shuffled.extra["class_sorted"]
+        "control: class order noticed when shuffled",
+        "True",
+        str(shuffled.extra["class_sorted"]),
+        shuffled.extra["class_sorted"],
     )
     yield refused("control: logits given as probabilities", lambda: inception_score(_normal(100, 10), rng=_rng()))
     nan = one_hot.clone()
@@ -136,9 +136,7 @@ def _transport() -> Iterator[Row]:
     forged[:2] = forged[:2].flip(0)
     plan = (torch.arange(600), forged, torch.full((600,), 1 / 600, dtype=torch.float64))
     yield refused("control: a plan with two rows swapped", lambda: certify(cost, plan), NotOptimal)
-    yield refused(
-        "control: a simplex stopped early", lambda: solve(cost, solver="simplex", iterations=500), NotOptimal
-    )
+    yield refused("control: a simplex stopped early", lambda: solve(cost, solver="simplex", iterations=500), NotOptimal)
     yield refused("control: NaN among the points", lambda: wasserstein(x / 0 * 0, x, rng=_rng()))
     yield refused("control: shapes that differ", lambda: wasserstein(x, x[:, :3], rng=_rng()))
 
@@ -189,7 +187,9 @@ def _support() -> Iterator[Row]:
             f"birthday: support {size} lies in the interval", str(size), f"[{low:.4g}, {high:.4g}]", low <= size <= high
         )
     fresh = birthday(_normal(2000, 12, seed=5), real, rng=_rng())
-    yield Row("birthday: fresh draws do not collide", "0 pairs", f"{fresh.extra['pairs']} pairs", fresh.extra["censored"])
+    yield Row(
+        "birthday: fresh draws do not collide", "0 pairs", f"{fresh.extra['pairs']} pairs", fresh.extra["censored"]
+    )
     blank = birthday(torch.zeros(200, 1, 4, 4), torch.rand(100, 1, 4, 4, generator=_rng()), rng=_rng())
     yield near("control: one blank image has support 1", 1, blank.value, 1e-9)
     yield near("control: blank images are counted apart", 200, blank.extra["constant_images"], 0)
@@ -202,14 +202,14 @@ def _labels() -> Iterator[Row]:
     y = torch.arange(2000) % 10
     clean = torch.eye(10, dtype=torch.float64)[y] + 0.01 * _normal(2000, 10)
     x, test = clean[:1000].numpy(), clean[1000:].numpy()
-    settings = {"labels": 50, "draws": 3}
-    got = accuracy_of_features(x, y[:1000], test, y[1000:], rng=_rng(), **settings)
-    yield near("few labels: separable features give 100 %", 1, got.value, 0)
+
+    def accuracy(y: Tensor) -> float:
+        return accuracy_of_features(x, y[:1000], test, y[1000:], rng=_rng(), labels=50, draws=3).value
+
+    yield near("few labels: separable features give 100 %", 1, accuracy(y), 0)
     mixed = y[torch.randperm(2000, generator=_rng())]
-    got = accuracy_of_features(x, mixed[:1000], test, mixed[1000:], rng=_rng(), **settings)
-    yield between("control: shuffled labels give chance, 1/K", 0.06, 0.14, got.value)
-    names = accuracy_of_features(x, 7 * y[:1000] + 3, test, 7 * y[1000:] + 3, rng=_rng(), **settings)
-    yield near("few labels: new class numbers change nothing", 1, names.value, 0)
+    yield between("control: shuffled labels give chance, 1/K", 0.06, 0.14, accuracy(mixed))
+    yield near("few labels: new class numbers change nothing", 1, accuracy(7 * y + 3), 0)
 
 
 def _inputs() -> Iterator[Row]:

@@ -60,9 +60,9 @@ def birthday(
 
     Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or all of them equal.
     """
-    check_pair(samples, holdout, "samples", "holdout")
     x = check_events(samples, "samples", at_least=2)
     real = check_events(holdout, "holdout", at_least=50)
+    check_pair(samples, holdout, "samples", "holdout")
     index = torch.randperm(len(x), generator=rng, device=rng.device)[:n].to(x.device)
     x = x[index]
     threshold, dimension = calibrate(real, len(x), false_pairs, rng)

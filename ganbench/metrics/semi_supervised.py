@@ -53,8 +53,8 @@ def semi_supervised_accuracy(
 
     Features are `model.encode` where the model encodes, else `model.features`, standardised by the whole (unlabelled)
     training set. Each of the `draws` labelled sets holds labels / K examples of every class; C is chosen by three folds
-    of it, then the classifier is refitted on all of it. `value` is the mean over draws, `se` and `interval` (Student's t)
-    are over draws: the test set is the same in all. `extra` prints the errors per 10,000 as the literature does.
+    of it, then the classifier is refitted on all of it. `value` is the mean over draws, `se` and `interval` (Student's
+    t) are over draws: the test set is the same in all. `extra` prints the errors per 10,000 as the literature does.
 
     Raises `NotApplicable` for a model without features, `BadInput` for labels out of step, missing or too few.
     """

@@ -39,11 +39,11 @@ def wasserstein(
 
     Raises `BadInput` for p < 1, shapes that differ, non-finite rows or a cost matrix above `limit` bytes.
     """
-    check_pair(samples, reference)
     if n is not None and n < 1:
         raise BadInput(f"n must be at least 1, or None for all; got {n}")
-    x = _draw(check_events(samples, "samples"), n, rng)
-    y = _draw(check_events(reference, "reference"), n, rng)
+    x, y = check_events(samples, "samples"), check_events(reference, "reference")
+    check_pair(samples, reference)
+    x, y = _draw(x, n, rng), _draw(y, n, rng)
     plan = transport(x, y, p=p, solver=solver, limit=limit)
     value = max(plan.primal, 0.0) ** (1 / p)
     spread = math.sqrt(_variance(plan.u) + _variance(plan.v))

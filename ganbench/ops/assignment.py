@@ -273,7 +273,11 @@ def _simplex(cost: Tensor, a: Tensor, b: Tensor, iterations: int = 10**9) -> Sol
         plan, log = ot.emd(a.numpy(), b.numpy(), cost.cpu().contiguous().numpy(), numItermax=iterations, log=True)
     rows, cols = np.nonzero(plan)
     mass, v = torch.from_numpy(plan[rows, cols]), torch.from_numpy(log["v"])
-    return torch.from_numpy(rows), torch.from_numpy(cols), mass, _transform(cost, v), v
+    u = _transform(cost, v)
+    if log["result_code"] != 1:  # the plan may then lack mass, but a b^T never does
+        bounds = (float(a @ u + b @ v), float(a @ (cost.cpu() @ b)))
+        raise NotOptimal(f"the network simplex stopped before the optimum, at {iterations} pivots", bounds)
+    return torch.from_numpy(rows), torch.from_numpy(cols), mass, u, v
 
 
 def _lapjv(cost: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
