@@ -53,16 +53,16 @@ def birthday(
     expected among as many real events. C(S,2)/E estimates 1 / sum p_i^2 (Renyi-2 size), a lower bound of the support
     size; they agree when the support is uniform. `interval` is Garwood's, widened when a few events take most pairs.
 
-    `extra`: exact and near pairs and constant images apart; `collision_share` = [s, share of random draws of s that hold
-    a collision]; `size_50` = the s where half of them do, with the estimates size_50^2 (as in the paper) and
+    `extra`: exact and near pairs and constant images apart; `collision_share` = [s, share of random draws of s that
+    hold a collision]; `size_50` = the s where half of them do, with the estimates size_50^2 (as in the paper) and
     size_50^2 / (2 ln 2) (the uniform support that gives it); the closest `sheet` pairs by index into `samples`.
     Without any collision `value` is C(S, 2), `extra["censored"]` is true and `lower_bound` the 95 % lower bound.
 
     Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or all of them equal.
     """
-    check_pair(samples, holdout, "samples", "holdout")
     x = check_events(samples, "samples", at_least=2)
     real = check_events(holdout, "holdout", at_least=50)
+    check_pair(samples, holdout, "samples", "holdout")
     index = torch.randperm(len(x), generator=rng, device=rng.device)[:n].to(x.device)
     x = x[index]
     threshold, dimension = calibrate(real, len(x), false_pairs, rng)
@@ -123,7 +123,7 @@ def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, mo
 
 
 def collisions(x: Tensor, threshold: float) -> Collisions:
-    """All pairs of rows of x (S, D) within `threshold`, exact: screened by blocks, then measured directly in float64."""
+    """All pairs of rows of x (S, D) within `threshold`: screened by blocks, then measured directly in float64."""
     x = x.double()
     centred = x - x.mean(0)
     norm = centred.square().sum(1)

@@ -122,14 +122,14 @@ def inception_score(
     Raises `BadInput` for logits, rows that do not sum to 1, N < splits, or class-sorted order without shuffling.
     """
     p = check_probs(probs)
-    n, k = p.shape
+    n = len(p)
     _check_splits(n, splits)
     z = class_correlation(p.argmax(1))
     class_sorted = z > 6
     if class_sorted and not shuffle:
         raise BadInput(
-            f"probs come sorted by class (neighbours agree {z:.0f} standard deviations above chance), so splits in file "
-            "order would each see few classes; use shuffle=True"
+            f"probs come sorted by class (neighbours agree {z:.0f} standard deviations above chance), so splits in "
+            "file order would each see few classes; use shuffle=True"
         )
     order = (
         torch.randperm(n, generator=rng, device=rng.device).to(p.device) if shuffle else torch.arange(n).to(p.device)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
-from ganbench.ops.assignment import cost_matrix, solve
+from ganbench.ops.assignment import MEMORY_LIMIT, Solver, transport
 
 
 @metric("wasserstein", direction="min", needs=("samples", "reference", "space", "rng"))
@@ -24,37 +23,51 @@ def wasserstein(
     rng: torch.Generator,
     p: float = 1.0,
     n: int | None = 2000,
+    solver: Solver = "auto",
+    limit: float = MEMORY_LIMIT,
     space: str = "x",
 ) -> Score:
-    """W_p with the Euclidean ground distance between at most `n` events of each side, drawn by `rng`.
+    """W_p with the Euclidean ground distance between at most `n` events of each side, drawn by `rng`; `n=None`: all.
 
-    (min over plans of sum plan_ij |x_i - y_j|^p)^(1/p), exact: `extra` holds primal, dual and gap of W_p^p. Two samples of
-    one distribution are far apart in high dimension (about 8.9 for N(0, I_64) at n = 1000), so read it beside its floor.
-    `n=None` uses all. `se` is that of the estimate around its own mean at this n: the distance's bias is not in it.
+    (min over plans P of sum_ij P_ij |x_i - y_j|^p)^(1/p), exact: `extra` holds primal, dual and gap of W_p^p, in units
+    of distance^p, and the interval [dual, primal]^(1/p) that holds the value. Two samples of one distribution are far
+    apart in high dimension, so read it beside its floor, real against real at the same n.
 
-    Raises `BadInput` for p < 1, shapes that differ, non-finite rows.
+    `se` = sqrt(Var(u)/n + Var(v)/m) / (p W^(p-1)), from the variances of the optimal potentials over the samples: the
+    spread of the estimate around its own mean at this n. It does not hold the bias in n, and overstates the spread
+    where both samples come from one distribution (the limit is then not normal).
+
+    Raises `BadInput` for p < 1, shapes that differ, non-finite rows or a cost matrix above `limit` bytes.
     """
-    if p < 1:
-        raise BadInput(f"p must be at least 1; got {p}")
+    if n is not None and n < 1:
+        raise BadInput(f"n must be at least 1, or None for all; got {n}")
+    x, y = check_events(samples, "samples"), check_events(reference, "reference")
     check_pair(samples, reference)
-    x = _draw(check_events(samples, "samples"), n, rng)
-    y = _draw(check_events(reference, "reference"), n, rng)
-    plan = solve(cost_matrix(x, y, p))
+    x, y = _draw(x, n, rng), _draw(y, n, rng)
+    plan = transport(x, y, p=p, solver=solver, limit=limit)
     value = max(plan.primal, 0.0) ** (1 / p)
-    variance = _variance(plan.u) + _variance(plan.v)
-    slope = value ** (1 - p) / p if value > 0 else 0.0  # of t -> t^(1/p)
-    extra = {"primal": plan.primal, "dual": plan.dual, "gap": plan.gap, "solver": plan.solver, "p": p, "m": len(y)}
+    spread = math.sqrt(_variance(plan.u) + _variance(plan.v))
+    extra = {
+        "primal": plan.primal,
+        "dual": plan.dual,
+        "gap": plan.gap,
+        "bracket": [max(plan.dual, 0.0) ** (1 / p), value],
+        "solver": plan.solver,
+        "p": p,
+        "m": len(y),
+    }
     text = signature(f"w{p:g}", "euclidean", "exact", f"n={len(x)}", f"m={len(y)}", space, "f64")
-    return Score("wasserstein", value, len(x), text, "min", slope * math.sqrt(variance), extra=extra)
+    se = spread * value ** (1 - p) / p if value > 0 else None
+    return Score("wasserstein", value, len(x), text, "min", se, extra=extra)
 
 
-def _variance(potential: np.ndarray) -> float:
+def _variance(potential: Tensor) -> float:
     """Variance of the mean of a potential over its sample."""
-    return float(potential.var(ddof=1)) / len(potential) if len(potential) > 1 else 0.0
+    return float(potential.var()) / len(potential) if len(potential) > 1 else 0.0
 
 
-def _draw(x: Tensor, n: int | None, rng: torch.Generator) -> np.ndarray:
-    """At most n rows without replacement, as float64 on the CPU."""
-    if n is not None and n < len(x):
-        x = x[torch.randperm(len(x), generator=rng, device=rng.device)[:n].to(x.device)]
-    return x.double().cpu().numpy()
+def _draw(x: Tensor, n: int | None, rng: torch.Generator) -> Tensor:
+    """At most n rows without replacement."""
+    if n is None or n >= len(x):
+        return x
+    return x[torch.randperm(len(x), generator=rng, device=rng.device)[:n].to(x.device)]

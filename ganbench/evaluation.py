@@ -1,0 +1,296 @@
+"""Scores for anybody's samples: arrays or tensors in, the benchmark's metrics out, with nothing trained.
+
+`evaluate` scores one set, `compare` two sets on the same draws. Every metric draws from a stream of its own that
+depends on the seed and the metric's name alone, so sets that are compared see the same directions, subsets and splits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+from torch import Tensor
+
+from ganbench import seeding
+from ganbench.data import Mixture
+from ganbench.errors import BadInput, GanbenchError, NotApplicable
+from ganbench.metrics.base import Direction, Score
+from ganbench.registry import METRICS, Entry
+from ganbench.scorers.base import Scorer
+from ganbench.scorers.load import load_scorer
+
+BATCH = 500  # events at a time through a scorer
+LABELS = ("train_labels", "test_labels")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of set a minus that of set b, over blocks of samples that share reference and random draws."""
+
+    name: str
+    value: float  # mean over blocks of score(a) - score(b)
+    se: float
+    interval: tuple[float, float]  # 95 %, Student's t over blocks
+    a: float  # mean over blocks
+    b: float
+    blocks: int
+    n: int  # samples a block
+    signature: str  # of the metric at that n
+    direction: Direction
+
+    @property
+    def better(self) -> str | None:
+        """ "a" or "b" where the interval excludes zero and the metric has a good direction, else None."""
+        low, high = self.interval
+        if self.direction == "none" or low <= 0 <= high:
+            return None
+        return "a" if (low > 0) == (self.direction == "max") else "b"
+
+
+def evaluate(
+    samples: Any,
+    reference: Any = None,
+    metrics: Sequence[str] = ("mmd", "sliced_wasserstein", "wasserstein"),
+    *,
+    holdout: Any = None,
+    train: Any = None,
+    train_labels: Any = None,
+    test_labels: Any = None,
+    scorer: str | Scorer | None = None,
+    mixture: Mixture | None = None,
+    model: Any = None,
+    probs: Any = None,
+    reference_probs: Any = None,
+    domain: tuple[float, float] | None = None,
+    floor: bool = True,
+    seed: int = 0,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Score]:
+    """Scores of `samples` (N, *E) against `reference` (M, *E), one or several for each of `metrics`, in that order.
+
+    Sets are numpy arrays or tensors on any device: float16, 32 or 64 in the domain of the data, or uint8 pixels, which
+    are mapped to [-1, 1]. Metrics that look through a classifier take its name (`ganbench list scorers`), an object
+    with `probs`, `features` and `signature`, or the probabilities themselves. `holdout` is real data that is not in
+    `reference`: with it every score of samples has its real-against-real `floor`, at the smaller of the two sizes.
+    `options` holds keywords for single metrics, such as {"wasserstein": {"p": 2, "n": None}}.
+
+    >>> evaluate(my_samples, test_images, ["mmd", "wasserstein"], holdout=other_test_images)
+
+    Raises `BadInput` for sets that cannot be used, naming argument and cure; `UnknownName` for a metric or scorer that
+    nobody registered; `NotApplicable` for a metric whose inputs were not given, naming them.
+    """
+    _same_kind(samples, reference, holdout, train)
+    sets = {"samples": samples, "reference": reference, "holdout": holdout, "train": train}
+    given: dict[str, Any] = {
+        **_alike({name: _events(x, name, domain) for name, x in sets.items()}),
+        "train_labels": _tensor(train_labels, "train_labels"),
+        "test_labels": _tensor(test_labels, "test_labels"),
+        "probs": _tensor(probs, "probs"),
+        "reference_probs": _tensor(reference_probs, "reference_probs"),
+        "mixture": mixture,
+        "model": model,
+    }
+    entries = [METRICS.get(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
+    look = load_scorer(scorer, mixture=mixture) if isinstance(scorer, str) else scorer
+    choices = {entry.name: dict((options or {}).get(entry.name, {})) for entry in entries}
+    stray = set(options or {}) - set(choices)
+    if stray:
+        raise BadInput(f"options name metrics that are not computed: {', '.join(sorted(stray))}")
+    inputs = _Inputs(given, look, seed)
+    real = inputs.of_real() if floor else None
+    out = []
+    for entry in entries:
+        start = time.perf_counter()
+        scores = _call(entry, inputs, choices[entry.name])
+        seconds = time.perf_counter() - start
+        floors = _floors(entry, real, choices[entry.name])
+        out += [replace(s, seconds=seconds, floor=floors.get(s.name, s.floor)) for s in scores]
+    return out
+
+
+def compare(
+    a: Any,
+    b: Any,
+    reference: Any = None,
+    metrics: Sequence[str] = ("mmd", "sliced_wasserstein", "wasserstein"),
+    *,
+    blocks: int = 10,
+    scorer: str | Scorer | None = None,
+    mixture: Mixture | None = None,
+    holdout: Any = None,
+    domain: tuple[float, float] | None = None,
+    seed: int = 0,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Difference]:
+    """Paired differences between two sets of samples, a minus b, with a Student interval over blocks.
+
+    The sets and the reference are shuffled once and cut into `blocks` disjoint parts; part k of a and of b is scored
+    against part k of the reference with the same random draws, so what they share cancels. Scores are those of the
+    smaller n, whose bias cancels only as far as it is the same for both; `holdout` and mixture are shared whole.
+
+    Raises what `evaluate` raises, and `BadInput` when a block would hold fewer than 10 samples.
+    """
+    _same_kind(a, b, reference)
+    sets = _alike({name: _events(x, name, domain) for name, x in (("a", a), ("b", b), ("reference", reference))})
+    least = min(len(x) for x in sets.values() if x is not None)
+    if blocks < 2 or least // blocks < 10:
+        raise BadInput(f"blocks must be at least 2 and leave 10 samples each; got {blocks} for {least} samples")
+    cut: dict[str, list[Any]] = {}
+    for name, x in sets.items():
+        if x is None:
+            cut[name] = [None] * blocks
+            continue
+        order = torch.randperm(len(x), generator=seeding.stream("metrics", "compare", seed)).to(x.device)
+        cut[name] = [x[part] for part in order[: len(x) // blocks * blocks].view(blocks, -1)]
+    pairs: dict[str, list[tuple[Score, Score]]] = {}
+    shared = {"mixture": mixture, "holdout": holdout, "scorer": scorer, "floor": False, "options": options}
+    for k in range(blocks):
+        scores = [evaluate(cut[s][k], cut["reference"][k], metrics, seed=seed + k, **shared) for s in ("a", "b")]
+        for one, other in zip(*scores, strict=True):
+            pairs.setdefault(one.name, []).append((one, other))
+    return [_difference(name, pair) for name, pair in pairs.items()]
+
+
+def _difference(name: str, pairs: list[tuple[Score, Score]]) -> Difference:
+    a, b = np.array([p.value for p, _ in pairs]), np.array([q.value for _, q in pairs])
+    blocks, first = len(pairs), pairs[0][0]
+    value, se = float((a - b).mean()), float((a - b).std(ddof=1)) / math.sqrt(blocks)
+    half = float(student.ppf(0.975, blocks - 1)) * se
+    return Difference(
+        name,
+        value,
+        se,
+        (value - half, value + half),
+        float(a.mean()),
+        float(b.mean()),
+        blocks,
+        first.n,
+        first.signature,
+        first.direction,
+    )
+
+
+class _Inputs:
+    """What metrics may ask for, made when first asked for."""
+
+    def __init__(self, given: dict[str, Any], scorer: Scorer | None, seed: int, real: bool = False) -> None:
+        self.given, self.scorer, self.seed, self.real = dict(given), scorer, seed, real
+
+    def get(self, need: str, entry: Entry) -> Any:
+        if need == "rng":
+            return seeding.stream("metrics", self.seed, entry.name)
+        if need == "space":
+            through = any("probs" in n or "features" in n for n in entry.meta.get("needs", ()))
+            return (self.scorer.signature if self.scorer else "given") if through else "x"
+        if self.given.get(need) is None:
+            self.given[need] = self._make(need)
+        if self.given[need] is None:
+            raise NotApplicable(f"{entry.name} needs {need}; pass {_HOW.get(need, f'{need}=...')}")
+        return self.given[need]
+
+    def _make(self, need: str) -> Any:
+        """Posteriors and features, which the scorer sees in the events."""
+        for ending, method in (("probs", "probs"), ("features", "features")):
+            if need.endswith(ending) and self.scorer is not None:
+                source = need.removesuffix(ending).removesuffix("_") or "samples"
+                events = self.given.get(source)
+                look = getattr(self.scorer, method)
+                return None if events is None else torch.cat([look(part) for part in events.split(BATCH)])
+        return None
+
+    def of_real(self) -> _Inputs | None:
+        """The same inputs with held-out real events as the samples, no more of them than there are samples."""
+        samples, holdout = self.given["samples"], self.given["holdout"]
+        if holdout is None or self.given["model"] is not None:
+            return None
+        given = {**self.given, "samples": holdout[: len(samples)], "probs": None, "features": None}
+        return _Inputs(given, self.scorer, self.seed, real=True)
+
+
+_HOW = {
+    "probs": "scorer=... or probs=...",
+    "reference_probs": "reference=... with scorer=..., or reference_probs=...",
+    "features": "scorer=...",
+    "reference_features": "reference=... with scorer=...",
+    "train_features": "train=... with scorer=...",
+}
+
+
+def _call(entry: Entry, inputs: _Inputs, options: Mapping[str, Any]) -> list[Score]:
+    function = entry.load()
+    arguments = {need: inputs.get(need, entry) for need in entry.meta.get("needs", ())}
+    try:
+        result = function(**arguments, **options)
+    except TypeError as error:
+        if "unexpected keyword argument" in str(error):
+            raise BadInput(f"options for {entry.name}: {str(error).split('()', 1)[-1].strip()}") from None
+        raise
+    return list(result) if isinstance(result, list | tuple) else [result]
+
+
+def _floors(entry: Entry, real: _Inputs | None, options: Mapping[str, Any]) -> dict[str, float]:
+    """The metric's scores on real against real; none where it wants what only samples have, or the holdout itself."""
+    needs = entry.meta.get("needs", ())
+    if real is None or "holdout" in needs:
+        return {}
+    try:
+        return {score.name: score.value for score in _call(entry, real, options)}
+    except GanbenchError:
+        return {}
+
+
+def _tensor(x: Any, name: str) -> Tensor | None:
+    if x is None or isinstance(x, Tensor):
+        return x
+    try:
+        return torch.as_tensor(np.ascontiguousarray(x))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name} must be a numpy array or a tensor; got {type(x).__name__} ({error})") from None
+
+
+def _events(x: Any, name: str, domain: tuple[float, float] | None) -> Tensor | None:
+    """A set of events as float tensor; uint8 pixels go to [-1, 1], half precision to single."""
+    t = _tensor(x, name)
+    if t is None:
+        return None
+    if t.ndim == 1:
+        raise BadInput(f"{name} must have shape (N, *event); got {tuple(t.shape)}; use {name}.reshape(-1, 1)")
+    if len(t) == 0 or t.numel() == 0:
+        raise BadInput(f"{name} must hold at least one event; got shape {tuple(t.shape)}")
+    if t.dtype == torch.uint8:
+        return t.float().div_(127.5).sub_(1)
+    if not t.is_floating_point():
+        raise BadInput(f"{name} must be floating point, or uint8 pixels; got {t.dtype}; convert it first")
+    t = t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
+    if domain is not None:
+        low, high = domain
+        off = ((t < low) | (t > high)).flatten(1).any(1)
+        if off.any():
+            row = int(off.nonzero()[0])
+            raise BadInput(
+                f"{name} must lie in [{low}, {high}]; row {row} spans [{float(t[row].min()):.4g}, "
+                f"{float(t[row].max()):.4g}]; rescale it, or pass uint8 pixels"
+            )
+    return t
+
+
+def _alike(sets: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
+    """The sets in the widest of their float types, on the device of the first."""
+    here = [x for x in sets.values() if x is not None]
+    if not here:
+        raise BadInput("samples must be given")
+    dtype = torch.float64 if any(x.dtype == torch.float64 for x in here) else torch.float32
+    return {name: x if x is None else x.to(here[0].device, dtype) for name, x in sets.items()}
+
+
+def _same_kind(*sets: Any) -> None:
+    """Refuses pixels beside floats: one of them would be off by a factor of 127.5."""
+    kinds = {("uint8" if str(x.dtype).endswith("uint8") else "float") for x in sets if hasattr(x, "dtype")}
+    if len(kinds) > 1:
+        raise BadInput("samples and reference must both be uint8 pixels or both floats; got one of each; convert one")
