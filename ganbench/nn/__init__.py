@@ -5,6 +5,7 @@ from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import make_discriminator, make_generator
 from ganbench.nn.ema import EMA
 from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
+from ganbench.nn.spectral import spectrally_normalised
 
 __all__ = [
     "EMA",
@@ -18,4 +19,5 @@ __all__ = [
     "mlp_discriminator",
     "mlp_encoder",
     "mlp_generator",
+    "spectrally_normalised",
 ]
