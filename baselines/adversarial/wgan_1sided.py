@@ -1,6 +1,6 @@
 """WGAN-LP: a Wasserstein GAN whose critic pays only for slopes above 1, as the Lipschitz condition asks.
 
-Source      Petzka et al. 2018, "On the regularization of Wasserstein GANs", section 5 (WGAN-LP), in Algorithm 1 of WGAN-GP.
+Source      Petzka et al. 2018, "On the regularization of Wasserstein GANs", section 5, in WGAN-GP's algorithm.
 Departures  1. Smaller networks and batches than the paper's.
             2. Lecture notes that leave the excess unsquared are the option `square=False`.
 Shapes      B batch, Z latent_dim, *E event shape.
@@ -28,7 +28,7 @@ class WGANLP(GAN):
         lr: Positive = 1e-4
         betas: tuple[Fraction, Fraction] = (0.5, 0.9)
         n_critic: Count = 5  # critic updates per generator update
-        penalty_weight: NonNegative = 0.1  # lambda, as WGAN-GP's: 0.1 in the toy runs, 10 on images
+        penalty_weight: NonNegative = 0.1  # lambda, as in WGAN-GP: 0.1 in the toy runs, 10 on images
         square: bool = True
 
     config: Config
