@@ -1,7 +1,7 @@
 """Batch norm in both players of a non-saturating GAN, which keeps a deep generator from collapsing to one point.
 
 Source      Ioffe and Szegedy 2015, "Batch Normalization"; in GANs, Radford et al. 2016, arXiv:1511.06434, section 3.
-Departures  1. The shared small networks, normalised in every hidden layer (convolutions: not the discriminator's first).
+Departures  1. The shared small networks, normalised in every hidden layer (DCGAN: not D's first).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, DataSpec, register
@@ -21,15 +21,15 @@ from ganbench.nn import batch_norm, make_discriminator, make_generator
 class BatchNormGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        in_generator: bool = True
         in_discriminator: bool = True
 
     config: Config
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, batch_norm(spec, c) if c.in_generator else None)
-        self.discriminator = make_discriminator(spec, c, batch_norm(spec, c) if c.in_discriminator else None)
+        norm = batch_norm(spec, c)
+        self.generator = make_generator(spec, c, norm)  # (B, Z) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c, norm if c.in_discriminator else None)  # (B, *E) -> (B,)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -1,7 +1,7 @@
 """Two-sided label smoothing: the discriminator is trained towards 0.9 on real data and 0.1 on fakes.
 
-Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4, as the form that it warns of: with
-            beta > 0 the optimum alpha p_data / (...) keeps beta p_g, so that fakes far from the data are not corrected.
+Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4, which warns of this form:
+            where p_data is near 0 the optimum D* still grows with p_g, and such fakes are drawn nowhere.
 Departures  1. The shared small networks.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
@@ -30,7 +30,9 @@ class TwoSidedLabelSmoothingGAN(GAN):
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)
         c = self.config
-        return discriminator_bce_smoothed(self.discriminator(batch.x), self.discriminator(fake), c.real_target, c.fake_target)
+        return discriminator_bce_smoothed(
+            self.discriminator(batch.x), self.discriminator(fake), c.real_target, c.fake_target
+        )
 
     def generator_loss(self, batch: Batch) -> Tensor:
         return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))

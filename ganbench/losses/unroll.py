@@ -15,9 +15,7 @@ from torch.optim import Adam
 Parameters = dict[str, Tensor]
 
 
-def unroll(
-    module: nn.Module, optimizer: Adam | None, loss: Callable[[Parameters], Tensor], steps: int
-) -> Parameters:
+def unroll(module: nn.Module, optimizer: Adam | None, loss: Callable[[Parameters], Tensor], steps: int) -> Parameters:
     """Parameters after `steps` Adam steps down `loss`, as functions of everything the loss depends on.
 
     The module and the optimizer stay as they are; before its first step an optimizer's moments count as zero.
