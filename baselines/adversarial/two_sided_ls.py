@@ -1,7 +1,7 @@
 """Two-sided label smoothing: the discriminator is trained towards 0.9 on real data and 0.1 on fakes.
 
 Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4, which warns of this form:
-            where p_data is near 0 the optimum D* still grows with p_g, and such fakes are drawn nowhere.
+            where p_data is near 0 fakes keep the share beta of D*, and have no reason to move.
 Departures  1. The shared small networks.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
