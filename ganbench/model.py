@@ -30,6 +30,7 @@ __all__ = [
     "NotApplicable",
     "Player",
     "Positive",
+    "Probability",
     "Recipe",
     "Split",
     "register",

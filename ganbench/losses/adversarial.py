@@ -15,6 +15,18 @@ def discriminator_bce(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
 
+def discriminator_bce_smoothed(
+    real_logits: Tensor, fake_logits: Tensor, real_target: float, fake_target: float = 0.0
+) -> Tensor:
+    """Cross-entropy to the labels alpha = `real_target` and beta = `fake_target` instead of 1 and 0.
+
+    Its optimum is D* = (alpha p_data + beta p_g) / (p_data + p_g). Salimans et al. 2016, arXiv:1606.03498, section 3.4.
+    """
+    real = real_target * F.softplus(-real_logits) + (1 - real_target) * F.softplus(real_logits)
+    fake = fake_target * F.softplus(-fake_logits) + (1 - fake_target) * F.softplus(fake_logits)
+    return real.mean() + fake.mean()
+
+
 def generator_minimax(fake_logits: Tensor) -> Tensor:
     """E log(1 - D(G(z))): the minimax generator. arXiv:1406.2661, Algorithm 1."""
     return -F.softplus(fake_logits).mean()
@@ -45,3 +57,23 @@ def critic_wasserstein(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 def generator_wasserstein(fake_scores: Tensor) -> Tensor:
     """-E f(G(z)). arXiv:1701.07875, Algorithm 1, line 10."""
     return -fake_scores.mean()
+
+
+def discriminator_hinge(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))). Lim and Ye 2017, arXiv:1705.02894."""
+    return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+
+
+def discriminator_relativistic(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E log sigmoid(C(x) - C(G(z))) over pairs. Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1 (RSGAN)."""
+    return F.softplus(fake_logits - real_logits).mean()
+
+
+def discriminator_relativistic_average(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Each logit against the mean logit of the other kind. arXiv:1807.00734, section 4.2 (RaSGAN)."""
+    return F.softplus(fake_logits.mean() - real_logits).mean() + F.softplus(fake_logits - real_logits.mean()).mean()
+
+
+def feature_matching(real_features: Tensor, fake_features: Tensor) -> Tensor:
+    """|E f(x) - E f(G(z))|^2: (B, F), (B, F) -> (). Salimans et al. 2016, arXiv:1606.03498, section 3.1."""
+    return (real_features.mean(0) - fake_features.mean(0)).square().sum()

@@ -57,6 +57,20 @@ def gradient_penalty(judge: Judge, real: Tensor, fake: Tensor, rng: torch.Genera
 
 
 def one_sided_penalty(judge: Judge, real: Tensor, fake: Tensor, rng: torch.Generator, *, square: bool = True) -> Tensor:
-    """E max(0, |grad| - 1)^2 on segments, or unsquared. Petzka et al. 2018, arXiv:1709.08894, equation 8."""
+    """E max(0, |grad| - 1)^2 on segments, or unsquared. Petzka et al. 2018, arXiv:1709.08894, section 5."""
     excess = torch.relu(gradient_norms(judge, on_segments(real, fake, rng)) - 1)
     return excess.square().mean() if square else excess.mean()
+
+
+def dragan_penalty(judge: Judge, real: Tensor, rng: torch.Generator) -> Tensor:
+    """E (|grad| - 1)^2 near the data: x + s u, u uniform in [-1/2, 1/2], s the std of the batch's entries.
+
+    Kodali et al. 2017, arXiv:1705.07215, Algorithm 1, with noise scaled by the data as in the authors' code.
+    """
+    noise = torch.rand(real.shape, generator=rng, device=real.device) - 0.5
+    return (gradient_norms(judge, real + real.std() * noise) - 1).square().mean()
+
+
+def r1_penalty(judge: Judge, real: Tensor) -> Tensor:
+    """E |grad|^2 / 2 on real data. Mescheder et al. 2018, arXiv:1801.04406, equation 9."""
+    return 0.5 * gradient_norms(judge, real).square().mean()

@@ -2,15 +2,30 @@
 
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from ganbench.nn.default import make_discriminator, make_generator
+from ganbench.nn.default import batch_norm, make_discriminator, make_generator
 from ganbench.nn.ema import EMA
+from ganbench.nn.history import ParameterHistory
+from ganbench.nn.maxout import Maxout, MaxoutDiscriminator
+from ganbench.nn.minibatch import MinibatchDiscrimination, MinibatchDiscriminator
 from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
+from ganbench.nn.packing import check_pack, pack, packed_spec
+from ganbench.nn.spectral import spectrally_normalised
+from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
 
 __all__ = [
     "EMA",
     "MLP",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "Maxout",
+    "MaxoutDiscriminator",
+    "MinibatchDiscrimination",
+    "MinibatchDiscriminator",
+    "ParameterHistory",
+    "VirtualBatchNorm",
+    "WithReference",
+    "batch_norm",
+    "check_pack",
     "make_decoder",
     "make_discriminator",
     "make_encoder",
@@ -18,4 +33,7 @@ __all__ = [
     "mlp_discriminator",
     "mlp_encoder",
     "mlp_generator",
+    "pack",
+    "packed_spec",
+    "spectrally_normalised",
 ]

@@ -30,11 +30,16 @@ def _conv(spec: DataSpec, config: Sizes) -> bool:
     return config.architecture == "conv" or (config.architecture == "auto" and large)
 
 
-def make_generator(spec: DataSpec, config: Sizes) -> nn.Module:
-    """(B, Z) -> (B, *E): a DCGAN generator with batch norm on images of 16 pixels and more, else an MLP without."""
+def batch_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module]:
+    """The batch norm that fits the default networks for this data."""
+    return nn.BatchNorm2d if _conv(spec, config) else nn.BatchNorm1d
+
+
+def make_generator(spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None) -> nn.Module:
+    """(B, Z) -> (B, *E): a DCGAN generator, batch-normed by default, on images of 16 pixels and more; else an MLP."""
     if _conv(spec, config):
-        return DCGANGenerator(spec, config.latent_dim, config.width)
-    return mlp_generator(spec, config.latent_dim, config.hidden)
+        return DCGANGenerator(spec, config.latent_dim, config.width, norm or nn.BatchNorm2d)
+    return mlp_generator(spec, config.latent_dim, config.hidden, norm=norm)
 
 
 def make_discriminator(

@@ -1,0 +1,39 @@
+"""DRAGAN: a non-saturating GAN whose discriminator is held to unit slope around the data, against sharp local optima.
+
+Source      Kodali et al. 2017, "On Convergence and Stability of GANs", Algorithm 1, lambda = 10, k = 1.
+Departures  1. Noise around the data is uniform and as wide as their standard deviation, not N(0, 10 I).
+            2. The slope is that of the logit, as later codes have it; the shared small networks.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
+from ganbench.losses.penalties import dragan_penalty, gradient_norms
+from ganbench.model import GAN, Batch, NonNegative, register
+
+
+@register("dragan", family="adversarial", paper="arXiv:1705.07215", gives=("sample", "features"))
+class DRAGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        penalty_weight: NonNegative = 10.0  # lambda
+
+    config: Config
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        loss = discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
+        return loss + self.config.penalty_weight * dragan_penalty(self.discriminator, batch.x, batch.rng)
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        return {"gradient_norm_at_data": gradient_norms(self.discriminator, batch.x).mean()}

@@ -1,0 +1,42 @@
+"""Minibatch discrimination on a non-saturating GAN: the discriminator sees whether a batch is too alike.
+
+Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.2; 100 kernels of 5 dimensions.
+Departures  1. The shared small networks instead of the paper's; lecture notes that append to the input are wrong.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
+from ganbench.model import GAN, Batch, Count, DataSpec, register
+from ganbench.nn import MinibatchDiscriminator, make_discriminator, make_generator
+
+
+@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"))
+class MinibatchDiscriminationGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        n_kernels: Count = 100
+        kernel_dim: Count = 5
+
+    config: Config
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        # (B, *E) -> (B, F) -> (B, F + n_kernels) -> (B,)
+        self.discriminator = MinibatchDiscriminator(make_discriminator(spec, c), c.n_kernels, c.kernel_dim)
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        # Two calls, so that closeness is measured among the real and among the fakes, never across.
+        return discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))

@@ -1,0 +1,35 @@
+"""One-sided label smoothing: the discriminator of a non-saturating GAN is trained towards 0.9 on real data.
+
+Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4, alpha = 0.9, beta = 0.
+Departures  1. The shared small networks.
+            2. The lecture example alpha = 0.9, beta = 0.1 is two-sided: see two_sided_ls.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganbench.losses.adversarial import discriminator_bce_smoothed, generator_non_saturating
+from ganbench.model import GAN, Batch, Probability, register
+
+
+@register("onesided_ls", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"))
+class OneSidedLabelSmoothingGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        real_target: Probability = 0.9  # alpha
+
+    config: Config
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:  # D* = alpha p_data / (p_data + p_g)
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        c = self.config
+        return discriminator_bce_smoothed(self.discriminator(batch.x), self.discriminator(fake), c.real_target)
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))

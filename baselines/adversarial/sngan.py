@@ -1,0 +1,31 @@
+"""SNGAN: every layer of the discriminator has largest singular value 1, which bounds its slope.
+
+Source      Miyato et al. 2018, "Spectral Normalization for GANs", Algorithm 1 with the hinge loss, equations 16 and 17.
+Departures  1. The shared small networks; convolutions are normalised as reshaped matrices, as in the paper.
+            2. One discriminator update per generator update (setting E of the paper's table 1), not 5.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganbench.losses.adversarial import discriminator_hinge, generator_wasserstein
+from ganbench.model import GAN, Batch, DataSpec, register
+from ganbench.nn import spectrally_normalised
+
+
+@register("sngan", family="adversarial", paper="arXiv:1802.05957", gives=("sample", "features"))
+class SNGAN(GAN):
+    def build(self, spec: DataSpec) -> None:
+        super().build(spec)
+        self.discriminator = spectrally_normalised(self.discriminator)  # one power iteration per forward pass
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        return discriminator_hinge(self.discriminator(batch.x), self.discriminator(fake))
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_wasserstein(self.discriminator(self.generate(len(batch.x), batch.rng)))

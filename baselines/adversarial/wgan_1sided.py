@@ -1,0 +1,66 @@
+"""WGAN-LP: a Wasserstein GAN whose critic pays only for slopes above 1, as the Lipschitz condition asks.
+
+Source      Petzka et al. 2018, "On the regularization of Wasserstein GANs", section 5, in WGAN-GP's algorithm.
+Departures  1. Smaller networks and batches than the paper's.
+            2. Lecture notes that leave the excess unsquared are the option `square=False`.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
+from ganbench.losses.penalties import gradient_norms, on_segments, one_sided_penalty
+from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, NonNegative, Player, Positive, register
+from ganbench.nn import make_discriminator, make_generator
+
+
+@register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"))
+class WGANLP(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        hidden: tuple[Count, ...] = (128, 128, 128)
+        lr: Positive = 1e-4
+        betas: tuple[Fraction, Fraction] = (0.5, 0.9)
+        n_critic: Count = 5  # critic updates per generator update
+        penalty_weight: NonNegative = 0.1  # lambda, as in WGAN-GP: 0.1 in the toy runs, 10 on images
+        square: bool = True
+
+    config: Config
+    on_images = {"penalty_weight": 10.0}
+    critic: nn.Module
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
+
+    def players(self) -> list[Player]:
+        c = self.config
+        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
+        return [
+            Player("critic", self.critic, self.critic_loss, adam, updates=c.n_critic),
+            Player("generator", self.generator, self.generator_loss, adam),
+        ]
+
+    def critic_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        c = self.config
+        penalty = one_sided_penalty(self.critic, batch.x, fake, batch.rng, square=c.square)
+        return critic_wasserstein(self.critic(batch.x), self.critic(fake)) + c.penalty_weight * penalty
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_wasserstein(self.critic(self.generate(len(batch.x), batch.rng)))
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+            estimate = -critic_wasserstein(self.critic(batch.x), self.critic(fake))
+        slope = gradient_norms(self.critic, on_segments(batch.x, fake, batch.rng)).mean()
+        return {"wasserstein_estimate": estimate, "gradient_norm": slope}

@@ -1,0 +1,283 @@
+"""What every adversarial row of one generator and one judge must do: who moves, in which direction, how often."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganbench.data import Batch, DataSpec, Split
+from ganbench.engine import train
+from ganbench.errors import BadConfig, NotApplicable
+from ganbench.model import GAN, Budget
+from ganbench.registry import MODELS
+from ganbench.seeding import global_stream
+
+close = torch.testing.assert_close
+VECTOR = DataSpec("vector", (2,), n_train=512, n_eval=256)
+IMAGE = DataSpec("image", (1, 8, 8), domain=(-1.0, 1.0), n_train=512, n_eval=256)
+OBJECTIVES = [
+    *("gan_minimax", "gan_ns", "lsgan", "wgan", "wgan_1sided", "wgan_gp", "hinge", "dragan", "r1", "sngan"),
+    *("relativistic", "fgan_kl", "fgan_rkl", "fgan_pearson", "fgan_hellinger", "fgan_js", "fgan_gan"),
+]
+STABILISERS = [
+    *("unrolled", "pacgan", "minibatch_disc", "feature_matching", "historical_avg", "onesided_ls", "two_sided_ls"),
+    *("virtual_bn", "batch_norm", "k_steps", "gan"),
+]
+ROWS = [*OBJECTIVES, *STABILISERS, "dcgan"]
+every_row = pytest.mark.parametrize("name", ROWS)
+SMALL = {"batch_size": 16, "latent_dim": 3, "hidden": (12, 12), "width": 4}
+
+
+def make(name: str, **changes: object) -> GAN:
+    cls = MODELS.load(name)
+    spec = IMAGE if name == "dcgan" else VECTOR
+    model: GAN = cls(cls.configure(spec, **{**SMALL, **changes}))
+    with global_stream("init", 0):
+        model.build(spec)
+    return model
+
+
+def batch(model: GAN, seed: int = 0) -> Batch:
+    x = torch.randn(model.config.batch_size, *model.spec.event_shape, generator=torch.Generator().manual_seed(seed))
+    return Batch(x.clamp(-1, 1), torch.Generator().manual_seed(seed + 1))
+
+
+def judge_of(model: GAN) -> nn.Module:
+    return model.critic if hasattr(model, "critic") else model.discriminator
+
+
+@every_row
+def test_the_judges_loss_is_blind_to_the_generator(name: str) -> None:
+    """A missing detach would show here: the generator would receive the judge's gradient, and cost its time."""
+    model = make(name)
+    judge, generator = model.players()
+    assert judge.module is judge_of(model)
+    assert generator.module is model.generator
+    loss = judge.loss(batch(model))
+    assert loss.shape == ()
+    grads = torch.autograd.grad(loss, list(model.generator.parameters()), allow_unused=True, retain_graph=True)
+    assert all(g is None for g in grads)
+    own = torch.autograd.grad(loss, list(judge.module.parameters()), allow_unused=True)
+    assert any(g is not None and g.abs().sum() > 0 for g in own)
+
+
+@every_row
+def test_the_generators_loss_reaches_every_layer_of_the_generator(name: str) -> None:
+    model = make(name)
+    loss = model.players()[1].loss(batch(model))
+    grads = torch.autograd.grad(loss, list(model.generator.parameters()))
+    assert all(g.isfinite().all() for g in grads)
+    assert sum(g.abs().sum() > 0 for g in grads) >= len(grads) - 1  # a bias before batch norm has no effect
+
+
+class Line(nn.Module):
+    """The judge w.x on vectors, with w in its only parameter; its features are the coordinates."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((width,), 0.02))
+
+    def features(self, x: Tensor) -> Tensor:
+        return x * 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+class Shift(nn.Module):
+    """The generator b + 0.1 z."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.tensor([-1.0, -1.0]))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.shift + 0.1 * z[:, :2]
+
+
+@pytest.mark.parametrize("name", [*OBJECTIVES, *STABILISERS])
+def test_the_judge_learns_to_score_data_higher_and_the_generator_to_score_higher(name: str) -> None:
+    """Data at (1, 1), fakes at (-1, -1), a linear judge: any flipped sign turns one of these round."""
+    model = make(name)
+    line = Line(2 * getattr(model.config, "pack", 1))
+    if hasattr(model, "critic"):
+        model.critic = line
+    else:
+        model.discriminator = line
+    model.generator = Shift()
+    for history in ("discriminator_history", "generator_history"):
+        if hasattr(model, history):
+            setattr(model, history, type(model.generator_history)(line if "disc" in history else model.generator))
+    judge, generator = model.players()
+    b = batch(model)
+    b = Batch(torch.ones_like(b.x) + 0.1 * b.x, b.rng)
+    (pull,) = torch.autograd.grad(judge.loss(b), line.weight)
+    assert (pull < 0).all()
+    (lift,) = torch.autograd.grad(generator.loss(b), model.generator.shift)
+    assert (lift < 0).all()
+
+
+@pytest.mark.parametrize(("name", "updates"), [("wgan", 5), ("wgan_gp", 5), ("wgan_1sided", 5), ("k_steps", 5)])
+def test_critics_move_n_critic_times_and_generators_once(name: str, updates: int) -> None:
+    model, moves = make(name), []
+    judge = judge_of(model)
+    last = {"judge": _flat(judge), "generator": _flat(model.generator)}
+    players = model.players()
+
+    def watch(who: str) -> None:
+        now = {"judge": _flat(judge), "generator": _flat(model.generator)}
+        changed = [k for k in now if not torch.equal(now[k], last[k])]
+        last.update(now)
+        moves.append((who, changed))
+
+    def spied(player, who):  # type: ignore[no-untyped-def]
+        def after() -> None:
+            if player.after is not None:
+                player.after()
+            watch(who)
+
+        return type(player)(**{**player.__dict__, "after": after})
+
+    model.players = lambda: [spied(players[0], "judge"), spied(players[1], "generator")]  # type: ignore[method-assign]
+    train(model, Split(torch.randn(64, 2)), Budget(iterations=3), torch.Generator().manual_seed(0))
+    turn = [("judge", ["judge"])] * updates + [("generator", ["generator"])]
+    assert moves == turn * 3
+
+
+def _flat(module: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in module.parameters()])
+
+
+def test_wgan_warms_its_critic_up() -> None:
+    model = make("wgan", warm_up=True)
+    updates = model.players()[0].updates
+    assert callable(updates)
+    assert [updates(t) for t in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
+
+
+def test_wgan_keeps_every_weight_of_its_critic_clipped() -> None:
+    model = make("wgan", lr=0.01)
+    assert _flat(model.critic).abs().max() <= 0.01
+    train(model, Split(torch.randn(64, 2)), Budget(iterations=5), torch.Generator().manual_seed(0))
+    assert _flat(model.critic).abs().max() <= 0.01 + 1e-8
+    assert _flat(model.generator).abs().max() > 0.05
+
+
+def test_wgan_with_clipped_gradients_does_not_bound_its_critic() -> None:
+    model = make("wgan", lr=0.01, clips="gradient")
+    train(model, Split(torch.randn(64, 2)), Budget(iterations=5), torch.Generator().manual_seed(0))
+    assert _flat(model.critic).abs().max() > 0.1
+
+
+def test_wgan_gp_and_its_penalty_agree_with_the_shared_one() -> None:
+    from baselines.adversarial.wgan_gp import gradient_penalty
+    from ganbench.losses import penalties
+
+    model = make("wgan_gp")
+    real, fake = torch.randn(16, 2), torch.randn(16, 2)
+    ours = gradient_penalty(model.critic, real, fake, torch.Generator().manual_seed(3))
+    close(ours, penalties.gradient_penalty(model.critic, real, fake, torch.Generator().manual_seed(3)))
+
+
+@pytest.mark.parametrize("zero_steps", [("unrolled", {"k": 0}, "gan_minimax"), ("k_steps", {"k": 1}, "gan_ns")])
+def test_a_stabiliser_at_zero_strength_is_the_plain_row(zero_steps: tuple[str, dict[str, int], str]) -> None:
+    name, changes, plain = zero_steps
+    a, b = make(name, **changes), make(plain)
+    for _ in range(2):
+        losses = [m.generator_loss(batch(m)) for m in (a, b)]
+        grads = [torch.autograd.grad(x, list(m.generator.parameters())) for x, m in zip(losses, (a, b), strict=True)]
+        close(grads[0], grads[1])
+        close(a.discriminator_loss(batch(a)), b.discriminator_loss(batch(b)))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "parts"),
+    [
+        ("gan_ns", {}, {}),
+        ("gan_minimax", {}, {"objective": "minimax"}),
+        ("lsgan", {}, {"objective": "least_squares"}),
+        ("hinge", {}, {"objective": "hinge"}),
+        ("relativistic", {}, {"objective": "relativistic_average"}),
+        ("relativistic", {"average": False}, {"objective": "relativistic"}),
+        ("fgan_kl", {}, {"objective": "f_kl"}),
+        ("fgan_rkl", {}, {"objective": "f_rkl"}),
+        ("dragan", {}, {"penalty": "dragan"}),
+        ("r1", {}, {"penalty": "r1"}),
+        ("sngan", {}, {"objective": "hinge", "stabilisers": ("spectral_norm",)}),
+        ("pacgan", {}, {"stabilisers": ("pack",)}),
+        ("minibatch_disc", {}, {"stabilisers": ("minibatch_disc",)}),
+        ("feature_matching", {}, {"stabilisers": ("feature_matching",)}),
+        ("onesided_ls", {}, {"stabilisers": ("label_smoothing",)}),
+        ("two_sided_ls", {}, {"stabilisers": ("two_sided_label_smoothing",)}),
+        ("historical_avg", {}, {"stabilisers": ("historical_avg",)}),
+        ("batch_norm", {}, {"stabilisers": ("batch_norm",)}),
+        ("unrolled", {}, {"objective": "minimax", "stabilisers": ("unroll",)}),
+        ("unrolled", {"generator": "non_saturating"}, {"stabilisers": ("unroll",)}),
+        ("k_steps", {}, {"n_critic": 5}),
+    ],
+)
+def test_the_composed_gan_is_the_row_of_its_parts(
+    name: str, changes: dict[str, object], parts: dict[str, object]
+) -> None:
+    row, composed = make(name, **changes), make("gan", **parts)
+    composed.load_state_dict(row.state_dict())
+    data = Split(torch.randn(128, 2, generator=torch.Generator().manual_seed(5)))
+    for model in (row, composed):
+        train(model, data, Budget(iterations=4), torch.Generator().manual_seed(0))
+    close(dict(row.state_dict()), dict(composed.state_dict()))
+
+
+def test_composed_penalties_match_the_wasserstein_rows() -> None:
+    for name, penalty in (("wgan_gp", "gp:0.7"), ("wgan_1sided", "one_sided:0.7")):
+        field = "gp_weight" if name == "wgan_gp" else "penalty_weight"
+        row = make(name, **{field: 0.7})
+        composed = make("gan", objective="wasserstein", penalty=penalty)
+        composed.discriminator.load_state_dict(row.critic.state_dict())
+        composed.generator.load_state_dict(row.generator.state_dict())
+        close(row.critic_loss(batch(row)), composed.discriminator_loss(batch(composed)))
+        close(row.generator_loss(batch(row)), composed.generator_loss(batch(composed)))
+
+
+def test_a_moving_average_is_what_the_composed_gan_samples() -> None:
+    model = make("gan", stabilisers=("ema:0.5",), lr=0.01)
+    start = copy.deepcopy(model.generator.state_dict())
+    train(model, Split(torch.randn(64, 2)), Budget(iterations=1), torch.Generator().manual_seed(0))
+    for key, now in model.generator.state_dict().items():
+        close(model.average.average.state_dict()[key], (start[key] + now) / 2)
+    rng = torch.Generator().manual_seed(1)
+    z = model.draw_latent(5, torch.Generator().manual_seed(1))
+    close(model.sample(5, rng), model.average.average(z))
+
+
+def test_impossible_settings_are_refused_before_training() -> None:
+    with pytest.raises(BadConfig, match="multiple of the pack size 3"):
+        make("pacgan", pack=3)
+    with pytest.raises(BadConfig, match="latent_dim"):
+        make("gan_ns", latent_dim=0)
+    with pytest.raises(BadConfig, match="k = -1"):
+        make("unrolled", k=-1)
+    with pytest.raises(BadConfig, match="own gradient"):
+        make("gan", objective="wasserstein", penalty="gp", stabilisers=("minibatch_disc",))
+    with pytest.raises(NotApplicable, match="packs"):
+        make("pacgan").features(torch.zeros(2, 2))
+    cls = MODELS.load("pacgan")
+    pacgan = cls(cls.Config(networks="paper"))
+    with pytest.raises(NotApplicable, match="vectors"):
+        pacgan.build(IMAGE)
+
+
+def test_dcgan_draws_uniform_latents() -> None:
+    z = make("dcgan").draw_latent(20_000, torch.Generator().manual_seed(0))
+    assert z.abs().max() <= 1
+    close(z.square().mean(), torch.tensor(1 / 3), rtol=0.02, atol=0)
+
+
+def test_fgan_bounds_are_reported_while_training() -> None:
+    model = make("fgan_gan")
+    value = model.diagnostics(batch(model))["divergence_bound"]
+    close(value, -model.discriminator_loss(batch(model)))
+    assert -3 * math.log(4) < value < 0
