@@ -155,8 +155,8 @@ def resolve_budget(spec: JobSpec, model: Model) -> Budget:
 
 
 def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
-    """The training split with just the labels that the model registered a need for."""
-    split = dataset.train
+    """The training split with just the labels that the model registered a need for; the oracle row gets holdout."""
+    split = dataset.holdout if "holdout" in model.needs else dataset.train
     if "y" in model.needs or "labels" in model.needs:
         if split.y is None:
             raise NotApplicable(f"{spec.model} learns from labels; {spec.dataset} has none")

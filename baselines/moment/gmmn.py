@@ -3,8 +3,8 @@
 Source      Li, Swersky & Zemel 2015, "Generative Moment Matching Networks", eqs. 5 (MMD) and 8 (its square root).
 Departures  1. Batches of 256 and Adam instead of 1000 and SGD with momentum; a smaller network (the recipe keeps the
                paper's sizes).
-            2. The kernel's widths are standard deviations per sqrt(D), so that one setting serves all image sizes: the
-               paper's exp(-d^2 / 2 sigma), sigma in {2, 5, 10, 20, 40, 80}, on 784 pixels in [0, 1] is `on_images` here,
+            2. The kernel's widths are standard deviations per sqrt(D), so that one setting serves all image sizes;
+               the paper's exp(-d^2 / 2 sigma), sigma in {2, 5, 10, 20, 40, 80}, on 784 pixels in [0, 1] is `on_images`,
                where pixels lie in [-1, 1]. Vectors use widths from 0.01 to 5.
             3. The generator ends in tanh, the range of the data, instead of a sigmoid.
 Shapes      B batch, Z latent_dim, D numbers in an event, *E event shape.

@@ -25,12 +25,13 @@ from ganbench.boards.submission import BADGES, Submission
 from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.jobs import Job, JobSpec, budget_for, code_sha256
+from ganbench.jobs import Job, JobSpec, budget_for
 from ganbench.model import Model
 from ganbench.records import SCHEMA, MetricRow, Record
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.samples_io import file_sha256, read_samples, safetensors_header
 from ganbench.scoring import Inputs, Workplace, score_all
+from ganbench.source import code_sha256
 
 NEAR = 0.05  # a copy is closer to a real event than this share of the usual distance between real neighbours
 COPIES = 0.1  # share of copies, beyond what held-out data shows, above which samples are refused
