@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,15 +164,15 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """`3` -> seeds 0, 1, 2; `4-6` -> 4, 5, 6; `1,5` -> 1, 5. Raises `BadConfig`."""
     try:
         if "," in text:
-            seeds = [int(part) for part in text.split(",") if part.strip()]
+            seeds: Sequence[int] = [int(part) for part in text.split(",") if part.strip()]
         elif "-" in text[1:]:
             first, last = text.split("-")
-            seeds = list(range(int(first), int(last) + 1))
+            seeds = range(int(first), int(last) + 1)
         else:
-            seeds = list(range(int(text)))
+            seeds = range(int(text))
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds) or len(seeds) > 10_000:
+    if not 0 < len(seeds) <= 10_000 or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise BadConfig(f"seeds are a count (3), a range (4-6) or a list (1,5) of distinct numbers >= 0; got {text!r}")
     return tuple(seeds)
 
@@ -248,7 +249,7 @@ def _spec(selection: Selection, model: Entry, data: tuple[str, Entry], seed: int
     versions = {
         "model": str(model.meta.get("version", 1)),
         "dataset": str(dataset.meta.get("version", 1)),
-        "torch": ".".join(importlib.metadata.version("torch").split(".")[:2]),
+        "torch": _torch_version(),
     }
     versions |= {f"metric:{m.name}": str(m.meta.get("version", 1)) for m in metrics}
     if dataset.meta.get("prefix"):
@@ -266,6 +267,11 @@ def _spec(selection: Selection, model: Entry, data: tuple[str, Entry], seed: int
         versions=versions,
         code_sha256=code_sha256(model, dataset, *metrics),
     )
+
+
+@lru_cache(maxsize=1)
+def _torch_version() -> str:
+    return ".".join(importlib.metadata.version("torch").split(".")[:2])
 
 
 def _files_hash(path: Path) -> str:

@@ -96,10 +96,19 @@ def _defining_module(base: str, name: str) -> str:
         return f"{base}.{name}"
     path = _module_path(base)
     if path and path.name == "__init__.py":
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and node.module and any(a.name == name for a in node.names):
-                return node.module if not node.level else f"{base}.{node.module}"
+        return _re_exports(path, base).get(name, base)
     return base
+
+
+@lru_cache(maxsize=256)
+def _re_exports(path: Path, package: str) -> dict[str, str]:
+    """Names that a package takes from its modules -> the modules."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            module = f"{package}.{node.module}" if node.level else node.module
+            found |= {alias.name: module for alias in node.names}
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench.commands import _results
 from ganbench.commands._common import WORK, DataDir, Json, duration, print_json, print_table, say, seconds, split_names
 from ganbench.errors import BadConfig, GanbenchError, MissingResource, UnknownName
 
@@ -69,6 +68,7 @@ def run(
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
 
+    from ganbench.commands import _results
     from ganbench.executors import local
     from ganbench.records import RunFolder
     from ganbench.report.progress import watch
