@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from ganbench.errors import BadConfig, BadInput, ImportFailed, UnknownName
 from ganbench.registry import DATASETS, METRICS, MODELS, Entry
 from ganbench.source import canonical_hash, code_sha256, file_hash
 
+MAX_SEEDS = 10_000
 SCALES = ("smoke", "quick", "standard", "paper")
 Device = Literal["cpu", "cuda", "mps"]
 
@@ -164,15 +166,15 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """`3` -> seeds 0, 1, 2; `4-6` -> 4, 5, 6; `1,5` -> 1, 5. Raises `BadConfig`."""
     try:
         if "," in text:
-            seeds: Sequence[int] = [int(part) for part in text.split(",") if part.strip()]
+            seeds = [int(part) for part in text.split(",") if part.strip()]
         elif "-" in text[1:]:
             first, last = text.split("-")
-            seeds = range(int(first), int(last) + 1)
+            seeds = list(islice(range(int(first), int(last) + 1), MAX_SEEDS + 1))
         else:
-            seeds = range(int(text))
+            seeds = list(islice(range(int(text)), MAX_SEEDS + 1))
     except ValueError:
         seeds = []
-    if not 0 < len(seeds) <= 10_000 or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    if not 0 < len(seeds) <= MAX_SEEDS or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise BadConfig(f"seeds are a count (3), a range (4-6) or a list (1,5) of distinct numbers >= 0; got {text!r}")
     return tuple(seeds)
 

@@ -97,7 +97,7 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
     assert jobs.parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "3-1", "1,1", "", "1-2-3", "99999999"])
+@pytest.mark.parametrize("text", ["0", "-1", "x", "3-1", "1,1", "", "1-2-3", "99999999", "9" * 40])
 def test_bad_seeds(text: str) -> None:
     with pytest.raises(BadConfig, match="seeds are"):
         jobs.parse_seeds(text)
