@@ -17,18 +17,16 @@ from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
 from ganbench.ops.kernels import (
     RBF,
-    GramSums,
     InverseMultiquadric,
     Kernel,
     Linear,
     Polynomial,
-    diagonal,
-    gram_between,
     gram_sums,
     gram_within,
     median_distance,
     membership,
     subset_mmd2,
+    subset_sums,
 )
 from ganbench.ops.pairwise import precision_name
 
@@ -118,7 +116,7 @@ def kid(
     index_y = draw_subsets(m, size, subsets, rng).to(x.device)
     sums = None
     if full:
-        values, sums = _subsets_and_sums(x, y, kernel, index_x, index_y)
+        values, sums = subset_sums(x, y, kernel, index_x, index_y)
         variance = sums.variance
     else:
         values = subset_mmd2(x, y, kernel, index_x, index_y)
@@ -196,28 +194,3 @@ def _blocks(x: Tensor, y: Tensor, kernel: Kernel, size: int | None, rng: torch.G
     order_y = torch.randperm(len(y), generator=rng, device=rng.device)[: count * size].view(count, size)
     values = subset_mmd2(x, y, kernel, order_x.to(x.device), order_y.to(x.device))
     return float(values.mean()), float(values.std()) / count**0.5, size
-
-
-def _subsets_and_sums(
-    x: Tensor, y: Tensor, kernel: Kernel, index_x: Tensor, index_y: Tensor
-) -> tuple[Tensor, GramSums]:
-    """Unbiased MMD^2 of each pair of subsets (S,) and the sums over all pairs, from one pass."""
-    size = index_x.shape[1]
-    marks_x, marks_y = membership(index_x, len(x)), membership(index_y, len(y))
-    thin_x = torch.cat([marks_x, torch.ones_like(marks_x[:, :1])], 1)  # the last column gives the row sums
-    thin_y = torch.cat([marks_y, torch.ones_like(marks_y[:, :1])], 1)
-    within_x, square_x = gram_within(x, kernel, thin_x)
-    within_y, square_y = gram_within(y, kernel, thin_y)
-    between_x, between_y, square_xy = gram_between(x, y, kernel, thin_x, thin_y)
-    same = (marks_x.double() * within_x[:, :-1]).sum(0) + (marks_y.double() * within_y[:, :-1]).sum(0)
-    cross = (marks_x.double() * between_x[:, :-1]).sum(0)
-    sums = GramSums(
-        within_x[:, -1],
-        within_y[:, -1],
-        between_x[:, -1],
-        between_y[:, -1],
-        float(diagonal(x, kernel).sum()),
-        float(diagonal(y, kernel).sum()),
-        (square_x, square_y, square_xy),
-    )
-    return same / (size * (size - 1)) - 2 * cross / size**2, sums

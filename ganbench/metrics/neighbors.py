@@ -75,7 +75,7 @@ def _prdc(x: Tensor, y: Tensor, k: int, k_open: int) -> Tensor:
     """The four values for reference x and samples y: (4,)."""
     near_x, near_y = nearest(x, k=max(k, k_open)).squares, nearest(y, k=k).squares
     found = balls(x, y, near_x[:, k - 1], near_y[:, k - 1], near_x[:, k_open - 1])
-    shares = (found.y_covered, found.x_covered, found.holding / k_open, found.held > 0)
+    shares = (found.y_covered, found.x_covered, found.holding.double() / k_open, found.held > 0)
     return torch.stack([share.double().mean() for share in shares])
 
 

@@ -1,0 +1,382 @@
+"""Metrics against what people use today: the same work, the same value first, then interleaved medians.
+
+`python -m ganbench.bench.metrics [--case NAME]... [--json]`. A case names the work, our function and, where there is
+one, the peer's. Both run in one process on the same float32 arrays, turn by turn, so that a busy machine slows both;
+the ratio is that of the medians. On a machine that others use, `--threads 1 --clock cpu` counts processor time instead.
+The share of the ceiling divides the arithmetic of the work by our time and by the rate of a matrix product measured in
+the same run. Scratch is the growth of resident memory during our turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tabulate import tabulate
+from torch import Tensor
+
+Value = float | list[float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table, with its data already made."""
+
+    work: str
+    ours: Callable[[], Value]
+    peer: Callable[[], Value] | None = None
+    peer_name: str = "-"
+    operations: float = 0.0  # floating point operations of the matrix products in `ours`
+    tolerance: float = 1e-4  # relative, between the two values
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a case measured. Seconds are medians."""
+
+    case: str
+    work: str
+    peer: str
+    seconds: float
+    peer_seconds: float | None
+    ratio: float | None  # the peer's seconds over ours
+    ceiling: float | None  # share of the matrix-product rate
+    scratch_mb: float
+    target: str
+    value: Value
+    turns: int
+
+
+CASES: dict[str, Callable[[], Case]] = {}
+
+
+def case(function: Callable[[], Case]) -> Callable[[], Case]:
+    """Adds a case under the function's name; the function makes its data when it is called."""
+    CASES[function.__name__] = function
+    return function
+
+
+def measure(name: str, turns: int = 3, clock: Callable[[], float] = time.perf_counter) -> Result:
+    """Run a case: values first, which must agree, then `turns` of peer and ours in alternation.
+
+    Raises `AssertionError` when the values differ by more than the case's tolerance.
+    """
+    made = CASES[name]()
+    with scratch() as grown:
+        value = made.ours()
+    ours, theirs, rates = [], [], []
+    if made.peer is not None:
+        np.testing.assert_allclose(value, made.peer(), rtol=made.tolerance)
+    for _ in range(turns):
+        if made.peer is not None:
+            theirs.append(_seconds(made.peer, clock))
+        ours.append(_seconds(made.ours, clock))
+        rates.append(product_rate(clock))
+    seconds, peer = statistics.median(ours), statistics.median(theirs) if theirs else None
+    share = made.operations / seconds / statistics.median(rates) if made.operations else None
+    ratio = None if peer is None else peer / seconds
+    return Result(
+        name, made.work, made.peer_name, seconds, peer, ratio, share, grown[0] / 2**20, made.target, value, turns
+    )
+
+
+def _seconds(function: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
+    function()
+    return clock() - start
+
+
+def product_rate(clock: Callable[[], float] = time.perf_counter, n: int = 1008) -> float:
+    """Operations per second of a float32 matrix product that fits the cache: the best of several."""
+    a, b, out = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
+    torch.mm(a, b, out=out)
+    return 2 * n**3 / min(_seconds(lambda: torch.mm(a, b, out=out), clock) for _ in range(9))
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[list[int]]:
+    """Bytes by which resident memory grew at most within the block (Linux; elsewhere 0), sampled every 2 ms."""
+    grown, over, before = [0], threading.Event(), _resident()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            grown[0] = max(grown[0], _resident() - before)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield grown
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _resident() -> int:
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+def _normal(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).mul_(scale)
+
+
+@case
+def sliced_w2() -> Case:
+    """SW2 of equal sizes over given directions."""
+    import ot
+
+    from ganbench.ops.sliced import random_directions, sliced_wasserstein
+
+    x, y = _normal(10_000, 784), _normal(10_000, 784, seed=1, scale=1.1)
+    theta = random_directions(500, 784, torch.Generator().manual_seed(2))
+    a, b, c = x.numpy(), y.numpy(), theta.numpy().T.copy()
+    return Case(
+        "sliced W2, n = 10,000, d = 784, 500 directions",
+        lambda: float(sliced_wasserstein(x, y, theta).mean()) ** 0.5,
+        lambda: float(ot.sliced_wasserstein_distance(a, b, projections=c)),
+        "POT",
+        operations=2 * 2 * 10_000 * 784 * 500,
+        target=">= 15x",
+    )
+
+
+@case
+def sliced_w2_large() -> Case:
+    """SW2 at a size where all projections at once would take 400 MB."""
+    from ganbench.ops.sliced import random_directions, sliced_wasserstein
+
+    x, y = _normal(50_000, 3072), _normal(50_000, 3072, seed=1, scale=1.1)
+    theta = random_directions(1000, 3072, torch.Generator().manual_seed(2))
+    return Case(
+        "sliced W2, n = 50,000, d = 3072, 1000 directions",
+        lambda: float(sliced_wasserstein(x, y, theta).mean()) ** 0.5,
+        operations=2 * 2 * 50_000 * 3072 * 1000,
+        target="scratch <= 300 MB",
+    )
+
+
+@case
+def mmd_rbf() -> Case:
+    """Unbiased MMD^2 with its standard error; the peer is the dense form without one."""
+    from ganbench.ops.kernels import RBF, gram_sums
+
+    x, y = _normal(5000, 2048), _normal(5000, 2048, seed=1, scale=1.05)
+    return Case(
+        "RBF MMD^2 unbiased with SE, n = 5,000, d = 2048",
+        lambda: gram_sums(x, y, RBF((45.0,))).unbiased,
+        lambda: _dense_mmd2(x, y, 45.0),
+        "dense",
+        operations=2 * 2 * 5000**2 * 2048,
+        target=">= 2x, >= 60 % of GEMM",
+    )
+
+
+def _dense_mmd2(x: Tensor, y: Tensor, bandwidth: float) -> float:
+    """The form found in evaluation scripts: three whole matrices of squared distances, exponentials and means."""
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        square = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * a @ b.T
+        return torch.exp(-square / (2 * bandwidth**2))
+
+    n, m = len(x), len(y)
+    xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
+    within = (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1))
+    return float(within - 2 * xy.mean())
+
+
+@case
+def mmd_rbf_large() -> Case:
+    """Unbiased MMD^2 where one Gram matrix would take 10 GB."""
+    from ganbench.ops.kernels import RBF, gram_sums
+
+    x, y = _normal(50_000, 512), _normal(50_000, 512, seed=1, scale=1.05)
+    return Case(
+        "RBF MMD^2 unbiased with SE, n = 50,000, d = 512",
+        lambda: gram_sums(x, y, RBF((23.0,))).unbiased,
+        operations=2 * 2 * 50_000**2 * 512,
+        target="scratch <= 300 MB",
+    )
+
+
+def _kid_case(n: int, one_pass: bool) -> Case:
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    from ganbench.ops.kernels import Polynomial, subset_mmd2, subset_sums
+
+    x, y = _normal(n, 2048).abs_(), _normal(n, 2048, seed=1, scale=1.1).abs_()
+    draws = np.random.RandomState(2020)  # the subsets that torch-fidelity draws
+    index = torch.from_numpy(np.stack([draws.choice(n, 1000, replace=False) for _ in range(200)]))
+    kernel, i, j = Polynomial(1 / 2048), index[::2], index[1::2]
+    options = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_coef0": 1.0, "verbose": False}
+
+    def ours() -> float:
+        values = subset_sums(x, y, kernel, i, j)[0] if one_pass else subset_mmd2(x, y, kernel, i, j)
+        return float(values.mean())
+
+    def peer() -> float:
+        found = kid_features_to_metric(x, y, kid_subsets=100, kid_subset_size=1000, rng_seed=2020, **options)
+        return float(found["kernel_inception_distance_mean"])
+
+    pairs = 2 * n**2 if one_pass else 100 * 2 * 1000**2
+    form = "one pass, with the full value and its SE" if one_pass else "subset by subset"
+    return Case(
+        f"KID, 100 subsets of 1000, n = {n:,}, d = 2048, {form}",
+        ours,
+        peer,
+        "torch-fidelity",
+        operations=2 * 2048 * pairs,
+        target=">= 1.5x",
+    )
+
+
+@case
+def kid_published() -> Case:
+    """The published protocol alone, at a size where one pass over all pairs would cost more."""
+    return _kid_case(20_000, one_pass=False)
+
+
+@case
+def kid_one_pass() -> Case:
+    """Subsets and full value together."""
+    return _kid_case(10_000, one_pass=True)
+
+
+@case
+def closest_pairs() -> Case:
+    """Closest pairs among images: MNIST where GANBENCH_DATA has it, else clustered points."""
+    from ganbench.ops.closest_pairs import closest_pairs as ours
+
+    x, name = _images(50_000)
+    return Case(
+        f"20 closest pairs, n = 50,000, d = 784 ({name})",
+        lambda: _as_value(*ours(x, 20)),
+        lambda: _as_value(*_closest_by_blocks(x, 20)),
+        "brute-force blocks",
+        tolerance=0.0,
+        target=">= 3x, the same pairs",
+    )
+
+
+def _images(n: int) -> tuple[Tensor, str]:
+    file = Path(os.environ.get("GANBENCH_DATA", "")) / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    if file.is_file():
+        pixels = np.fromfile(file, np.uint8, count=n * 784, offset=16).reshape(n, 784)
+        return torch.from_numpy(pixels).float() / 127.5 - 1, "MNIST"
+    centres = _normal(200, 784, seed=1, scale=3.0)
+    return centres[torch.arange(n) % 200] + _normal(n, 784), "200 clusters"
+
+
+def _closest_by_blocks(x: Tensor, k: int, size: int = 2048) -> tuple[Tensor, Tensor]:
+    """All pairs by blocks above the diagonal, candidates kept by their float32 distance and measured again."""
+    x = x - x.mean(0)
+    norms = x.square().sum(1)
+    pairs, bound = torch.empty(0, 2, dtype=torch.long), torch.tensor(torch.inf)
+    squares = torch.empty(0)
+    for i in range(0, len(x), size):
+        for j in range(i, len(x), size):
+            block = norms[i : i + size, None] + norms[None, j : j + size] - 2 * x[i : i + size] @ x[j : j + size].T
+            if i == j:
+                block += torch.full_like(block, torch.inf).tril_()
+            if block.amin() > bound:
+                continue
+            a, b = (block <= bound).nonzero().unbind(1)
+            found = block[a, b]
+            keep = found.topk(min(4 * k, len(found)), largest=False).indices
+            pairs = torch.cat([pairs, torch.stack([a[keep] + i, b[keep] + j], 1)])
+            squares = torch.cat([squares, found[keep]])
+            keep = squares.topk(min(4 * k, len(squares)), largest=False).indices
+            pairs, squares = pairs[keep], squares[keep]
+            bound = squares.max() if len(squares) == 4 * k else bound
+    distances = (x[pairs[:, 0]].double() - x[pairs[:, 1]].double()).norm(dim=1)
+    order = distances.argsort()[:k]
+    return pairs[order], distances[order]
+
+
+def _as_value(pairs: Tensor, distances: Tensor) -> list[float]:
+    return [*map(float, pairs.flatten()), *(round(d, 4) for d in distances.tolist())]
+
+
+@case
+def prdc() -> Case:
+    """Precision, recall, density and coverage with k = 5; ours with standard errors."""
+    from prdc import compute_prdc
+
+    from ganbench.metrics.neighbors import prdc as ours
+
+    samples, reference = _normal(10_000, 512, scale=0.98), _normal(10_000, 512, seed=1)
+    names = ("precision", "recall", "density", "coverage")
+
+    def peer() -> list[float]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = compute_prdc(reference.numpy(), samples.numpy(), nearest_k=5)
+        return [float(found[name]) for name in names]
+
+    return Case(
+        "precision, recall, density, coverage, n = 10,000, d = 512",
+        lambda: [s.value for s in ours(samples, reference, rng=torch.Generator().manual_seed(0), k=5)],
+        peer,
+        "prdc",
+        operations=2 * 512 * 2 * 10_000**2,
+        tolerance=1e-3,  # the peer's float32 distances tie
+        target=">= 3x, scratch <= 500 MB",
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run cases and print a table, or one JSON document with --json."""
+    parser = argparse.ArgumentParser(prog="python -m ganbench.bench.metrics", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--case", action="append", choices=sorted(CASES), help="repeatable; all by default")
+    parser.add_argument("--turns", type=int, default=3, help="timed turns of each side")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="torch threads, for both sides")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: processor time of all threads")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+    clock = time.process_time if chosen.clock == "cpu" else time.perf_counter
+    results = []
+    for name in chosen.case or CASES:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        results.append(measure(name, chosen.turns, clock))
+    if chosen.json:
+        print(
+            json.dumps({"threads": chosen.threads, "torch": torch.__version__, "cases": [asdict(r) for r in results]})
+        )
+    else:
+        print(render(results))
+    return 0
+
+
+def render(results: list[Result]) -> str:
+    """The table as Markdown."""
+    rows = [
+        [
+            r.work,
+            r.peer,
+            f"{r.seconds:.3g}",
+            "-" if r.peer_seconds is None else f"{r.peer_seconds:.3g}",
+            "-" if r.ratio is None else f"{r.ratio:.1f}x",
+            "-" if r.ceiling is None else f"{r.ceiling:.0%}",
+            f"{r.scratch_mb:.0f}",
+            r.target,
+        ]
+        for r in results
+    ]
+    head = ["work (float32, CPU)", "peer", "s", "peer s", "ratio", "of GEMM", "scratch MB", "to reach"]
+    return str(tabulate(rows, head, tablefmt="github", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
