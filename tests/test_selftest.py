@@ -1,8 +1,12 @@
 """The table of known answers passes here, and a broken metric shows in it."""
 
+import dataclasses
+import json
+
 import pytest
 
 from ganbench import selftest
+from ganbench.cli import invoke
 
 
 def test_every_known_answer_is_given_and_every_control_caught():
@@ -31,3 +35,16 @@ def test_wrong_and_missing_numbers_do_not_pass(got):
 
 def test_a_control_that_is_accepted_does_not_pass():
     assert not selftest.refused("x", lambda: 3).passed
+
+
+def test_the_verb_prints_rows_and_ends_with_one_when_a_row_fails(monkeypatch, capsys):
+    rows = [selftest.Row("a", "1", "1", True), selftest.Row("b", "1", "2", False)]
+    monkeypatch.setattr(selftest, "selftest", lambda: rows)
+    assert invoke(["selftest", "--json"]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == {"rows": [dataclasses.asdict(row) for row in rows]}
+    monkeypatch.setattr(selftest, "selftest", lambda: rows[:1])
+    assert invoke(["selftest"]) == 0
+    out, err = capsys.readouterr()
+    assert "pass" in out
+    assert "1 of 1 pass" in err

@@ -26,8 +26,8 @@ def nll(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """Mean negative log likelihood of the test events in nats per event, with its standard error over events.
 
     `model.log_prob` is exact, or a bound from below ("elbo", "iwae"): the kind is in the signature, so that boards
-    never rank a bound against a density. `extra` has bits per dimension, in the units of the data as the model sees them.
-    Raises `NotApplicable` for a model without a likelihood, `BadInput` for one that gives NaN or infinity.
+    never rank a bound against a density. `extra` has bits per dimension, in the units of the data as the model sees
+    them. Raises `NotApplicable` for a model without a likelihood, `BadInput` for one that gives NaN or infinity.
     """
     if "log_prob" not in model.gives:
         raise NotApplicable(f"{model.name} has no likelihood")
