@@ -76,7 +76,8 @@ def evaluate(
 
     Sets are numpy arrays or tensors on any device: float16, 32 or 64 in the domain of the data, or uint8 pixels, which
     are mapped to [-1, 1]. Metrics that look through a classifier take its name (`ganbench list scorers`), an object
-    with `probs`, `features` and `signature`, or the probabilities themselves. `holdout` is real data that is not in
+    with `probs`, `features` and `signature`, or the probabilities themselves; metrics of features take the events as
+    they are when there is no scorer. `holdout` is real data that is not in
     `reference`: with it every score of samples has its real-against-real `floor`, at the smaller of the two sizes.
     `options` holds keywords for single metrics, such as {"wasserstein": {"p": 2, "n": None}}.
 
@@ -187,7 +188,8 @@ class _Inputs:
             return seeding.stream("metrics", self.seed, entry.name)
         if need == "space":
             through = any("probs" in n or "features" in n for n in entry.meta.get("needs", ()))
-            return (self.scorer.signature if self.scorer else "given") if through else "x"
+            looks = "given" if any("probs" in n for n in entry.meta.get("needs", ())) else "x"
+            return self.scorer.signature if self.scorer and through else looks
         if self.given.get(need) is None:
             self.given[need] = self._make(need)
         if self.given[need] is None:
@@ -195,13 +197,14 @@ class _Inputs:
         return self.given[need]
 
     def _make(self, need: str) -> Any:
-        """Posteriors and features, which the scorer sees in the events."""
-        for ending, method in (("probs", "probs"), ("features", "features")):
-            if need.endswith(ending) and self.scorer is not None:
-                source = need.removesuffix(ending).removesuffix("_") or "samples"
-                events = self.given.get(source)
+        """Posteriors and features, which the scorer sees in the events; without one the events are their features."""
+        for method in ("probs", "features"):
+            if need.endswith(method):
+                events = self.given.get(need.removesuffix(method).removesuffix("_") or "samples")
+                if events is None or self.scorer is None:
+                    return events.flatten(1) if events is not None and method == "features" else None
                 look = getattr(self.scorer, method)
-                return None if events is None else torch.cat([look(part) for part in events.split(BATCH)])
+                return torch.cat([look(part) for part in events.split(BATCH)])
         return None
 
     def of_real(self) -> _Inputs | None:
@@ -216,9 +219,8 @@ class _Inputs:
 _HOW = {
     "probs": "scorer=... or probs=...",
     "reference_probs": "reference=... with scorer=..., or reference_probs=...",
-    "features": "scorer=...",
-    "reference_features": "reference=... with scorer=...",
-    "train_features": "train=... with scorer=...",
+    "reference_features": "reference=...",
+    "train_features": "train=...",
 }
 
 

@@ -17,11 +17,14 @@ from torch import Tensor
 from ganbench.data import Mixture
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.metrics.birthday import birthday
+from ganbench.metrics.frechet import frechet
 from ganbench.metrics.inception import inception_score, mode_score, mode_score_che
 from ganbench.metrics.mmd import mmd
 from ganbench.metrics.modes import modes
+from ganbench.metrics.neighbors import authenticity, nn_two_sample, prdc
 from ganbench.metrics.semi_supervised import accuracy_of_features
 from ganbench.metrics.sliced import sliced_wasserstein
+from ganbench.metrics.vendi import vendi
 from ganbench.metrics.wasserstein import wasserstein
 from ganbench.ops.assignment import NotOptimal, certify, cost_matrix, solve
 
@@ -232,4 +235,37 @@ def _inputs() -> Iterator[Row]:
     yield near("W1: half precision agrees with double", wasserstein(x, x + 1, rng=_rng()).value, half, 2e-3)
 
 
-CHECKS: tuple[Callable[[], Any], ...] = (_inception, _transport, _kernels, _modes, _support, _labels, _inputs)
+def _features() -> Iterator[Row]:
+    x, far = _normal(300, 6), _normal(300, 6, seed=1) + 50
+    yield near("Frechet: a set and itself give 0", 0, frechet(x, x, rng=_rng()).value, 1e-8)
+    t = _normal(6, seed=2)
+    yield near("Frechet: moved by t gives |t|^2", float(t @ t), frechet(x + t, x, rng=_rng()).value, 1e-6)
+    few = frechet(_normal(20, 40), _normal(25, 40, seed=1), rng=_rng()).value
+    yield between("Frechet: finite with fewer events than dimensions", 0, 1e3, few)
+    for score in prdc(x, x, rng=_rng()):
+        if score.name != "density":
+            yield near(f"{score.name}: a set and itself give 1", 1, score.value, 0)
+    for score in prdc(far, x, rng=_rng()):
+        yield near(f"control: {score.name} of a set far away gives 0", 0, score.value, 0)
+    core = {s.name: s.value for s in prdc(0.2 * _normal(300, 6, seed=3), x, rng=_rng())}
+    yield between("prdc: a tight core has high precision", 0.9, 1, core["precision"])
+    yield between("prdc: a tight core has low recall", 0, 0.1, core["recall"])
+    yield near("control: 1-NN accuracy of separate sets gives 1", 1, nn_two_sample(far, x).value, 0)
+    yield near("control: 1-NN accuracy of copies gives 0", 0, nn_two_sample(x, x).value, 0)
+    same = nn_two_sample(_normal(300, 6, seed=4), x)
+    yield between("1-NN accuracy of one law is near one half", 0.4, 0.6, same.value)
+    yield near("control: authenticity of copies gives 0", 0, authenticity(x, x).value, 0)
+    yield near("Vendi: equal events give 1", 1, vendi(torch.ones(50, 4)).value, 1e-6)
+    yield near("Vendi: orthogonal events give their number", 6, vendi(torch.eye(6).repeat(10, 1)).value, 1e-6)
+
+
+CHECKS: tuple[Callable[[], Any], ...] = (
+    _inception,
+    _transport,
+    _kernels,
+    _features,
+    _modes,
+    _support,
+    _labels,
+    _inputs,
+)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.ops.closest_pairs import closest_pairs, first_equal
 
 TAIL = 10  # smallest real distances that tell how their distribution falls towards zero
 
@@ -111,12 +112,12 @@ def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, mo
     """
     if len(real) > most:
         real = real[torch.randperm(len(real), generator=rng, device=rng.device)[:most].to(real.device)]
-    real = torch.unique(real, dim=0)
+    real = real[first_equal(real).unique()]
     h = len(real)
     if h < TAIL:
         raise BadInput(f"holdout must hold at least {TAIL} distinct events to calibrate a threshold; got {h}")
     pairs = h * (h - 1) / 2
-    t = _smallest(real, min(TAIL, int(pairs)))
+    t = closest_pairs(real, TAIL)[1]
     wanted = false_pairs * pairs / (n * (n - 1) / 2)  # of the held-out pairs
     d = (len(t) - 2) / float(torch.log(t[-1] / t[:-1]).sum())
     return float(t[-1]) * (wanted / len(t)) ** (1 / d), d
@@ -180,18 +181,3 @@ def _median(first: Tensor, n: int) -> float | None:
     """Median first collision; None when half of the orders or more never collide."""
     middle = float(first.double().quantile(0.5))
     return middle if middle <= n else None
-
-
-def _smallest(x: Tensor, k: int) -> Tensor:
-    """The k smallest distances among distinct rows (N, D), ascending, measured directly in float64."""
-    x = x.double()
-    centred = x - x.mean(0)
-    norm = centred.square().sum(1)
-    best = []
-    for i in range(0, len(x), 1024):
-        square = norm[i : i + 1024, None] + norm[i:] - 2 * centred[i : i + 1024] @ centred[i:].T
-        square = torch.where(torch.ones_like(square, dtype=torch.bool).triu(1), square, math.inf)
-        near = square.flatten().topk(min(4 * k, square.numel()), largest=False).indices
-        a, b = near // square.shape[1] + i, near % square.shape[1] + i
-        best.append((x[a] - x[b]).norm(dim=1)[a < b])
-    return torch.cat(best).sort().values[:k]

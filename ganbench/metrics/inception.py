@@ -136,7 +136,8 @@ def inception_score(
     )
     per_split = max(1, min(GROUPS // splits, n // splits))
     group = torch.empty(n, dtype=torch.long, device=p.device)
-    group[order] = torch.arange(n, device=p.device) * (splits * per_split) // n  # nested: split = group // per_split
+    place = torch.arange(1, n + 1, device=p.device)
+    group[order] = (place * (splits * per_split) - 1) // n  # split s = group // per_split is [s N // S, (s + 1) N // S)
     return score_from_sums(ClassSums.of(p, group, splits * per_split), splits, shuffle, class_sorted, space)
 
 
