@@ -238,6 +238,8 @@ def test_composed_penalties_match_the_wasserstein_rows() -> None:
         composed = make("gan", objective="wasserstein", penalty=penalty)
         composed.discriminator.load_state_dict(row.critic.state_dict())
         composed.generator.load_state_dict(row.generator.state_dict())
+        for critic in (row.critic, composed.discriminator):
+            critic.head[0].weight.data.mul_(50)  # steep, so that one-sided penalties bite
         close(row.critic_loss(batch(row)), composed.discriminator_loss(batch(composed)))
         close(row.generator_loss(batch(row)), composed.generator_loss(batch(composed)))
 
@@ -281,3 +283,14 @@ def test_fgan_bounds_are_reported_while_training() -> None:
     value = model.diagnostics(batch(model))["divergence_bound"]
     close(value, -model.discriminator_loss(batch(model)))
     assert -3 * math.log(4) < value < 0
+
+
+@pytest.mark.parametrize("name", ["wgan", "wgan_gp", "wgan_1sided"])
+def test_wasserstein_rows_report_their_estimate_and_slope(name: str) -> None:
+    model = make(name)
+    model.critic = Line(2)
+    b = batch(model)
+    reported = model.diagnostics(Batch(b.x, torch.Generator().manual_seed(3)))
+    fake = model.generate(16, torch.Generator().manual_seed(3))
+    close(reported["wasserstein_estimate"], 0.02 * (b.x.sum(1).mean() - fake.detach().sum(1).mean()))
+    close(reported["gradient_norm"].detach(), torch.tensor(0.02 * 2**0.5))
