@@ -5,6 +5,7 @@ Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -133,9 +134,19 @@ class Model(nn.Module):
 
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """The config for this data: the defaults, `on_images` where events are images, then the overrides."""
-        base = cls.Config().override(**cls.on_images) if spec.is_image else cls.Config()
+        """The config for this data: the defaults, those of images where events are images, then the overrides."""
+        base = cls.Config().override(**cls.image_defaults()) if spec.is_image else cls.Config()
         return base.override(**overrides)
+
+    @classmethod
+    def image_defaults(cls) -> dict[str, Any]:
+        """`on_images` of the class and its bases; a base's no longer holds for a field that a subclass redefines."""
+        merged: dict[str, Any] = {}
+        for c in reversed(cls.__mro__):
+            for name in inspect.get_annotations(vars(c).get("Config", object)):
+                merged.pop(name, None)
+            merged |= vars(c).get("on_images", {})
+        return merged
 
     def build(self, spec: DataSpec) -> None:
         """Make the networks for this data. Raises `NotApplicable` with the reason for data it cannot take."""

@@ -8,6 +8,8 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,3 +26,7 @@ class MinimaxGAN(GAN):
 
     def generator_loss(self, batch: Batch) -> Tensor:  # saturates where D(G(z)) is near 0: see gan_ns
         return generator_minimax(self.discriminator(self.generate(len(batch.x), batch.rng)))
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():  # theorem 1: the value is 2 JS - log 4 at the best discriminator, and less at others
+            return {"js_estimate": 0.5 * (math.log(4) - self.discriminator_loss(batch))}

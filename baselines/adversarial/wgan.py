@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
-from ganbench.losses.penalties import clip_gradient_, clip_weights_
+from ganbench.losses.penalties import clip_gradient_, clip_weights_, gradient_norms, on_segments
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
 from ganbench.nn import make_discriminator, make_generator
 
@@ -73,3 +73,10 @@ class WGAN(GAN):
 
     def generator_loss(self, batch: Batch) -> Tensor:  # line 10
         return generator_wasserstein(self.critic(self.generate(len(batch.x), batch.rng)))
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():  # K times a lower bound on the Wasserstein distance, K the critic's Lipschitz constant
+            fake = self.generate(len(batch.x), batch.rng)
+            estimate = -critic_wasserstein(self.critic(batch.x), self.critic(fake))
+        slope = gradient_norms(self.critic, on_segments(batch.x, fake, batch.rng)).mean()
+        return {"wasserstein_estimate": estimate, "gradient_norm": slope}

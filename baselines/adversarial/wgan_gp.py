@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ganbench.losses.penalties import gradient_norms, on_segments
 from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, NonNegative, Player, Positive, register
 from ganbench.nn import make_discriminator, make_generator
 
@@ -60,3 +61,10 @@ class WGANGP(GAN):
 
     def generator_loss(self, batch: Batch) -> Tensor:  # line 12
         return -self.critic(self.generate(len(batch.x), batch.rng)).mean()
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+            estimate = self.critic(batch.x).mean() - self.critic(fake).mean()
+        slope = gradient_norms(self.critic, on_segments(batch.x, fake, batch.rng)).mean()
+        return {"wasserstein_estimate": estimate, "gradient_norm": slope}

@@ -238,6 +238,8 @@ def test_composed_penalties_match_the_wasserstein_rows() -> None:
         composed = make("gan", objective="wasserstein", penalty=penalty)
         composed.discriminator.load_state_dict(row.critic.state_dict())
         composed.generator.load_state_dict(row.generator.state_dict())
+        for critic in (row.critic, composed.discriminator):
+            critic.head[0].weight.data.mul_(50)  # steep, so that one-sided penalties bite
         close(row.critic_loss(batch(row)), composed.discriminator_loss(batch(composed)))
         close(row.generator_loss(batch(row)), composed.generator_loss(batch(composed)))
 
@@ -264,10 +266,10 @@ def test_impossible_settings_are_refused_before_training() -> None:
         make("gan", objective="wasserstein", penalty="gp", stabilisers=("minibatch_disc",))
     with pytest.raises(NotApplicable, match="packs"):
         make("pacgan").features(torch.zeros(2, 2))
-    cls = MODELS.load("pacgan")
-    pacgan = cls(cls.Config(networks="paper"))
+    cls = MODELS.load("unrolled")
+    unrolled = cls(cls.Config(networks="paper"))
     with pytest.raises(NotApplicable, match="vectors"):
-        pacgan.build(IMAGE)
+        unrolled.build(IMAGE)
 
 
 def test_dcgan_draws_uniform_latents() -> None:
@@ -281,3 +283,37 @@ def test_fgan_bounds_are_reported_while_training() -> None:
     value = model.diagnostics(batch(model))["divergence_bound"]
     close(value, -model.discriminator_loss(batch(model)))
     assert -3 * math.log(4) < value < 0
+
+
+@pytest.mark.parametrize("name", ["wgan", "wgan_gp", "wgan_1sided"])
+def test_wasserstein_rows_report_their_estimate_and_slope(name: str) -> None:
+    model = make(name)
+    model.critic = Line(2)
+    b = batch(model)
+    reported = model.diagnostics(Batch(b.x, torch.Generator().manual_seed(3)))
+    fake = model.generate(16, torch.Generator().manual_seed(3))
+    close(reported["wasserstein_estimate"], 0.02 * (b.x.sum(1).mean() - fake.detach().sum(1).mean()))
+    close(reported["gradient_norm"].detach(), torch.tensor(0.02 * 2**0.5))
+
+
+@pytest.mark.parametrize("name", ["pacgan", "unrolled"])
+def test_recipes_build_and_move(name: str) -> None:
+    cls = MODELS.load(name)
+    for recipe in {str(r.config): r for r in cls.recipes if r.dataset != "stacked_mnist"}.values():
+        model = cls(cls.configure(VECTOR, **recipe.config))
+        model.build(VECTOR)
+        data = Split(torch.randn(model.config.batch_size, 2))
+        train(model, data, Budget(iterations=1), torch.Generator().manual_seed(0))
+        assert model.sample(3, torch.Generator()).shape == (3, 2)
+    assert all(r.budget.iterations for r in cls.recipes)
+
+
+def test_pacgan_on_images_packs_channels_and_draws_uniform_latents() -> None:
+    colour = DataSpec("stacked_mnist", (3, 28, 28), (-1.0, 1.0))
+    cls = MODELS.load("pacgan")
+    recipe = next(r for r in cls.recipes if r.dataset == "stacked_mnist" and r.config["pack"] == 3)
+    model = cls(cls.configure(colour, **{**recipe.config, "width": 4}))
+    model.build(colour)
+    assert model.judge(torch.zeros(6, 3, 28, 28)).shape == (2,)
+    assert model.draw_latent(1000, torch.Generator()).abs().max() <= 1
+    assert [p.updates for p in model.players()] == [1, 2]
