@@ -224,9 +224,9 @@ SLIM = ("artifacts", "error", "history", "not_applicable", "determinism")  # wha
 
 
 def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    """Put records of runs on a board: those of its tasks and scale, a newer one in place of an older for the same seed.
+    """Put records of runs on a board: those of its tasks and scale, a newer in place of an older one of the same seed.
 
-    Returns how many were new and how many replaced others. The file is sorted, so that it differs only where records do.
+    Returns how many were new and how many replaced others. The file is sorted: it differs only where records do.
     Raises `BadInput`, with nothing written, when the board cannot hold them.
     """
     board = load_board(folder)

@@ -1,7 +1,7 @@
 """Differences between two sets of records, A and B: paired over the seeds they share, with intervals and a verdict.
 
-Two runs of one seed share data order and latent draws, so their difference is taken seed by seed (Student t over seeds);
-without two shared seeds the means are compared by Welch's test. Verdicts are Holm-corrected over all rows.
+Two runs of one seed share data order and latent draws, so their difference is taken seed by seed (Student t over
+seeds); without two shared seeds the means are compared by Welch's test. Verdicts are Holm-corrected over all rows.
 """
 
 from __future__ import annotations
@@ -89,11 +89,10 @@ def _difference(
         deltas = [float(b[s]["value"]) - float(a[s]["value"]) for s in shared]
         e = estimate(deltas)
         spread = e.sd or 0.0
-        if spread == 0:
-            p = 1.0 if e.mean == 0 else 0.0
-        else:
-            p = float(2 * stats.t.sf(abs(e.mean) / (spread / math.sqrt(e.n)), e.n - 1))
-        return Difference(*common, e.mean, e.low, e.high, p, len(shared), "same")
+        paired_p = 1.0 if e.mean == 0 else 0.0
+        if spread > 0:
+            paired_p = float(2 * stats.t.sf(abs(e.mean) / (spread / math.sqrt(e.n)), e.n - 1))
+        return Difference(*common, e.mean, e.low, e.high, paired_p, len(shared), "same")
     low = high = None
     if min(len(xs), len(ys)) >= 3:
         interval = stats.ttest_ind(ys, xs, equal_var=False).confidence_interval(0.95)

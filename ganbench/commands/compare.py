@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ganbench.commands._common import LOOK, Json, print_json, print_table
 
 from ganbench.commands._boards import ROOT, Root, records_of
+from ganbench.commands._common import LOOK, Json, print_json, print_table
 from ganbench.errors import BadInput
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ganbench.commands._common import LOOK, DataDir, Json, print_json, say
 
 from ganbench.commands._boards import ROOT, Root, board_folder, board_folders, records_of
+from ganbench.commands._common import LOOK, DataDir, Json, print_json, say
 from ganbench.errors import BadInput
 
 Boards = Annotated[list[str] | None, typer.Argument(help="Names or folders of boards [default: all].")]
@@ -35,7 +35,7 @@ def build(
     root: Root = ROOT,
     as_json: Json = False,
 ) -> None:
-    """Write README.md and board.csv of each board from its records and submissions; the same records, the same bytes."""
+    """Write README.md and board.csv of each board from its records and submissions."""
     from ganbench.boards import build as pages
     from ganbench.report.sources import take_pictures
 
@@ -107,7 +107,7 @@ def _formats(formats: list[str] | None) -> list[str]:
     for f in chosen:
         if f not in FORMATS:
             raise BadInput(f"a format is one of {', '.join(FORMATS)}; got {f!r}")
-    return [f for f in dict.fromkeys(chosen)]
+    return list(dict.fromkeys(chosen))
 
 
 def _text(built: Any, folder: Path, form: str) -> str:

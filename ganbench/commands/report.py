@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from ganbench.commands._common import LOOK, Json, print_json
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ganbench.commands._common import WORK, DataDir, Json, print_json
 
 from ganbench.commands._boards import ROOT, Root, board_folder
+from ganbench.commands._common import WORK, DataDir, Json, print_json
 
 Folder = Annotated[str, typer.Argument(help="A folder with a submission.toml.")]
 RunCode = Annotated[bool, typer.Option("--run-code", help="Train submitted code; read it first.")]
