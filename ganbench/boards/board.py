@@ -20,6 +20,7 @@ RANKING = "mean-rank/1"
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,59}$")]
+Data = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}$")]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 
 
@@ -30,7 +31,7 @@ class _Strict(BaseModel):
 class Task(_Strict):
     """One data set of the board."""
 
-    dataset: Name
+    dataset: Data
     n: Annotated[int, Field(ge=2, le=100_000)]  # generated samples per seed that are scored
     primary: Name | None = None  # the metric that ranks this task, where it is not the board's
 
@@ -41,7 +42,7 @@ class Metric(_Strict):
     name: Name
     primary: bool = False
     direction: Literal["min", "max"]
-    signatures: dict[Name, str] = {}  # data set -> the only signature admitted; unpinned: all records must agree
+    signatures: dict[Data, str] = {}  # data set -> the only signature admitted; unpinned: all records must agree
 
 
 class Ranking(_Strict):
@@ -59,7 +60,7 @@ class Board(_Strict):
     title: Annotated[str, StringConstraints(min_length=1, max_length=120)]
     description: Text = ""
     protocol: str = PROTOCOL
-    scale: Literal["smoke", "quick", "standard", "paper"]
+    scale: Literal["smoke", "quick", "standard", "paper", "custom"]
     min_seeds: Annotated[int, Field(ge=1, le=100)] = 3
     tasks: Annotated[tuple[Task, ...], Field(alias="task", min_length=1)]
     metrics: Annotated[tuple[Metric, ...], Field(alias="metric", min_length=1)]

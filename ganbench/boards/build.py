@@ -5,12 +5,14 @@ The tables are pure functions of the standings, and the files pure functions of 
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ganbench.boards.board import Board, Task, load_board
 from ganbench.boards.rank import FORMULA
@@ -27,7 +29,7 @@ from ganbench.boards.render import (
     to_csv,
     to_markdown,
 )
-from ganbench.boards.standings import Standing, block_name, read_records, standings
+from ganbench.boards.standings import Standing, block_name, label_of, latest, read_records, standings
 from ganbench.boards.submission import accepted
 from ganbench.registry import MODELS
 
@@ -113,7 +115,8 @@ def overall_table(board: Board, rows: Sequence[Standing]) -> Table:
 
 def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     """Every metric on one task, in the order of the primary one; claimed values stand in columns of their own."""
-    metrics = sorted(board.metrics, key=lambda m: m != board.primary(task))
+    seen = {m for s in rows for d, m in [*s.estimates, *s.entry.claimed] if d == task.dataset}
+    metrics = sorted((m for m in board.metrics if m.name in seen), key=lambda m: m != board.primary(task))
     here = [s for s in rows if any(d == task.dataset for d, _ in [*s.estimates, *s.entry.claimed])]
     claims = [m for m in metrics if any((task.dataset, m.name) in s.entry.claimed for s in here)]
     columns = [Column("rank", "rank", "min"), Column("model", "model"), Column("badge", "badge")]
@@ -215,6 +218,38 @@ def readme(built: Built) -> str:
         "How to submit: [docs/submit.md](../../docs/submit.md)."
     )
     return "\n\n".join(parts) + "\n"
+
+
+SLIM = ("artifacts", "error", "history", "not_applicable", "determinism")  # what a board's records do without
+
+
+def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """Put records of runs on a board: those of its tasks and scale, a newer in place of an older one of the same seed.
+
+    Returns how many were new and how many replaced others. The file is sorted: it differs only where records do.
+    Raises `BadInput`, with nothing written, when the board cannot hold them.
+    """
+    board = load_board(folder)
+    path = folder / "records.jsonl"
+    kept = {_place_of(r): dict(r) for r in (read_records(path) if path.is_file() else [])}
+    new = replaced = 0
+    for record in latest(records):
+        if not board.admits(record) or record["status"] == "skipped":
+            continue
+        slim = {k: v for k, v in record.items() if k not in SLIM}
+        slim["metrics"] = [{k: v for k, v in m.items() if k != "extra"} for m in record.get("metrics") or ()]
+        before = kept.get(_place_of(record))
+        new, replaced = new + (before is None), replaced + (before is not None and before["job_id"] != record["job_id"])
+        kept[_place_of(record)] = slim
+    ordered = [kept[k] for k in sorted(kept)]
+    standings(board, ordered, family_of, accepted(folder, board))
+    replace_file(path, "".join(json.dumps(r, sort_keys=True, ensure_ascii=False) + "\n" for r in ordered))
+    return new, replaced
+
+
+def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int]:
+    spec = record["spec"]
+    return (label_of(spec), spec["dataset"], spec["seed"])
 
 
 def replace_file(path: Path, text: str) -> None:

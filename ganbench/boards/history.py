@@ -1,0 +1,95 @@
+"""How a metric moved over commits: the means of a model in every committed version of the boards' records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganbench.boards.rank import Estimate, estimate
+from ganbench.boards.standings import label_of, latest, read_records
+
+LIMIT = 200  # versions of one file that are read
+
+
+@dataclass(frozen=True)
+class Point:
+    """A metric of one model on one data set as of one commit."""
+
+    date: str  # of the commit, ISO; empty for what is not committed
+    commit: str  # short hash, or "working tree"
+    board: str
+    model: str
+    dataset: str
+    scale: str
+    signature: str
+    estimate: Estimate
+
+
+def history(files: Iterable[Path], metric: str, models: Iterable[str] = (), dataset: str | None = None) -> list[Point]:
+    """Points in the order of commits; a point is kept only where the value, the seeds or the signature changed.
+
+    `files` are records.jsonl files; those in a git checkout are read at every commit that touched them.
+    """
+    wanted = set(models)
+    points: list[Point] = []
+    for path in files:
+        last: dict[tuple[str, str, str], Point] = {}
+        for commit, date, records in _versions(path):
+            for point in _points(records, metric, path.parent.name, commit, date):
+                key = (point.model, point.dataset, point.scale)
+                skip = (wanted and point.model not in wanted) or (dataset and point.dataset != dataset)
+                before = last.get(key)
+                same = before and (before.estimate, before.signature) == (point.estimate, point.signature)
+                if not skip and not same:
+                    last[key] = point
+                    points.append(point)
+    return points
+
+
+def _points(records: Iterable[Mapping[str, Any]], metric: str, board: str, commit: str, date: str) -> Iterator[Point]:
+    groups: dict[tuple[str, str, str, str], list[float]] = {}
+    for record in latest(records):
+        spec = record["spec"]
+        for m in record.get("metrics") or () if record["status"] == "ok" else ():
+            if m["name"] == metric and m.get("value") is not None:
+                key = (label_of(spec), spec["dataset"], spec["scale"], str(m.get("signature")))
+                groups.setdefault(key, []).append(float(m["value"]))
+    for (model, dataset, scale, signature), values in sorted(groups.items()):
+        yield Point(date, commit, board, model, dataset, scale, signature, estimate(values))
+
+
+def _versions(path: Path) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """(commit, date, records) of every committed version, oldest first, then of the file as it lies there."""
+    seen = ""
+    log = _git(path.parent, "log", f"-{LIMIT}", "--format=%h %cI", "--", path.name)
+    for line in reversed(log.splitlines()):
+        commit, _, date = line.partition(" ")
+        seen = _git(path.parent, "show", f"{commit}:./{path.name}")
+        records = [r for text in seen.splitlines() if (r := _record(text)) is not None]
+        yield commit, date, records
+    if path.is_file() and path.read_text(encoding="utf-8") != seen:
+        yield "working tree", "", read_records(path)
+
+
+def _record(text: str) -> dict[str, Any] | None:
+    """A record of an old version; None for a line of a form that is no longer read."""
+    try:
+        record = json.loads(text)
+        return record if isinstance(record["spec"], dict) and "job_id" in record and "status" in record else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Output of a git command; empty where there is no git or no repository."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

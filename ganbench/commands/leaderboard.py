@@ -1,0 +1,131 @@
+"""`ganbench leaderboard build|show|verify`: boards from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.commands._boards import ROOT, Root, board_folder, board_folders, records_of
+from ganbench.commands._common import LOOK, DataDir, Json, print_json, say
+from ganbench.errors import BadInput
+
+Boards = Annotated[list[str] | None, typer.Argument(help="Names or folders of boards [default: all].")]
+FORMATS = {"md": "README.md", "csv": "board.csv", "json": "board.json", "tex": "board.tex", "html": "board.html"}
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the verb group."""
+    group = typer.Typer(help="Boards: build their pages, show them, check them.", no_args_is_help=True)
+    group.command("build")(build)
+    group.command("show")(show)
+    group.command("verify")(verify)
+    app.add_typer(group, name="leaderboard", rich_help_panel=LOOK)
+
+
+def build(
+    boards: Boards = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--from", help="First take over the records of this run folder or .jsonl file.")
+    ] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="Also write board.html, board.json or board.tex.")
+    ] = None,
+    root: Root = ROOT,
+    as_json: Json = False,
+) -> None:
+    """Write README.md and board.csv of each board from its records and submissions."""
+    from ganbench.boards import build as pages
+    from ganbench.report.sources import take_pictures
+
+    chosen = _formats(formats)
+    report: list[dict[str, Any]] = []
+    for folder in board_folders(boards, root):
+        taken = {"new": 0, "replaced": 0}
+        for one in source or []:
+            new, replaced = pages.take(folder, records_of(one))
+            taken = {"new": taken["new"] + new, "replaced": taken["replaced"] + replaced}
+            if (Path(one) / "run.json").is_file():
+                take_pictures(folder, Path(one))
+        built = pages.write(folder)
+        for form in chosen:
+            pages.replace_file(folder / FORMATS[form], _text(built, folder, form))
+        ranked = sum(s.rank is not None for s in built.standings)
+        files = ["README.md", "board.csv", *(FORMATS[f] for f in chosen)]
+        line = {"id": built.board.id, "rows": len(built.standings), "ranked": ranked, "files": files, **taken}
+        report.append(line)
+        if not as_json:
+            typer.echo(f"{built.board.id}: {len(built.standings)} rows, {ranked} ranked; wrote {', '.join(files)}")
+    if as_json:
+        print_json({"boards": report})
+
+
+def show(
+    board: Annotated[str, typer.Argument(help="Name or folder of a board.")],
+    form: Annotated[str, typer.Option("--format", help="md, csv, json, tex or html.")] = "md",
+    root: Root = ROOT,
+    as_json: Json = False,
+) -> None:
+    """Print a board as its records stand now; writes nothing."""
+    from ganbench.boards import build as pages
+
+    folder = board_folder(board, root)
+    (form,) = _formats(["json" if as_json else form]) or [form]
+    typer.echo(_text(pages.build(folder), folder, form), nl=False)
+
+
+def verify(
+    boards: Boards = None,
+    rescore: Annotated[bool, typer.Option(help="Score every submission again.")] = True,
+    run_code: Annotated[bool, typer.Option("--run-code", help="Also retrain submitted code.")] = False,
+    data_dir: DataDir = None,
+    root: Root = ROOT,
+    as_json: Json = False,
+) -> None:
+    """Check whole boards from their files; ends with code 2 when something does not hold."""
+    from ganbench.boards.submit import verify as check_board
+
+    found = {
+        folder.name: check_board(folder, rescore=rescore, data_dir=data_dir, run_code=run_code)
+        for folder in board_folders(boards, root)
+    }
+    if as_json:
+        rows = {name: [vars(f) for f in findings] for name, findings in found.items()}
+        print_json({"ok": all(f.passed for fs in found.values() for f in fs), "boards": rows})
+    else:
+        for name, findings in found.items():
+            for f in findings:
+                typer.echo(f"{'ok  ' if f.passed else 'BAD '} {name}: {f.what}{': ' if f.reason else ''}{f.reason}")
+    if not all(f.passed for findings in found.values() for f in findings):
+        say("a board does not hold what it says")
+        raise typer.Exit(2)
+
+
+def _formats(formats: list[str] | None) -> list[str]:
+    chosen = [f for text in formats or [] for f in text.split(",")]
+    for f in chosen:
+        if f not in FORMATS:
+            raise BadInput(f"a format is one of {', '.join(FORMATS)}; got {f!r}")
+    return list(dict.fromkeys(chosen))
+
+
+def _text(built: Any, folder: Path, form: str) -> str:
+    """A board in one form."""
+    import json
+
+    from ganbench.boards import build as pages
+    from ganbench.boards.render import render, to_dict
+
+    if form == "html":
+        from ganbench.report.html import page
+        from ganbench.report.sources import board_page
+
+        return page(board_page(folder))
+    if form == "json":
+        board = built.board
+        value = {"id": board.id, "title": board.title, "protocol": board.protocol, "scale": board.scale}
+        return json.dumps(value | {"tables": [to_dict(t) for t in built.tables]}, indent=1, ensure_ascii=False) + "\n"
+    if form == "tex":
+        return "\n".join(render(t, "tex") for t in built.tables)
+    return pages.files(built)[FORMATS[form]]

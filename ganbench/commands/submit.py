@@ -1,0 +1,103 @@
+"""`ganbench submit check|pack|add`: other people's results, checked and scored before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.commands._boards import ROOT, Root, board_folder
+from ganbench.commands._common import WORK, DataDir, Json, print_json
+
+Folder = Annotated[str, typer.Argument(help="A folder with a submission.toml.")]
+RunCode = Annotated[bool, typer.Option("--run-code", help="Train submitted code; read it first.")]
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the verb group."""
+    group = typer.Typer(help="Submissions: check, pack for a pull request, add to a board.", no_args_is_help=True)
+    group.command("check")(check)
+    group.command("pack")(pack)
+    group.command("add")(add)
+    app.add_typer(group, name="submit", rich_help_panel=WORK)
+
+
+def check(
+    folder: Folder, root: Root = ROOT, run_code: RunCode = False, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Run every check that acceptance runs, score, and write nothing."""
+    from ganbench.boards import submit
+
+    done = submit.check(Path(folder), _board(folder, root), data_dir=data_dir, run_code=run_code)
+    _report(done, {}, as_json)
+
+
+def pack(
+    folder: Folder,
+    out: Annotated[str, typer.Option("--out", help="Where the new folder goes.")] = "packed",
+    root: Root = ROOT,
+    run_code: RunCode = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Check a submission and write the folder for a pull request."""
+    from ganbench.boards import submit
+
+    target = submit.pack(Path(folder), Path(out), _board(folder, root), data_dir=data_dir, run_code=run_code)
+    if as_json:
+        return print_json({"folder": target.as_posix()})
+    typer.echo(f"wrote {target.as_posix()}; copy it to the board's submissions/ and open a pull request")
+    return None
+
+
+def add(
+    folder: Folder, root: Root = ROOT, run_code: RunCode = False, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Check and score a submission, put it on its board, and rebuild the board."""
+    from ganbench.boards import submit
+
+    target = _board(folder, root)
+    done = submit.add(Path(folder), target, data_dir=data_dir, run_code=run_code)
+    _report(done, {"board": target.name}, as_json)
+
+
+def _board(folder: str, root: str) -> Path:
+    """The board that the submission names."""
+    from ganbench.boards.submission import read_submission
+
+    return board_folder(read_submission(Path(folder)).board, root)
+
+
+def _report(done: Any, more: dict[str, Any], as_json: bool) -> None:
+    from ganbench.boards.rank import estimate
+    from ganbench.boards.render import Measured
+
+    submission, found = done.submission, done.measurement
+    values: dict[tuple[str, str], list[float]] = {}
+    for record in found.records:
+        for m in record["metrics"]:
+            values.setdefault((record["spec"]["dataset"], m["name"]), []).append(m["value"])
+    means = {key: estimate(v) for key, v in values.items()}
+    if as_json:
+        return print_json(
+            {
+                "id": submission.id,
+                "tier": submission.tier,
+                "checks": found.passed,
+                "flags": found.flags,
+                "metrics": [
+                    {"dataset": d, "name": m, "mean": e.mean, "low": e.low, "high": e.high, "n": e.n}
+                    for (d, m), e in means.items()
+                ],
+                **more,
+            }
+        )
+    for line in found.passed:
+        typer.echo(f"ok    {line}")
+    for line in found.flags:
+        typer.echo(f"note  {line}")
+    for (dataset, metric), e in means.items():
+        typer.echo(f"{dataset}: {metric} = {Measured(e).text()}")
+    typer.echo(f"{submission.id}: {'added to ' + more['board'] if more else 'accepted'}")
+    return None

@@ -1,0 +1,143 @@
+"""Gathers what a page shows: from a run's folder, or from a board's."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganbench.boards.board import Board, load_board
+from ganbench.boards.build import Built, build, family_of, tables
+from ganbench.boards.standings import Record, label_of, standings
+from ganbench.errors import BadInput
+from ganbench.report.html import Curves, Page, Picture, picture_uri, read_curves
+
+PICTURES = "pictures"  # of a board: <model>-<dataset>.webp, kept by `leaderboard build --from`
+
+
+def run_page(root: Path) -> Page:
+    """A run's page. Raises `BadInput` for a folder that is no run, or one without any score."""
+    from ganbench.records import RunFolder
+
+    folder = RunFolder.open(root)
+    found = folder.records()
+    records: list[dict[str, Any]] = [r.model_dump(mode="json", by_alias=True) for r in found]
+    request = folder.manifest["request"]
+    built = board_of(records, str(request.get("suite", "run")))
+    pictures, curves = [], []
+    for record in found:
+        spec = record.spec.model_dump()
+        if record.spec.seed != min(r.spec.seed for r in found if r.spec.model == record.spec.model):
+            continue
+        job, family = folder.job_folder(record.spec), family_of(record.spec.model)
+        if uri := picture_uri(job / "samples.png"):
+            pictures.append(Picture(record.spec.dataset, label_of(spec), family, uri))
+        lines = {name: line for name, line in read_curves(job / "history.json").items() if line}
+        if lines:
+            curves.append(Curves(record.spec.dataset, label_of(spec), family, lines))
+    status = Counter(r.status for r in found)
+    subtitle = f"Suite {request.get('suite')}, scale {built.board.scale}, {len(found)} jobs: " + ", ".join(
+        f"{n} {s}" for s, n in status.most_common()
+    )
+    return Page(built, subtitle, pictures, curves, troubles(records), facts(root / "env.json"))
+
+
+def board_page(folder: Path) -> Page:
+    """A board's page, with the pictures that lie beside it."""
+    built = build(folder)
+    board = built.board
+    pictures = []
+    for s in built.standings:
+        for task in board.tasks:
+            uri = picture_uri(folder / PICTURES / picture_name(s.entry.key, task.dataset))
+            if uri:
+                pictures.append(Picture(task.dataset, s.entry.label, s.entry.family, uri))
+    subtitle = f"Protocol {board.protocol}, scale {board.scale}, at least {board.min_seeds} training seeds"
+    return Page(built, subtitle, pictures)
+
+
+def picture_name(key: str, dataset: str) -> str:
+    """The file of an entry's picture: letters, digits, dash and underscore, whatever the entry is called."""
+    plain = "".join(c if (c.isalnum() and c.isascii()) or c in "_-" else "-" for c in f"{key}-{dataset}")
+    return f"{plain[:150]}.webp"
+
+
+def board_of(records: Sequence[Record], title: str) -> Built:
+    """A board made up for a run: its data sets as tasks, all its metrics, the first of them primary.
+
+    Raises `BadInput` when there is nothing to tabulate.
+    """
+    scored = [r for r in records if r.get("metrics")]
+    names = list(dict.fromkeys(m["name"] for r in scored for m in r["metrics"] if m["direction"] in ("min", "max")))
+    if not names:
+        raise BadInput("the run has no score yet; see `ganbench show --jobs`")
+    directions = {m["name"]: m["direction"] for r in scored for m in r["metrics"]}
+    datasets = list(dict.fromkeys(r["spec"]["dataset"] for r in scored))
+    by_task = {d: _first(names, [r for r in scored if r["spec"]["dataset"] == d]) for d in datasets}
+    board = Board.model_validate(
+        {
+            "id": "run",
+            "title": title,
+            "scale": scored[0]["spec"]["scale"],
+            "min_seeds": 2,
+            "task": [{"dataset": d, "n": n, "primary": name} for d, (name, n) in by_task.items()],
+            "metric": [{"name": m, "direction": directions[m], "primary": m == names[0]} for m in names],
+        }
+    )
+    rows = standings(board, records, family_of)
+    return Built(board, rows, tables(board, rows))
+
+
+def _first(names: Iterable[str], records: Sequence[Record]) -> tuple[str, int]:
+    """The first metric that these records hold, and its sample size."""
+    for name in names:
+        for r in records:
+            for m in r["metrics"]:
+                if m["name"] == name:
+                    return name, max(2, int(m["n"]))
+    raise BadInput("a data set of the run has no score")
+
+
+def troubles(records: Iterable[Record]) -> list[str]:
+    """One line per reason why jobs have no score."""
+    lines: dict[str, list[str]] = {}
+    for r in records:
+        if r["status"] != "ok":
+            text = f"{r['status']}: {label_of(r['spec'])} on {r['spec']['dataset']}: {r.get('reason') or ''}"
+            lines.setdefault(text, []).append(str(r["spec"]["seed"]))
+    return [f"{text} (seed {', '.join(seeds)})" for text, seeds in lines.items()]
+
+
+def facts(path: Path) -> Mapping[str, str]:
+    """What the run ran on, in words."""
+    try:
+        env = json.loads(path.read_text(encoding="utf-8"))
+        versions = env.get("packages", {})
+        found = {name: str(versions[name]) for name in ("ganbench", "torch", "numpy") if versions.get(name)}
+        return {"python": str(env["python"]), **found, "processor": str(env.get("cpu", ""))}
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}
+
+
+def take_pictures(folder: Path, run: Path) -> int:
+    """Keep small pictures of a run's first seed beside a board's records; returns how many."""
+    from base64 import b64decode
+
+    from ganbench.records import RunFolder, write_atomic
+
+    board = load_board(folder)
+    wanted = {t.dataset for t in board.tasks}
+    opened, taken = RunFolder.open(run), 0
+    for record in opened.records():
+        spec = record.spec
+        if spec.seed != 0 or spec.dataset not in wanted or spec.scale != board.scale:
+            continue
+        uri = picture_uri(opened.job_folder(spec) / "samples.png")
+        if uri:
+            (folder / PICTURES).mkdir(exist_ok=True)
+            name = picture_name(label_of(spec.model_dump()), spec.dataset)
+            write_atomic(folder / PICTURES / name, b64decode(uri.partition(",")[2]))
+            taken += 1
+    return taken
