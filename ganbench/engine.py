@@ -64,6 +64,9 @@ def train(
             fit(data, budget, rng)
         else:
             _Loop(model, data, budget, rng, training, capture).run(on_progress, probe)
+            model.eval()
+            with torch.no_grad():
+                model.finish(data, rng)
     except Diverged as error:
         error.training = training  # type: ignore[attr-defined]
         raise
@@ -229,12 +232,17 @@ class _Loop:
         while (share := self.share()) < 1:
             t = training.iterations
             for turn in self.turns:
+                start, end = turn.player.span
+                if not start <= share < end:
+                    continue
                 updates = turn.player.updates
                 turn.set_share(share)
+                loss = None
                 for _ in range(updates(t) if callable(updates) else updates):
                     loss = turn()
                     training.examples += self.batches.size
-                self.pending.append((t, turn.player.name, loss))
+                if loss is not None:
+                    self.pending.append((t, turn.player.name, loss))
             if self.has_diagnostics and t % self.diagnose_every == 0:
                 self.diagnose(t)
             training.iterations = t + 1

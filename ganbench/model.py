@@ -77,6 +77,7 @@ class Player:
     updates: int | Callable[[int], int] = 1  # turns per iteration, or a schedule of them
     after: Callable[[], None] | None = None  # after each turn: weight clipping, k_t of BEGAN, EMA, running averages
     schedule: Callable[[float], float] | None = None  # learning-rate factor at the share of the budget spent, in [0, 1]
+    span: tuple[float, float] = (0.0, 1.0)  # shares of the budget from which and before which it plays
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,9 @@ class Model(nn.Module):
     def players(self) -> list[Player]:
         """The parties in the order of their turns."""
         raise NotImplementedError(f"{type(self).__name__} must define players() or fit(data, budget, rng)")
+
+    def finish(self, data: Split, rng: torch.Generator) -> None:
+        """What follows the last turn, such as a density fitted to the codes; in eval mode, without gradients."""
 
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars worth plotting over training beside the losses; called some hundred times a run."""

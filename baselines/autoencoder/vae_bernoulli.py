@@ -25,8 +25,8 @@ from ganbench.losses.likelihoods import (
     log_mean_exp,
     standard_normal_log_prob,
 )
-from ganbench.model import Batch, Count, DataSpec, Model, NotApplicable, Player, Positive, register
-from ganbench.nn import make_decoder, make_encoder
+from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, register
+from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
 
 
 @register(
@@ -51,11 +51,7 @@ class BernoulliVAE(Model):
     config: Config
 
     def build(self, spec: DataSpec) -> None:
-        if spec.domain is None:
-            raise NotApplicable(
-                f"vae_bernoulli models values in a bounded domain as probabilities; {spec.name} is unbounded: "
-                "use vae_gaussian"
-            )
+        bounds(spec)  # refuses unbounded data, whose values are no probabilities
         self.spec, c = spec, self.config
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         self.decoder = make_decoder(spec, c)  # (B, Z) -> (B, *E): logits of p(x | z)
@@ -69,22 +65,10 @@ class BernoulliVAE(Model):
         mean, log_var = self.encoder(x).chunk(2, dim=1)
         return mean, log_var
 
-    def to_unit(self, x: Tensor) -> Tensor:
-        """From the data's domain to [0, 1]; rounding of pixels beyond it is cut off."""
-        assert self.spec.domain is not None
-        low, high = self.spec.domain
-        return ((x - low) / (high - low)).clamp(0, 1)
-
-    def from_unit(self, p: Tensor) -> Tensor:
-        """From [0, 1] to the data's domain."""
-        assert self.spec.domain is not None
-        low, high = self.spec.domain
-        return low + (high - low) * p
-
     def elbo(self, x: Tensor, rng: torch.Generator) -> Tensor:  # equation 10: (B, *E) -> (B,)
         mean, log_var = self.posterior(x)
         z = mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
-        return bernoulli_log_prob(self.to_unit(x), self.decoder(z)) - gaussian_kl(mean, log_var)
+        return bernoulli_log_prob(to_unit(x, self.spec), self.decoder(z)) - gaussian_kl(mean, log_var)
 
     def iwae(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Bound from n_particles importance-weighted codes, between the ELBO and the log likelihood: -> (B,)."""
@@ -94,7 +78,7 @@ class BernoulliVAE(Model):
             for _ in range(self.config.n_particles):
                 z = mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
                 log_q = gaussian_log_prob(z, mean, 0.5 * log_var)
-                yield bernoulli_log_prob(self.to_unit(x), self.decoder(z)) + standard_normal_log_prob(z) - log_q
+                yield bernoulli_log_prob(to_unit(x, self.spec), self.decoder(z)) + standard_normal_log_prob(z) - log_q
 
         return log_mean_exp(log_weights())
 
@@ -107,13 +91,13 @@ class BernoulliVAE(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         z = torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
         p = torch.sigmoid(self.decoder(z))
-        return self.from_unit(torch.bernoulli(p, generator=rng) if self.config.binary_samples else p)
+        return from_unit(torch.bernoulli(p, generator=rng) if self.config.binary_samples else p, self.spec)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_unit(torch.sigmoid(self.decoder(self.encode(x))))
+        return from_unit(torch.sigmoid(self.decoder(self.encode(x))), self.spec)
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)

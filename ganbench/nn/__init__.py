@@ -3,8 +3,10 @@
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import batch_norm, make_discriminator, make_generator
+from ganbench.nn.domain import bounds, from_unit, to_unit
 from ganbench.nn.ema import EMA
 from ganbench.nn.history import ParameterHistory
+from ganbench.nn.joint import JointDiscriminator
 from ganbench.nn.maxout import Maxout, MaxoutDiscriminator
 from ganbench.nn.minibatch import MinibatchDiscrimination, MinibatchDiscriminator
 from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
@@ -17,6 +19,7 @@ __all__ = [
     "MLP",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "JointDiscriminator",
     "Maxout",
     "MaxoutDiscriminator",
     "MinibatchDiscrimination",
@@ -25,7 +28,9 @@ __all__ = [
     "VirtualBatchNorm",
     "WithReference",
     "batch_norm",
+    "bounds",
     "check_pack",
+    "from_unit",
     "make_decoder",
     "make_discriminator",
     "make_encoder",
@@ -36,4 +41,5 @@ __all__ = [
     "pack",
     "packed_spec",
     "spectrally_normalised",
+    "to_unit",
 ]

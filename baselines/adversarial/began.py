@@ -1,0 +1,99 @@
+"""BEGAN: an autoencoding discriminator whose errors on data and on fakes are held in proportion by a controller.
+
+Source      Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
+            section 3.3: L_D = L(x) - k L(G(z)), L_G = L(G(z)), k <- k + lambda_k (gamma L(x) - L(G(z))), and the
+            convergence measure M of section 3.4.
+            A lecture sets L_G = -L_D without k, which is the game of section 3.2 that k replaces.
+Departures  1. MLPs or the shared convolutions instead of ELU blocks; a constant learning rate of 2e-4 with batches of
+               64 (the paper: 1e-4, halved when M stalls, batches of 16). k is kept in [0, 1], as the authors state.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.model import GAN, Batch, DataSpec, Player, Positive, register
+from ganbench.nn import make_decoder, make_encoder, make_generator
+
+
+def balance(k: Tensor, real_error: Tensor, fake_error: Tensor, gamma: float, rate: float) -> Tensor:
+    """The next k: one step of proportional control, kept in [0, 1]: (), (), () -> ()."""
+    return (k + rate * (gamma * real_error - fake_error)).clamp(0, 1)
+
+
+def convergence(real_error: Tensor, fake_error: Tensor, gamma: float) -> Tensor:
+    """M = L(x) + |gamma L(x) - L(G(z))|: (), () -> ()."""
+    return real_error + (gamma * real_error - fake_error).abs()
+
+
+@register(
+    "began", family="adversarial", paper="arXiv:1703.10717", gives=("sample", "features", "encode", "reconstruct")
+)
+class BEGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        gamma: Positive = 0.5  # diversity ratio E L(G(z)) / E L(x)
+        k_rate: Positive = 1e-3  # lambda_k
+
+    config: Config
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
+        self.decoder = make_decoder(spec, c, bounded=True)  # (B, Z) -> (B, *E)
+        self.discriminator = nn.ModuleList([self.encoder, self.decoder])
+        self.register_buffer("k", torch.zeros(()))  # k_0 = 0
+        self.register_buffer("errors", torch.zeros(2))  # L(x) and L(G(z)) of the last turns
+
+    def players(self) -> list[Player]:
+        c = self.config
+        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator", self.generator, self.generator_loss, adam, after=self.update_k),
+        ]
+
+    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """z uniform on (-1, 1): -> (n, Z)."""
+        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
+
+    def error(self, x: Tensor) -> Tensor:
+        """L(x): absolute error of the reconstruction, mean over batch and pixels: (B, *E) -> ()."""
+        return (x - self.reconstruct(x)).abs().mean()
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        real_error = self.error(batch.x)
+        self.errors[0].copy_(real_error.detach())
+        return real_error - self.k * self.error(fake)
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        fake_error = self.error(self.generate(len(batch.x), batch.rng))
+        self.errors[1].copy_(fake_error.detach())
+        return fake_error
+
+    def update_k(self) -> None:
+        self.k.copy_(balance(self.k, self.errors[0], self.errors[1], self.config.gamma, self.config.k_rate))
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        real_error = self.error(batch.x)
+        fake_error = self.error(self.generate(len(batch.x), batch.rng))
+        return {"M": convergence(real_error, fake_error, self.config.gamma), "k": self.k.clone()}
+
+    def encode(self, x: Tensor) -> Tensor:
+        out: Tensor = self.encoder(x)
+        return out
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.encode(x)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        out: Tensor = self.decoder(self.encoder(x))
+        return out

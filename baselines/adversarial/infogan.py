@@ -1,0 +1,127 @@
+"""InfoGAN: a GAN that keeps part of its noise readable, so that codes come to mean things without any label.
+
+Source      Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information Maximizing GANs",
+            equations 5 and 6: L_I = E log Q(c | G(z, c)) + H(c), a lower bound of I(c; G(z, c)), joins both aims.
+            A lecture writes H(G; c) for the conditional entropy H(G | c), and calls the bound one on the posterior.
+Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes.
+            2. No batch norm in the discriminator; MLPs on the plane and 8x8 images.
+Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E event shape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
+from ganbench.losses.likelihoods import gaussian_log_prob
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Positive, Recipe, register
+from ganbench.nn import make_discriminator, make_generator
+
+
+@register("infogan", family="adversarial", paper="arXiv:1606.03657", gives=("sample", "features", "encode", "cluster"))
+class InfoGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 128
+        latent_dim: Count = 62  # incompressible noise beside the codes
+        n_categories: Annotated[int, Ge(2)] = 10
+        n_continuous: Annotated[int, Ge(0)] = 2
+        info_weight: NonNegative = 1.0  # lambda
+        generator_lr: Positive = 1e-3  # the discriminator's is lr
+
+    config: Config
+    recipes = (
+        Recipe(
+            dataset="mnist",
+            config={"width": 64},
+            budget=Budget(iterations=5_000),
+            metric="clustering_error",
+            published=0.05,
+            spread="one run",
+            protocol="the category of Q matched to digit classes one to one; 50 epochs of 100 batches of 128",
+            source="Chen et al. 2016, section 7.2",
+            sure="secondary",
+        ),
+    )
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        n_inputs = c.latent_dim + c.n_categories + c.n_continuous
+        self.generator = make_generator(spec, replace(c, latent_dim=n_inputs))  # (B, Z + K + C) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,), its features feed Q
+        n_features = self.discriminator.n_features
+        self.q_head = nn.Sequential(
+            nn.Linear(n_features, 128), nn.LeakyReLU(0.2), nn.Linear(128, c.n_categories + 2 * c.n_continuous)
+        )
+
+    def players(self) -> list[Player]:
+        c = self.config
+        adam = partial(torch.optim.Adam, betas=c.betas)
+        judges = nn.ModuleList([self.discriminator, self.q_head])
+        return [
+            Player("discriminator", judges, self.discriminator_loss, partial(adam, lr=c.lr)),
+            Player("generator", self.generator, self.generator_loss, partial(adam, lr=c.generator_lr)),
+        ]
+
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Categories, uniform: -> (n,) int64; continuous codes, uniform on (-1, 1): -> (n, C)."""
+        c = self.config
+        category = torch.randint(c.n_categories, (n,), generator=rng, device=rng.device)
+        return category, 2 * torch.rand(n, c.n_continuous, generator=rng, device=rng.device) - 1
+
+    def generate_from(self, category: Tensor, continuous: Tensor, rng: torch.Generator) -> Tensor:
+        """Events with these codes and fresh noise: (B,), (B, C) -> (B, *E)."""
+        noise = 2 * torch.rand(len(category), self.config.latent_dim, generator=rng, device=rng.device) - 1
+        one_hot = F.one_hot(category, self.config.n_categories).to(noise)
+        out: Tensor = self.generator(torch.cat([noise, one_hot, continuous], 1))
+        return out
+
+    def generate(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.generate_from(*self.draw_codes(n, rng), rng)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Q(c | x): category logits, means and log deviations of the continuous codes: -> (B, K), (B, C), (B, C)."""
+        c = self.config
+        logits, mean, log_std = self.q_head(self.features(x)).split([c.n_categories, c.n_continuous, c.n_continuous], 1)
+        return logits, mean, log_std
+
+    def information(self, x: Tensor, category: Tensor, continuous: Tensor) -> Tensor:
+        """L_I in nats, at most the codes' mutual information with x: equation 5: (B, *E), (B,), (B, C) -> ()."""
+        logits, mean, log_std = self.posterior(x)
+        log_q = gaussian_log_prob(continuous, mean, log_std) - F.cross_entropy(logits, category, reduction="none")
+        entropy = math.log(self.config.n_categories) + self.config.n_continuous * math.log(2)  # of U(-1, 1): log 2
+        return log_q.mean() + entropy
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        category, continuous = self.draw_codes(len(batch.x), batch.rng)
+        with torch.no_grad():
+            fake = self.generate_from(category, continuous, batch.rng)
+        adversarial = discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
+        return adversarial - self.config.info_weight * self.information(fake, category, continuous)
+
+    def generator_loss(self, batch: Batch) -> Tensor:  # equation 6
+        category, continuous = self.draw_codes(len(batch.x), batch.rng)
+        fake = self.generate_from(category, continuous, batch.rng)
+        adversarial = generator_non_saturating(self.discriminator(fake))
+        return adversarial - self.config.info_weight * self.information(fake, category, continuous)
+
+    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+        category, continuous = self.draw_codes(len(batch.x), batch.rng)
+        fake = self.generate_from(category, continuous, batch.rng)
+        return {"information": self.information(fake, category, continuous)}
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Category probabilities beside the means of the continuous codes: (B, *E) -> (B, K + C)."""
+        logits, mean, _ = self.posterior(x)
+        return torch.cat([logits.softmax(1), mean], 1)
+
+    def cluster(self, x: Tensor) -> Tensor:
+        return self.posterior(x)[0].argmax(1)

@@ -1,0 +1,78 @@
+"""Tangent vectors of the data manifold, read off the Jacobian of a contractive encoder.
+
+Source      Rifai et al. 2011, "The Manifold Tangent Classifier" (NIPS), section 3.1: J = dh/dx = U S V^T, and
+            the tangents at x are the rows of V^T with the largest singular values (a lecture prints rows of V).
+Departures  1. One sigmoid layer with the first-order contraction of the CAE; the paper adds a second-order term.
+            2. Adam on batches of 64.
+Shapes      B batch, F n_units, T n_tangents, D numbers in an event, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganbench.losses.likelihoods import bernoulli_log_prob
+from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, NotApplicable, Player, Positive, register
+from ganbench.nn import bounds, from_unit, to_unit
+from ganbench.ops.jacobian import batched_jacobian, leading_tangents
+
+
+@register("tangents", family="autoencoder", paper="Rifai et al., NIPS 2011", gives=("encode", "reconstruct"))
+class ManifoldTangents(Model):
+    @dataclass(frozen=True)
+    class Config(Model.Config):
+        n_units: Count = 128
+        n_tangents: Count = 1
+        lr: Positive = 1e-3
+        contraction_weight: NonNegative = 0.1  # lambda
+        output: Literal["gaussian", "bernoulli"] = "gaussian"
+
+    config: Config
+    on_images = {"output": "bernoulli", "n_tangents": 15}
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        if c.n_tangents > min(c.n_units, spec.n_dims):
+            raise NotApplicable(
+                f"n_tangents = {c.n_tangents}: a Jacobian of {c.n_units} x {spec.n_dims} has at most "
+                f"{min(c.n_units, spec.n_dims)} directions; lower n_tangents"
+            )
+        if c.output == "bernoulli":
+            bounds(spec)  # refuses unbounded data, whose values are no probabilities
+        self.layer = nn.Linear(spec.n_dims, c.n_units)  # W (F, D) and b_h; the decoder is tied to W
+        self.output_bias = nn.Parameter(torch.zeros(spec.n_dims))
+
+    def players(self) -> list[Player]:
+        return [Player("autoencoder", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
+
+    def encode(self, x: Tensor) -> Tensor:
+        x = to_unit(x, self.spec) if self.config.output == "bernoulli" else x
+        return torch.sigmoid(self.layer(x.flatten(1)))
+
+    def decode(self, h: Tensor) -> Tensor:
+        """Means, or logits where they are probabilities: (B, F) -> (B, *E)."""
+        return F.linear(h, self.layer.weight.T, self.output_bias).view(-1, *self.spec.event_shape)
+
+    def loss(self, batch: Batch) -> Tensor:
+        h = self.encode(batch.x)
+        # |dh/dx|_F^2 of a sigmoid layer in closed form.
+        penalty = (h * (1 - h)).square() @ self.layer.weight.square().sum(1)
+        if self.config.output == "bernoulli":
+            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.decode(h))
+        else:
+            error = (batch.x - self.decode(h)).square().flatten(1).sum(1)
+        return (error + self.config.contraction_weight * penalty).mean()
+
+    def tangents(self, x: Tensor) -> Tensor:
+        """Orthonormal tangent vectors at each event, strongest first, signs arbitrary: (B, *E) -> (B, T, *E)."""
+        return leading_tangents(batched_jacobian(self.encode, x), self.config.n_tangents)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        out = self.decode(self.encode(x))
+        return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out

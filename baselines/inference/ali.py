@@ -1,0 +1,94 @@
+"""ALI: a generator and a stochastic encoder learned together, by a discriminator of pairs (event, code).
+
+Source      Dumoulin et al. 2017, "Adversarially Learned Inference", Algorithm 1: (x, z ~ q(z | x)) against
+            (G(z), z ~ p(z)); generator and encoder descend the loss with the labels swapped.
+Departures  1. Players take turns instead of stepping together; smaller networks, no dropout and no batch norm in the
+               discriminator, whose events and codes share an MLP on small events.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import discriminator_bce
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Positive, Recipe, register
+from ganbench.nn import JointDiscriminator, make_encoder, make_generator
+
+
+def published(dataset: str, metric: str, value: float, spread: str, source: str) -> Recipe:
+    """One of the two studies' runs on two-dimensional mixtures, with the rerun's networks and budget."""
+    return Recipe(
+        dataset=dataset,
+        config={"latent_dim": 2, "hidden": (400, 400, 400, 400), "batch_size": 100, "betas": (0.8, 0.999)},
+        budget=Budget(iterations=400_000),
+        metric=metric,
+        published=value,
+        spread=spread,
+        protocol="2,500 samples; a mode counts with one sample within 3 std; share of samples within 3 std",
+        source=source,
+        sure="verified",
+    )
+
+
+@register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"))
+class ALI(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 100
+        latent_dim: Count = 2
+        lr: Positive = 1e-4
+
+    config: Config
+    on_images = {"latent_dim": 64}
+    recipes = (
+        published("ring8", "modes", 6.6, "+-0.3 (SE of 10 runs)", "rerun in Lin et al. 2018 (PacGAN), Table 1"),
+        published("grid25", "modes", 24.1, "+-0.4 (SE of 10 runs)", "rerun in Lin et al. 2018 (PacGAN), Table 1"),
+        published("ring8", "modes", 2.8, "mean of 5 runs", "rerun in Srivastava et al. 2017 (VEEGAN), Table 1"),
+        published("grid25", "modes", 15.8, "mean of 5 runs", "rerun in Srivastava et al. 2017 (VEEGAN), Table 1"),
+    )
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
+
+    def players(self) -> list[Player]:
+        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
+        coders = nn.ModuleList([self.generator, self.encoder])
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator and encoder", coders, self.coders_loss, adam),
+        ]
+
+    def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
+        mean, log_var = self.encoder(x).chunk(2, dim=1)
+        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+
+    def pairs(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """(x, z ~ q(z | x)) and (G(z), z): -> ((B, *E), (B, Z)), ((B, *E), (B, Z))."""
+        z = self.draw_latent(len(batch.x), batch.rng)
+        return (batch.x, self.infer(batch.x, batch.rng)), (self.generator(z), z)
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            inferred, generated = self.pairs(batch)
+        return discriminator_bce(self.discriminator(*inferred), self.discriminator(*generated))
+
+    def coders_loss(self, batch: Batch) -> Tensor:
+        inferred, generated = self.pairs(batch)
+        return discriminator_bce(self.discriminator(*generated), self.discriminator(*inferred))  # labels swapped
+
+    def encode(self, x: Tensor) -> Tensor:
+        mean, _ = self.encoder(x).chunk(2, dim=1)
+        return mean
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        out: Tensor = self.generator(self.encode(x))
+        return out

@@ -1,0 +1,85 @@
+"""BiGAN: a generator and a deterministic encoder that must invert each other to fool a discriminator of pairs.
+
+Source      Donahue et al. 2017, "Adversarial Feature Learning", equation 3, with the inverse objective of section
+            3.4: generator and encoder descend the discriminator's loss with the labels swapped.
+Departures  1. Smaller networks, no batch norm; a constant learning rate (the paper's decays over its second half).
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import discriminator_bce
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Recipe, register
+from ganbench.nn import JointDiscriminator, make_encoder, make_generator
+
+
+@register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"))
+class BiGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 128
+        latent_dim: Count = 2
+        weight_decay: NonNegative = 2.5e-5
+
+    config: Config
+    on_images = {"latent_dim": 50}
+    recipes = (
+        Recipe(
+            dataset="mnist",
+            config={"architecture": "mlp", "hidden": (1024, 1024)},
+            budget=Budget(iterations=187_200),
+            metric="nearest_neighbour_accuracy",
+            published=97.39,
+            spread="one run",
+            protocol="1-nearest neighbour on E(x), all training labels, percent; 400 epochs",
+            source="Donahue et al. 2017, Table 1",
+            sure="recalled",
+        ),
+    )
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
+
+    def players(self) -> list[Player]:
+        c = self.config
+        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas, weight_decay=c.weight_decay)
+        coders = nn.ModuleList([self.generator, self.encoder])
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator and encoder", coders, self.coders_loss, adam),
+        ]
+
+    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """z uniform on (-1, 1): -> (n, Z)."""
+        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
+
+    def pairs(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """(x, E(x)) and (G(z), z): -> ((B, *E), (B, Z)), ((B, *E), (B, Z))."""
+        z = self.draw_latent(len(batch.x), batch.rng)
+        return (batch.x, self.encoder(batch.x)), (self.generator(z), z)
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            inferred, generated = self.pairs(batch)
+        return discriminator_bce(self.discriminator(*inferred), self.discriminator(*generated))
+
+    def coders_loss(self, batch: Batch) -> Tensor:
+        inferred, generated = self.pairs(batch)
+        return discriminator_bce(self.discriminator(*generated), self.discriminator(*inferred))  # labels swapped
+
+    def encode(self, x: Tensor) -> Tensor:
+        out: Tensor = self.encoder(x)
+        return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        out: Tensor = self.generator(self.encoder(x))
+        return out

@@ -1,0 +1,98 @@
+"""HALI: adversarially learned inference with two levels of codes, judged together with the event.
+
+Source      Belghazi et al. 2018, "Hierarchical Adversarially Learned Inference", section 3, with two levels: inference
+            x -> z1 -> z2 and generation z2 -> z1 -> x are Markov chains, and D sees (x, z1, z2) at once.
+Departures  1. No public code exists: Gaussian conditionals at each level as in ALI, a smaller top level.
+            2. Players take turns; smaller networks, no batch norm in the discriminator.
+Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import discriminator_bce
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.nn import MLP, JointDiscriminator, make_encoder, make_generator
+
+
+def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
+    """A reparametrised draw from a Gaussian given by means beside log variances: (B, 2 Z) -> (B, Z)."""
+    mean, log_var = parameters.chunk(2, dim=1)
+    return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
+
+
+@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"))
+class HALI(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 100
+        latent_dim: Count = 4  # first level, next to the event
+        top_dim: Count = 2  # second level, where the prior is
+        lr: Positive = 1e-4
+        reconstruct_from: Literal[1, 2] = 1  # level of the codes that `reconstruct` decodes
+
+    config: Config
+    on_images = {"latent_dim": 64, "top_dim": 16}
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # z1 -> x: (B, Z1) -> (B, *E)
+        self.prior_1 = MLP((c.top_dim,), c.hidden, (2 * c.latent_dim,))  # p(z1 | z2): (B, Z2) -> (B, 2 Z1)
+        self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # q(z1 | x): (B, *E) -> (B, 2 Z1)
+        self.encoder_2 = MLP((c.latent_dim,), c.hidden, (2 * c.top_dim,))  # q(z2 | z1): (B, Z1) -> (B, 2 Z2)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim, c.top_dim))  # -> (B,)
+
+    def players(self) -> list[Player]:
+        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
+        coders = nn.ModuleList([self.generator, self.prior_1, self.encoder, self.encoder_2])
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generators and encoders", coders, self.coders_loss, adam),
+        ]
+
+    def infer(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """z1 ~ q(z1 | x), z2 ~ q(z2 | z1): (B, *E) -> (B, Z1), (B, Z2)."""
+        z1 = draw(self.encoder(x), rng)
+        return z1, draw(self.encoder_2(z1), rng)
+
+    def generate_all(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """z2 ~ N(0, I), z1 ~ p(z1 | z2), x = G(z1): -> (n, *E), (n, Z1), (n, Z2)."""
+        z2 = torch.randn(n, self.config.top_dim, generator=rng, device=rng.device)
+        z1 = draw(self.prior_1(z2), rng)
+        return self.generator(z1), z1, z2
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            inferred = (batch.x, *self.infer(batch.x, batch.rng))
+            generated = self.generate_all(len(batch.x), batch.rng)
+        return discriminator_bce(self.discriminator(*inferred), self.discriminator(*generated))
+
+    def coders_loss(self, batch: Batch) -> Tensor:
+        q_logits = self.discriminator(batch.x, *self.infer(batch.x, batch.rng))
+        p_logits = self.discriminator(*self.generate_all(len(batch.x), batch.rng))
+        return discriminator_bce(p_logits, q_logits)  # labels swapped
+
+    def generate(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.generate_all(n, rng)[0]
+
+    def means(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean of q(z1 | x), and of q(z2 | z1) there: (B, *E) -> (B, Z1), (B, Z2)."""
+        z1 = self.encoder(x).chunk(2, dim=1)[0]
+        return z1, self.encoder_2(z1).chunk(2, dim=1)[0]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Both levels side by side: (B, *E) -> (B, Z1 + Z2)."""
+        return torch.cat(self.means(x), 1)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        z1, z2 = self.means(x)
+        if self.config.reconstruct_from == 2:
+            z1 = self.prior_1(z2).chunk(2, dim=1)[0]
+        out: Tensor = self.generator(z1)
+        return out

@@ -1,0 +1,84 @@
+"""Post-hoc encoder: a GAN is trained and frozen; then an encoder plays ALI's game against a new discriminator of pairs.
+
+Source      Dumoulin et al. 2017, "Adversarially Learned Inference", section 4 (post-hoc learned inference):
+            Algorithm 1 with the generator held fixed.
+Departures  1. The GAN takes the first `gan_share` of the budget, the encoder and its discriminator the rest.
+            2. Smaller networks, no batch norm in the discriminators.
+Shapes      B batch, Z latent_dim, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import torch
+from annotated_types import Gt, Lt
+from torch import Tensor
+
+from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
+from ganbench.nn import JointDiscriminator, make_discriminator, make_encoder, make_generator
+
+
+@register("posthoc_encoder", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"))
+class PosthocEncoder(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 100
+        latent_dim: Count = 2
+        gan_share: Annotated[float, Gt(0), Lt(1)] = 0.6  # of the budget, before the generator is frozen
+
+    config: Config
+    on_images = {"latent_dim": 64}
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
+        self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
+        self.joint_discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
+
+    def players(self) -> list[Player]:
+        c = self.config
+        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
+        first, then = (0.0, c.gan_share), (c.gan_share, 1.0)
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam, span=first),
+            Player("generator", self.generator, self.generator_loss, adam, span=first),
+            Player("joint discriminator", self.joint_discriminator, self.joint_loss, adam, span=then),
+            Player("encoder", self.encoder, self.encoder_loss, adam, span=then),
+        ]
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        return discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))
+
+    def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
+        mean, log_var = self.encoder(x).chunk(2, dim=1)
+        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+
+    def joint_loss(self, batch: Batch) -> Tensor:
+        z = self.draw_latent(len(batch.x), batch.rng)
+        with torch.no_grad():
+            fake, code = self.generator(z), self.infer(batch.x, batch.rng)
+        return discriminator_bce(self.joint_discriminator(batch.x, code), self.joint_discriminator(fake, z))
+
+    def encoder_loss(self, batch: Batch) -> Tensor:
+        # Pairs from the frozen generator do not depend on the encoder: its term is that of a generator of codes, with
+        # the label swapped: softplus(V) = -log(1 - D) at its own pairs, which count as real.
+        return generator_non_saturating(-self.joint_discriminator(batch.x, self.infer(batch.x, batch.rng)))
+
+    def encode(self, x: Tensor) -> Tensor:
+        mean, _ = self.encoder(x).chunk(2, dim=1)
+        return mean
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        out: Tensor = self.generator(self.encode(x))
+        return out
