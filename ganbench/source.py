@@ -103,7 +103,7 @@ def _defining_module(base: str, name: str) -> str:
 @lru_cache(maxsize=256)
 def _re_exports(path: Path, package: str) -> dict[str, str]:
     """Names that a package takes from its modules -> the modules."""
-    found = {}
+    found: dict[str, str] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             module = f"{package}.{node.module}" if node.level else node.module
