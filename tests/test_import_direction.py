@@ -16,7 +16,7 @@ LAYERS = [
     {"boards", "bench"},
     {"executors"},
     {"runner", "keep", "estimate"},
-    {"report", "scoring"},
+    {"report", "scoring", "evaluation"},
     {"records"},
     {"jobs", "suites"},
     {"source", "environment", "samples_io", "engine", "datasets", "scorers", "metrics"},
