@@ -2,6 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 
 .PHONY: run test test-slow test-browser lint install clean
 install: $(VENV)/.installed
@@ -21,6 +22,13 @@ test: lint
 
 test-slow: install
 	$(PYTEST) -n 2 -m slow $(ARGS)
+
+# Debian's chromium, driven headless; where it cannot be installed the tests skip and say so.
+test-browser: install
+	@command -v chromedriver >/dev/null || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null || \
+	  echo "chromium and chromium-driver could not be installed: the browser tests will skip" >&2
+	$(PYTEST) -m browser tests/report -rs $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

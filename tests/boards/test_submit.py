@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import N, outside_generator, toml
+from outsider import N, outside_generator, toml
 
 from ganbench.boards.build import files, write
 from ganbench.boards.submission import parse_submission, read_submission

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import BOARD, N, toml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from outsider import BOARD, N, toml
 
 from ganbench.errors import GanbenchError
 
