@@ -229,9 +229,12 @@ class _Loop:
         while (share := self.share()) < 1:
             t = training.iterations
             for turn in self.turns:
-                updates = turn.player.updates
+                (first, last), updates = turn.player.phase, turn.player.updates
+                count = updates(t) if callable(updates) else updates
+                if count < 1 or not first <= share < last:
+                    continue
                 turn.set_share(share)
-                for _ in range(updates(t) if callable(updates) else updates):
+                for _ in range(count):
                     loss = turn()
                     training.examples += self.batches.size
                 self.pending.append((t, turn.player.name, loss))

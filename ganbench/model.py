@@ -75,6 +75,7 @@ class Player:
     updates: int | Callable[[int], int] = 1  # turns per iteration, or a schedule of them
     after: Callable[[], None] | None = None  # after each turn: weight clipping, k_t of BEGAN, EMA, running averages
     schedule: Callable[[float], float] | None = None  # learning-rate factor at the share of the budget spent, in [0, 1]
+    phase: tuple[float, float] = (0.0, 1.0)  # it moves from this share of the budget to that one: (0, 0.5) pretrains
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Model(nn.Module):
     on_images: ClassVar[dict[str, Any]] = {}  # defaults that differ on images, as the paper's own runs do
     recipes: ClassVar[tuple[Recipe, ...]] = ()
     log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
+    log_prob_of: str = "density"  # or the probability of a discrete event, e.g. "mass of 17 levels": never compared
     # Filled in by `register`:
     name: ClassVar[str] = ""
     family: ClassVar[str] = ""
