@@ -232,17 +232,15 @@ class _Loop:
         while (share := self.share()) < 1:
             t = training.iterations
             for turn in self.turns:
-                start, end = turn.player.span
-                if not start <= share < end:
+                (start, end), updates = turn.player.span, turn.player.updates
+                count = updates(t) if callable(updates) else updates
+                if count < 1 or not start <= share < end:
                     continue
-                updates = turn.player.updates
                 turn.set_share(share)
-                loss = None
-                for _ in range(updates(t) if callable(updates) else updates):
+                for _ in range(count):
                     loss = turn()
                     training.examples += self.batches.size
-                if loss is not None:
-                    self.pending.append((t, turn.player.name, loss))
+                self.pending.append((t, turn.player.name, loss))
             if self.has_diagnostics and t % self.diagnose_every == 0:
                 self.diagnose(t)
             training.iterations = t + 1

@@ -77,7 +77,7 @@ class Player:
     updates: int | Callable[[int], int] = 1  # turns per iteration, or a schedule of them
     after: Callable[[], None] | None = None  # after each turn: weight clipping, k_t of BEGAN, EMA, running averages
     schedule: Callable[[float], float] | None = None  # learning-rate factor at the share of the budget spent, in [0, 1]
-    span: tuple[float, float] = (0.0, 1.0)  # shares of the budget from which and before which it plays
+    span: tuple[float, float] = (0.0, 1.0)  # plays from this share of the budget to that: (0, 0.5) pretrains
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ class Model(nn.Module):
     on_images: ClassVar[dict[str, Any]] = {}  # defaults that differ on images, as the paper's own runs do
     recipes: ClassVar[tuple[Recipe, ...]] = ()
     log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
+    log_prob_of: str = "density"  # or the probability of a discrete event, e.g. "mass of 17 levels": never compared
     # Filled in by `register`:
     name: ClassVar[str] = ""
     family: ClassVar[str] = ""

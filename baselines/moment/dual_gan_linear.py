@@ -1,0 +1,131 @@
+"""Dual GAN with a linear discriminator: its inner minimum is dualised away, so generator and duals ascend one function.
+
+Source      Li, Schwing, Wang & Zemel 2017, "Dualing GANs", section 3.1. With means for sums, and features phi:
+              primal  max_theta min_w        C/2 |w|^2 + E_x softplus(-w.phi(x)) + E_z softplus(w.phi(G(z)))
+              dual    max_theta,lambda  -1/2C |E (1 - l_x) phi(x) - E l_z phi(G(z))|^2 + E H(l_x) + E H(l_z)
+            with l in [0, 1] and H the binary entropy. At the optimum w = (E (1 - l_x) phi(x) - E l_z phi(G(z))) / C and
+            l = sigmoid(w.phi): the duals are the discriminator's outputs.
+Departures  1. Batches are fresh, so duals start anew at 1/2 in each and take `dual_steps` steps of mirror ascent (the
+               entropy's own geometry: they stay inside (0, 1)) before the generator's step on the same function.
+            2. Features: "identity" is the paper's linear discriminator on raw data. It sees weighted means only, and a
+               generator that sits at the centre of a ring already attains the maximum, 2 log 2: it cannot learn one.
+               "fourier" has random cosines, whose weighted means determine a law; "learned" adds a network that
+               descends the dual at the optimal duals, which is the usual saddle again.
+Shapes      B batch, Z latent_dim, F features, *E event shape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.nn import MLP, make_generator
+
+
+def binary_entropy_of(logits: Tensor) -> Tensor:
+    """H(sigmoid(s)) in nats, stable for any s: elementwise."""
+    return F.softplus(logits) - logits * torch.sigmoid(logits)
+
+
+def weights(real: Tensor, fake: Tensor, s_real: Tensor, s_fake: Tensor, c: float) -> Tensor:
+    """w of the discriminator that the duals sigmoid(s) stand for: (B, F), (B, F), (B,), (B,) -> (F,)."""
+    return (torch.sigmoid(-s_real) @ real / len(real) - torch.sigmoid(s_fake) @ fake / len(fake)) / c
+
+
+def dual(real: Tensor, fake: Tensor, s_real: Tensor, s_fake: Tensor, c: float) -> Tensor:
+    """The dual function of features and logits s of the duals: (B, F), (B, F), (B,), (B,) -> ()."""
+    w = weights(real, fake, s_real, s_fake, c)
+    return -0.5 * c * w.square().sum() + binary_entropy_of(s_real).mean() + binary_entropy_of(s_fake).mean()
+
+
+def primal(real: Tensor, fake: Tensor, w: Tensor, c: float) -> Tensor:
+    """The regularised logistic loss that w minimises: (B, F), (B, F), (F,) -> ()."""
+    return 0.5 * c * w.square().sum() + F.softplus(-real @ w).mean() + F.softplus(fake @ w).mean()
+
+
+@torch.no_grad()
+def ascend_duals(real: Tensor, fake: Tensor, c: float, steps: int) -> tuple[Tensor, Tensor]:
+    """Mirror ascent on the duals sigmoid(s) from 1/2, never overshooting; its fixed point is s = w.phi."""
+    s_real, s_fake = real.new_zeros(len(real)), fake.new_zeros(len(fake))
+    # The quadratic's curvature is at most this trace over C; the entropy's is at least 4.
+    trace = real.square().sum(1).mean() + fake.square().sum(1).mean()
+    step = 1 / (1 + trace / (4 * c))
+    for _ in range(steps):
+        w = weights(real, fake, s_real, s_fake, c)
+        s_real, s_fake = torch.lerp(s_real, real @ w, step), torch.lerp(s_fake, fake @ w, step)
+    return s_real, s_fake
+
+
+class FourierFeatures(nn.Module):
+    """sqrt(2 / F) cos(omega x + b) with omega of several scales, fixed: (B, *E) -> (B, F); |phi|^2 is 1 on average.
+
+    Inner products of these features are, on average, sums of Gaussian kernels (Rahimi & Recht 2007, Theorem 1).
+    """
+
+    omega: Tensor
+    phase: Tensor
+
+    def __init__(self, n_dims: int, n_features: int, bandwidths: tuple[float, ...]) -> None:
+        super().__init__()
+        which = torch.arange(n_features) % len(bandwidths)
+        self.register_buffer("omega", torch.randn(n_dims, n_features) / torch.tensor(bandwidths)[which])
+        self.register_buffer("phase", 2 * math.pi * torch.rand(n_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (2 / len(self.phase)) ** 0.5 * torch.cos(x.flatten(1) @ self.omega + self.phase)
+
+
+@register("dual_gan_linear", family="moment", paper="arXiv:1706.06216")
+class DualGANLinear(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 256
+        latent_dim: Count = 10
+        features: Literal["identity", "fourier", "learned"] = "fourier"
+        n_features: Count = 512
+        bandwidths: tuple[Positive, ...] = (0.05, 0.2, 1.0, 5.0)  # of the cosines, times sqrt(D)
+        c: Positive = 0.01  # C: how much the discriminator's norm costs
+        dual_steps: Count = 10
+        lr: Positive = 1e-3
+
+    config: Config
+    on_images = {"bandwidths": (0.2, 0.4, 0.8)}
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c, d = spec, self.config, spec.n_dims
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.phi: nn.Module  # (B, *E) -> (B, F)
+        if c.features == "identity":
+            self.phi = nn.Flatten()
+        elif c.features == "fourier":
+            self.phi = FourierFeatures(d, c.n_features, tuple(b * d**0.5 for b in c.bandwidths))
+        else:  # bounded, so that C and not the features' size says how sharp the discriminator is
+            self.phi = MLP(spec.event_shape, c.hidden, (c.n_features,), out_activation=nn.Tanh)
+
+    def players(self) -> list[Player]:
+        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
+        generator = Player("generator", self.generator, self.generator_loss, adam)
+        if self.config.features != "learned":
+            return [generator]
+        return [Player("features", self.phi, self.features_loss, adam), generator]
+
+    def best_response(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The dual at the duals ascended for these features: (B, F), (B, F) -> ()."""
+        c = self.config
+        return dual(real, fake, *ascend_duals(real, fake, c.c, c.dual_steps), c.c)
+
+    def generator_loss(self, batch: Batch) -> Tensor:
+        fake = self.generate(len(batch.x), batch.rng)
+        return -self.best_response(self.phi(batch.x), self.phi(fake))
+
+    def features_loss(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.generate(len(batch.x), batch.rng)
+        return self.best_response(self.phi(batch.x), self.phi(fake))

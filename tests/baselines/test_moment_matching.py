@@ -1,0 +1,126 @@
+"""Moment matching and transport generators against metrics, scipy and closed forms."""
+
+import math
+
+import pytest
+import torch
+from scipy.optimize import minimize
+from torch.testing import assert_close
+
+from baselines.moment.dual_gan_linear import DualGANLinear, FourierFeatures, ascend_duals, dual, primal, weights
+from baselines.moment.gmmn import GMMN
+from baselines.moment.gmmn_ae import GMMNAE
+from baselines.moment.mmd_gan import MMDGAN, infeasibility
+from baselines.moment.swg import SlicedWassersteinGenerator
+from ganbench.data import Batch, Split
+from ganbench.engine import train
+from ganbench.metrics.mmd import mmd
+from ganbench.model import Budget
+
+TWO_LOG_2 = 2 * math.log(2)
+
+
+def built(cls, spec, **overrides):
+    torch.manual_seed(0)
+    model = cls(cls.configure(spec, **overrides))
+    model.build(spec)
+    return model
+
+
+def test_gmmn_loss_is_the_mmd_metric_on_the_same_batch(vector_spec, rng):
+    model = built(GMMN, vector_spec)
+    x = torch.randn(256, 2, generator=rng)
+    state = rng.get_state()
+    loss = model.loss(Batch(x, rng))
+    rng.set_state(state)
+    fake = model.sample(256, rng).detach()
+    score = mmd(fake, x, rng=rng, bandwidth=model.kernel.bandwidths, estimator="biased", root=True)
+    assert_close(loss.item(), score.value, rtol=1e-4, atol=0)
+
+
+def test_gmmn_kernel_widths_are_the_papers_on_mnist(image28_spec):
+    widths = torch.tensor(built(GMMN, image28_spec).kernel.bandwidths)
+    # exp(-d^2 / 2 sigma) on [0, 1] is a standard deviation of 2 sqrt(sigma) on [-1, 1].
+    assert_close(widths, 2 * torch.tensor([2.0, 5, 10, 20, 40, 80]).sqrt(), rtol=0.03, atol=0)
+
+
+def test_gmmn_ae_trains_the_autoencoder_first_and_then_only_the_generator(vector_spec, rng):
+    model = built(GMMNAE, vector_spec, pretrain=0.5, batch_size=16)
+    data = Split(torch.randn(64, 2, generator=rng))
+    before = [p.clone() for p in model.generator.parameters()]
+    training = train(model, data, Budget(iterations=10), rng)
+    assert training.history["autoencoder"][0] == [0, 1, 2, 3, 4]
+    assert training.history["generator"][0] == [5, 6, 7, 8, 9]
+    assert any((a != b).any() for a, b in zip(before, model.generator.parameters(), strict=True))
+    loss = model.generator_loss(Batch(data.x, rng))
+    grads = torch.autograd.grad(loss, list(model.autoencoder.parameters()), allow_unused=True)
+    assert all(g is None for g in grads)
+
+
+def test_mmd_gan_clips_its_encoder_and_its_feasible_set_is_one_sided(vector_spec, rng):
+    model = built(MMDGAN, vector_spec, clip=0.05)
+    train(model, Split(torch.randn(64, 2, generator=rng)), Budget(iterations=3), rng)
+    assert max(p.abs().max() for p in model.encoder.parameters()) <= 0.05
+    assert max(p.abs().max() for p in model.decoder.parameters()) > 0.05
+    low, high = torch.zeros(4, 3), torch.tensor([[1.0, 2.0, 3.0]]).expand(4, 3)
+    assert infeasibility(low, high) == 0
+    assert_close(infeasibility(high, low), torch.tensor(2.0))
+
+
+def test_swg_on_the_line_is_the_squared_distance_of_sorted_batches(rng):
+    from ganbench.data import DataSpec
+
+    model = built(SlicedWassersteinGenerator, DataSpec("line", (1,)), projections=3)
+    x = torch.randn(32, 1, generator=rng)
+    state = rng.get_state()
+    loss = model.generator_loss(Batch(x, rng))
+    rng.set_state(state)
+    fake = model.sample(32, rng)
+    assert_close(loss, (fake.sort(0).values - x.sort(0).values).square().mean(), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("c", [0.05, 0.5, 5.0])
+def test_dual_at_the_ascended_duals_is_the_primal_minimum_of_scipy(rng, c):
+    real = torch.randn(20, 3, generator=rng).double() + 0.5
+    fake = torch.randn(15, 3, generator=rng).double()
+    found = minimize(lambda w: primal(real, fake, torch.from_numpy(w), c).item(), [0.0] * 3, tol=1e-12)
+    s_real, s_fake = ascend_duals(real, fake, c, steps=3000)
+    assert_close(dual(real, fake, s_real, s_fake, c).item(), found.fun, rtol=1e-7, atol=0)
+    assert_close(weights(real, fake, s_real, s_fake, c), torch.from_numpy(found.x), rtol=1e-3, atol=1e-4)
+
+
+def test_any_duals_are_below_any_discriminator(rng):
+    real, fake = torch.randn(20, 3, generator=rng), torch.randn(15, 3, generator=rng)
+    for _ in range(20):
+        s_real, s_fake, w = (2 * torch.randn(n, generator=rng) for n in (20, 15, 3))
+        assert dual(real, fake, s_real, s_fake, 0.3) <= primal(real, fake, w, 0.3)
+
+
+def test_a_linear_discriminator_on_raw_data_cannot_tell_a_ring_from_its_centre(rng):
+    angle = torch.arange(8) * (math.pi / 4)
+    ring = torch.stack([angle.cos(), angle.sin()], 1).repeat(32, 1)
+    centre = torch.zeros(256, 2)
+
+    def value(phi):
+        s_real, s_fake = ascend_duals(phi(ring), phi(centre), 0.01, 200)
+        return dual(phi(ring), phi(centre), s_real, s_fake, 0.01).item()
+
+    assert_close(value(torch.nn.Flatten()), TWO_LOG_2, rtol=1e-6, atol=0)  # the generator's maximum: it has won
+    torch.manual_seed(0)
+    assert value(FourierFeatures(2, 128, (0.5,))) < 0.5 * TWO_LOG_2
+
+
+def test_fourier_features_have_gaussian_inner_products(rng):
+    torch.manual_seed(0)
+    x = torch.randn(6, 3, generator=rng)
+    phi = FourierFeatures(3, 200_000, (0.7, 2.0))(x)
+    square = torch.cdist(x, x).square()
+    kernel = (torch.exp(-square / (2 * 0.7**2)) + torch.exp(-square / (2 * 2.0**2))) / 2
+    assert_close(phi @ phi.T, kernel, rtol=0, atol=0.015)
+
+
+@pytest.mark.parametrize("features", ["identity", "fourier", "learned"])
+def test_dual_gan_players(vector_spec, rng, features):
+    model = built(DualGANLinear, vector_spec, features=features, n_features=16, batch_size=16)
+    train(model, Split(torch.randn(64, 2, generator=rng)), Budget(iterations=2), rng)
+    assert [p.name for p in model.players()] == (["features"] if features == "learned" else []) + ["generator"]
