@@ -53,13 +53,13 @@ def run_job(
     try:
         outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
     except Diverged as error:
-        outcome = {"status": "diverged", "reason": str(error)}
+        outcome = {"status": "diverged", "reason": _one_line(error)}
         reached: Training | None = getattr(error, "training", None)
         if reached is not None:
             partial |= {"examples": reached.examples, "trained": reached, **_kept_history(folder, reached.history)}
         partial["iterations"] = error.iteration
     except (NotApplicable, MissingResource) as error:
-        outcome = {"status": "skipped", "reason": str(error), "error": {"type": type(error).__name__}}
+        outcome = {"status": "skipped", "reason": _one_line(error), "error": {"type": type(error).__name__}}
     except (MemoryError, torch.OutOfMemoryError) as error:
         outcome = {"status": "oom", "reason": f"{clock.phase}: out of memory", "error": _describe(error, clock.phase)}
     except (Exception, SystemExit) as error:
@@ -284,7 +284,8 @@ def _describe(error: BaseException, phase: str) -> dict[str, Any]:
     """The error for the record: where it happened, without any folder of this machine."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = [f"{Path(f.filename).name}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames]
-    return {"type": type(error).__name__, "phase": phase, "traceback": [environment.without_paths(w) for w in where]}
+    found = {"type": type(error).__name__, "phase": phase, "traceback": [environment.without_paths(w) for w in where]}
+    return found | ({"errno": error.errno} if isinstance(error, OSError) else {})
 
 
 def _now() -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ganbench import seeding
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.load import load
+from ganbench.environment import without_paths
 from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
 from ganbench.metrics.base import Score
 from ganbench.model import Model
@@ -185,7 +186,7 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
         try:
             scores = call(entry, inputs)
         except (NotApplicable, MissingResource, BadInput) as error:
-            missing.append({"name": name, "reason": str(error)})
+            missing.append({"name": name, "reason": without_paths(str(error))})
             continue
         except MemoryError:
             raise

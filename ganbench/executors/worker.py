@@ -6,6 +6,7 @@ Nothing heavy is imported at the top: threads are limited before torch starts, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from ganbench.records import RunFolder
 if TYPE_CHECKING:
     from ganbench.scoring import Workplace
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HEARTBEAT = 0.4  # seconds between two notes of progress
 _place: dict[str, Workplace] = {}  # run folder -> what this worker has loaded; one entry, for it serves one run
 
@@ -78,6 +80,10 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
             on_progress=note,
             save_weights=orders.save_weights,
         )
+    if (
+        record.error and record.error.get("errno") in NO_ROOM
+    ):  # the driver must hear of it: no later job would fare better
+        raise OSError(record.error["errno"], os.strerror(record.error["errno"]))
     record.git = orders.git
     record.env_ref = run.write_environment(environment.describe())
     run.write(record)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,3 +152,31 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     assert found["hangs"][0] == "failed"
     assert "killed by signal 9" in str(found["hangs"][1])
     assert found["quick_noise"][0] == "ok"
+
+
+def test_a_full_disk_stops_the_run_with_earlier_records_whole(tmp_path: Path) -> None:
+    """Files of more than 2,000 bytes cannot be written here: run.json can, records cannot."""
+    arguments = ["run", *TINY, "-m", f"{MODELS}:Quick", "--seeds", "2", "-j", "1", "--out", str(tmp_path / "r")]
+    assert ganbench(*arguments).returncode == 0
+    before = values(tmp_path / "r")
+    shutil.rmtree(next((tmp_path / "r" / "jobs").glob("*-s1-*")))
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+    (tmp_path / "r" / "results.jsonl").unlink()
+    code = "import sys; from ganbench.records import RunFolder; RunFolder.rebuild_index = lambda s: None; "
+    code += "from ganbench.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=limit,
+    )
+    assert done.returncode == 5, done.stderr
+    assert "error: cannot write to 'r': File too large; 1 records are whole; free some space" in done.stderr
+    assert ganbench(*arguments).returncode == 0
+    assert values(tmp_path / "r") == before

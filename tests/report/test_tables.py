@@ -1,0 +1,90 @@
+"""The plain table: means over seeds, what is missing and why, and the same numbers in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+import pytest
+
+from ganbench.jobs import JobSpec
+from ganbench.records import SCHEMA, MetricRow, Record
+from ganbench.report import tables
+
+
+def record(model: str, seed: int, value: float | None, dataset: str = "d", **more: Any) -> Record:
+    spec = JobSpec(model=model, dataset=dataset, scale="smoke", seed=seed, metrics=("fit", "mmd"), n_samples=10)
+    rows = []
+    if value is not None:
+        rows = [
+            MetricRow(name="mmd", value=value, n=10, signature="x", direction="min", floor=0.01, floor_n=10),
+            MetricRow(name="fit_hq", value=2 * value, n=10, signature="x", direction="max"),
+        ]
+    status = more.pop("status", "ok" if value is not None else "failed")
+    timing = {"train_s": 2.0}
+    return Record(schema=SCHEMA, job_id=spec.job_id, spec=spec, status=status, metrics=rows, timing=timing, **more)
+
+
+RECORDS = [
+    record("a", 0, 1.0),
+    record("b", 0, 3.0),
+    record("a", 1, 2.0),
+    record("b", 1, None, reason="train: boom"),
+    record("c", 0, None, status="skipped", reason="no labels"),
+    record("a", 0, 5.0, dataset="e"),
+]
+
+
+def test_pivot_is_mean_and_standard_deviation_over_seeds() -> None:
+    first, second = tables.pivot(RECORDS)
+    assert (first.dataset, second.dataset) == ("d", "e")
+    assert list(first.columns) == ["fit_hq", "mmd"]  # in the order that the job named them
+    assert [r.name for r in first.rows] == ["a", "b"]
+    cell = first.rows[0].cells["mmd"]
+    assert (cell.mean, cell.sd, cell.n) == (1.5, pytest.approx(math.sqrt(0.5)), 2)
+    assert first.rows[1].cells["mmd"] == tables.Cell(3.0, None, 1)
+    assert (first.rows[1].seeds, first.rows[1].planned) == (1, 2)
+    assert first.floors["mmd"].mean == 0.01
+
+
+def test_configs_are_rows_of_their_own() -> None:
+    other = record("a", 0, 9.0)
+    other.spec = other.spec.model_copy(update={"config": {"lr": 0.1}})
+    (table,) = tables.pivot([record("a", 0, 1.0), other])
+    assert [r.name for r in table.rows] == ["a", "a (lr=0.1)"]
+
+
+def test_troubles_name_status_reason_and_seeds() -> None:
+    more = record("b", 2, None, reason="train: boom")
+    assert tables.troubles([*RECORDS, more]) == [
+        "failed: b/d: train: boom (seeds 1, 2)",
+        "skipped: c/d: no labels (seed 0)",
+    ]
+
+
+def test_all_formats_say_the_same() -> None:
+    made = tables.pivot(RECORDS)
+    rows = list(csv.DictReader(io.StringIO(tables.csv_text(made))))
+    assert {r["mean"] for r in rows if (r["dataset"], r["model"], r["metric"]) == ("d", "a", "mmd")} == {"1.5"}
+    data = tables.json_ready(made)
+    assert data[0]["rows"][0]["metrics"]["mmd"]["mean"] == 1.5
+    text = tables.markdown(made, RECORDS)
+    assert "| model | fit_hq ↑ | mmd ↓ | train s | n |" in text
+    assert "| b | 6.000 | 3.000 | 2.0 | 1/2 |" in text
+    assert "| real vs real | – | 0.01000 |  |  |" in text
+    assert "* failed: b/d: train: boom (seed 1)" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (7.6666, "7.667"), (0.0021234, "0.002123"), (1234.5, "1234"), (1e-9, "1.00e-09"), (-0.5, "-0.5000")],
+)
+def test_four_digits(value: float, text: str) -> None:
+    assert tables.number(value) == text
+
+
+def test_names_cannot_break_a_table() -> None:
+    (table,) = tables.pivot([record("a|b", 0, 1.0)])
+    assert "a\\|b" in tables.markdown([table], [])
