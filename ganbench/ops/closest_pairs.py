@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.ops.neighbors import pair_squares
-from ganbench.ops.pairwise import center_of, distance_error, slices
+from ganbench.ops.pairwise import center_of, distance_error, packed, product, slices
 
 LEAF = 512  # most points in a leaf
 COORDINATES = 48  # principal coordinates in the lower bound
@@ -66,14 +66,11 @@ def _closest_distinct(x: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     pairs = torch.empty(0, 2, dtype=torch.long, device=x.device)
     squares = torch.empty(0, dtype=torch.float64, device=x.device)
     bound = torch.finfo(z.dtype).max  # finite, so that the masked half of a diagonal tile stays out
-    block = z.new_empty(LEAF * LEAF)
     for a, b, apart in _box_pairs(z, spans):
         if apart > bound:
             break
         i, j = spans[a], spans[b]
-        rows_i, rows_j = left[i], right[j]
-        lower = block[: len(rows_i) * len(rows_j)].view(len(rows_i), len(rows_j))
-        torch.mm(rows_i, rows_j.T, out=lower)
+        lower = product(packed(left[i]), packed(right[j]))
         if a == b:
             lower += torch.full_like(lower, float("inf")).tril_()  # each pair once, no point with itself
         if float(lower.amin()) > bound + error:

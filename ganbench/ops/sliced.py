@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.ops.pairwise import center_of, slices
+from ganbench.ops.pairwise import center_of, packed, product, slices
 
 BLOCK_ELEMENTS = 1 << 22  # projections held at once for each set: 16 MiB in float32
 
@@ -51,9 +51,9 @@ def _orthonormal(rows: Tensor) -> Tensor:
 
 def sorted_projections(x: Tensor, directions: Tensor, center: Tensor) -> Tensor:
     """Sorted values of (x - center) along each direction: (N, D), (L, D), (D,) -> (L, N)."""
-    out = x.new_empty(len(directions), len(x))
+    out, directions = x.new_empty(len(directions), len(x)), packed(directions)
     for i in slices(len(x), 2048):
-        out[:, i] = directions @ (x[i] - center).T
+        out[:, i] = product(directions, packed(x[i] - center))
     return sort_rows_(out)
 
 
