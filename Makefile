@@ -28,7 +28,7 @@ test-browser: install
 	@command -v chromedriver >/dev/null || { $(SUDO) apt-get update -qq && \
 	  $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null || \
 	  echo "chromium and chromium-driver could not be installed: the browser tests will skip" >&2
-	$(PYTEST) -m browser tests/report -rs $(ARGS)
+	$(PYTEST) -m browser tests/boards -rs $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

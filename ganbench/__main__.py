@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             code = invoke(arguments)
     except GanbenchError as error:
-        return _fail(str(error), error.exit_code, as_json, type(error).__name__)
+        return _fail(str(error), error.exit_code, as_json, type(error).__name__, error.document)
     except OSError as error:
         name = Path(str(error.filename)).name if error.filename else ""
         return _fail(f"{name}: {error.strerror or error}".lstrip(": "), 2, as_json, type(error).__name__)
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _fail(message: str, code: int, as_json: bool, kind: str) -> int:
+def _fail(message: str, code: int, as_json: bool, kind: str, document: dict[str, Any] | None = None) -> int:
     print(f"error: {message}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}))
+        print(json.dumps(document or {"error": {"type": kind, "message": message, "exit_code": code}}))
     return code
 
 

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class GanbenchError(Exception):
     """Base of every error ganbench raises on purpose; `exit_code` is what the command line returns."""
 
     exit_code = 2
+    document: dict[str, Any] | None = None  # what --json prints in place of the message, where a verb found results
 
 
 class UnknownName(GanbenchError):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.commands._boards import ROOT, Root, board_folder, board_folders, records_of
-from ganbench.commands._common import LOOK, DataDir, Json, print_json, say
+from ganbench.commands._common import LOOK, DataDir, Json, print_json
 from ganbench.errors import BadInput
 
 Boards = Annotated[list[str] | None, typer.Argument(help="Names or folders of boards [default: all].")]
@@ -37,7 +37,7 @@ def build(
 ) -> None:
     """Write README.md and board.csv of each board from its records and submissions."""
     from ganbench.boards import build as pages
-    from ganbench.report.sources import take_pictures
+    from ganbench.boards.pages import take_pictures
 
     chosen = _formats(formats)
     report: list[dict[str, Any]] = []
@@ -90,16 +90,18 @@ def verify(
         folder.name: check_board(folder, rescore=rescore, data_dir=data_dir, run_code=run_code)
         for folder in board_folders(boards, root)
     }
-    if as_json:
-        rows = {name: [vars(f) for f in findings] for name, findings in found.items()}
-        print_json({"ok": all(f.passed for fs in found.values() for f in fs), "boards": rows})
-    else:
+    wrong = sum(not f.passed for findings in found.values() for f in findings)
+    document = {"ok": not wrong, "boards": {name: [vars(f) for f in findings] for name, findings in found.items()}}
+    if not as_json:
         for name, findings in found.items():
             for f in findings:
                 typer.echo(f"{'ok  ' if f.passed else 'BAD '} {name}: {f.what}{': ' if f.reason else ''}{f.reason}")
-    if not all(f.passed for findings in found.values() for f in findings):
-        say("a board does not hold what it says")
-        raise typer.Exit(2)
+    elif not wrong:
+        print_json(document)
+    if wrong:
+        error = BadInput(f"{wrong} findings: the boards do not hold what they say")
+        error.document = document
+        raise error
 
 
 def _formats(formats: list[str] | None) -> list[str]:
@@ -118,8 +120,8 @@ def _text(built: Any, folder: Path, form: str) -> str:
     from ganbench.boards.render import render, to_dict
 
     if form == "html":
-        from ganbench.report.html import page
-        from ganbench.report.sources import board_page
+        from ganbench.boards.html import page
+        from ganbench.boards.pages import board_page
 
         return page(board_page(folder))
     if form == "json":

@@ -22,8 +22,8 @@ def report(
 ) -> None:
     """Write a page with tables, intervals, samples and curves of a run; it needs no network."""
     from ganbench.boards.build import replace_file
-    from ganbench.report.html import page
-    from ganbench.report.sources import run_page
+    from ganbench.boards.html import page
+    from ganbench.boards.pages import run_page
 
     content = run_page(Path(run))
     target = Path(out) if out else Path(run) / "report.html"

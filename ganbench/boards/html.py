@@ -119,21 +119,25 @@ class Plot:
 
 
 def cost_plot(built: Built, dataset: str) -> Plot | None:
-    """Primary metric against training seconds (log scale) on one task; None where there is nothing to compare."""
+    """Primary metric against training seconds (log scale) on one task; None where there is nothing to compare.
+
+    Controls cost nothing, so they are drawn as levels across the plot instead of points on it.
+    """
     metric = built.board.primary(built.board.task(dataset))
     rows = [s for s in built.standings if _has(s, dataset, metric.name)]
     if len(rows) < 2:
         return None
     ranked = [s for s in rows if s.rank] or rows
-    seconds = [s.cost[dataset].mean for s in rows]
+    seconds = [s.cost[dataset].mean for s in rows if not s.entry.control]
     ends = [v for s in ranked for v in _ends(s, dataset, metric.name)]
-    x_axis = Axis.over(seconds, 60, WIDTH - 20, log=True)
+    left = 170 if any(s.entry.control for s in rows) else 60  # room for the names of the levels
+    x_axis = Axis.over(seconds, left, WIDTH - 20, log=True)
     y_axis = Axis.over(ends, HEIGHT - 36, 16, log=min(ends) > 0 and max(ends) > 50 * min(ends))
     marks = []
     for s in rows:
         e, cost = s.estimates[dataset, metric.name], s.cost[dataset].mean
         low, mid, high = _ends(s, dataset, metric.name)
-        x = x_axis.place(cost)
+        x = 48 if s.entry.control else x_axis.place(cost)
         label = visible(s.entry.label)
         marks.append(
             Mark(
@@ -144,7 +148,7 @@ def cost_plot(built: Built, dataset: str) -> Plot | None:
                 label,
                 s.entry.family,
                 "control" if s.entry.control else "ranked",
-                f"{label}: {short(e.mean)} after {short(cost)} s",
+                f"{label}: {short(e.mean)}" + ("" if s.entry.control else f" after {short(cost)} s"),
                 "end" if x > WIDTH * 0.75 else "start",
             )
         )
@@ -259,6 +263,6 @@ def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("ganbench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("ganbench.boards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Any
 
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import Built, build, family_of, tables
+from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
 from ganbench.boards.standings import Record, label_of, standings
 from ganbench.errors import BadInput
-from ganbench.report.html import Curves, Page, Picture, picture_uri, read_curves
 
 PICTURES = "pictures"  # of a board: <model>-<dataset>.webp, kept by `leaderboard build --from`
 

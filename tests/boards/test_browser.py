@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_html import EVIL, example
 
-from ganbench.report.html import page
+from ganbench.boards.html import page
 
 pytestmark = pytest.mark.browser
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganbench.report.html import Axis, Curves, Page, Picture, curve_plot, page, picture_uri, read_curves
-from ganbench.report.sources import board_of, picture_name, troubles
+from ganbench.boards.html import Axis, Curves, Page, Picture, curve_plot, page, picture_uri, read_curves
+from ganbench.boards.pages import board_of, picture_name, troubles
 
 EVIL = "<script>document.title='owned'</script>"
 
