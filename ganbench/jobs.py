@@ -108,11 +108,16 @@ def display_name(ref: str) -> str:
     return ref
 
 
-def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
+def plan(
+    selection: Selection,
+    configs: dict[str, dict[str, Any]] | None = None,
+    recipes: dict[str, list[dict[str, Any]]] | None = None,
+) -> list[Job]:
     """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
 
-    `configs` maps a model reference to its checked overrides (`ganbench.runner.resolve_config`). Pairs that do not go
-    together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
+    `configs` maps a model reference to its checked overrides (`ganbench.runner.resolve_config`). At scale `paper` each
+    of a model's `recipes` for a data set (`ganbench.executors.worker.published`) is a job with its config and budget.
+    Pairs that do not go together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
     """
     models = _select(MODELS.entries, selection.models, MODELS)
     datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
@@ -120,9 +125,15 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
             for model_ref, model in models.items():
-                spec = _spec(selection, model, (dataset_ref, dataset), seed, (configs or {}).get(model_ref, {}))
-                skip = incompatible(model, dataset)
-                jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
+                overrides, skip = (configs or {}).get(model_ref, {}), incompatible(model, dataset)
+                variants: list[tuple[dict[str, Any], dict[str, Any]]] = [(overrides, {})]
+                if recipes is not None:
+                    found = [r for r in recipes.get(model_ref, []) if r["dataset"] == dataset.name]
+                    variants = [(r["config"] | overrides, r["budget"]) for r in found] or variants
+                    skip = skip or (None if found else f"{model.name} has no published recipe for {dataset.name}")
+                for config, budget in variants:
+                    spec = _spec(selection, model, (dataset_ref, dataset), seed, config, budget)
+                    jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
     if not jobs:
         raise BadConfig("the selection holds no job: name at least one model, data set and seed")
     return jobs
@@ -245,7 +256,14 @@ def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -
     return chosen
 
 
-def _spec(selection: Selection, model: Entry, data: tuple[str, Entry], seed: int, config: dict[str, Any]) -> JobSpec:
+def _spec(
+    selection: Selection,
+    model: Entry,
+    data: tuple[str, Entry],
+    seed: int,
+    config: dict[str, Any],
+    budget: dict[str, int | float],
+) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
     versions = {
@@ -261,7 +279,7 @@ def _spec(selection: Selection, model: Entry, data: tuple[str, Entry], seed: int
         config=config,
         dataset=display_name(ref),
         scale="custom" if selection.budget else selection.scale,
-        budget=selection.budget or budget_for(dataset, selection.scale),
+        budget=selection.budget or budget or budget_for(dataset, selection.scale),
         seed=seed,
         metrics=selection.metrics,
         n_samples=selection.n_samples,

@@ -226,14 +226,16 @@ class GAN(Model):
 
     @dataclass(frozen=True)
     class Config(Config):
-        latent_dim: Count = 64
+        latent_dim: Count = 2
         architecture: Literal["auto", "mlp", "conv"] = "auto"  # auto: conv for images of 16 pixels and more
         hidden: tuple[Count, ...] = (128, 128)  # widths of both MLPs
         width: Count = 32  # filters of the convolutions next to the image
-        lr: Positive = 2e-4
+        lr: Positive = 1e-3
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
+        decay: Literal["none", "linear"] = "linear"  # of the learning rate, to 0 at the end of the budget
 
     config: Config
+    on_images: ClassVar[dict[str, Any]] = {"latent_dim": 64, "lr": 2e-4, "decay": "none"}  # DCGAN's
     generator: nn.Module
     discriminator: nn.Module
 
@@ -251,9 +253,14 @@ class GAN(Model):
             return torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
 
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam, schedule=self.schedule),
+            Player("generator", self.generator, self.generator_loss, adam, schedule=self.schedule),
         ]
+
+    @property
+    def schedule(self) -> Callable[[float], float] | None:
+        """The factor on learning rates that `decay` asks for, for the players."""
+        return (lambda share: 1 - share) if self.config.decay == "linear" else None
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         """What the discriminator minimises."""

@@ -48,7 +48,7 @@ def mixture_recipes() -> Iterator[Recipe]:
     """400 epochs over 100,000 points in batches of 100 packs; lr and betas from the authors' code."""
     for (dataset, m), (modes, modes_se, quality, quality_se, kl, kl_se) in MIXTURES.items():
         config: dict[str, Any] = {"networks": "paper", "pack": m, "batch_size": 100 * m, "latent_dim": 2}
-        config |= {"lr": 1e-4, "betas": (0.8, 0.999)}
+        config |= {"lr": 1e-4, "betas": (0.8, 0.999), "decay": "none"}
         for metric, value, se in (
             ("modes", modes, modes_se),
             ("modes_hq", quality, quality_se),
@@ -71,7 +71,7 @@ def stacked_recipes() -> Iterator[Recipe]:
     """VEEGAN's setting: 50 epochs over 128,000 images in batches of 64 packs, two generator updates each."""
     for m, (modes, kl) in STACKED.items():
         config = {"networks": "paper", "pack": m, "batch_size": 64 * m, "latent_dim": 100, "width": 64}
-        config |= {"generator_updates": 2, "lr": 2e-4, "betas": (0.5, 0.999)}
+        config |= {"generator_updates": 2, "lr": 2e-4, "betas": (0.5, 0.999), "decay": "none"}
         for metric, value in (("modes", modes), ("modes_reverse_kl", kl)):
             yield Recipe(
                 "stacked_mnist",

@@ -39,7 +39,7 @@ class UnrolledGAN(GAN):
         Recipe(
             dataset,
             {"networks": "paper", "hidden": (128, 128), "latent_dim": 256, "batch_size": 512, "k": 5, "lr": 1e-3}
-            | {"discriminator_lr": 1e-4, "betas": (0.5, 0.999)},
+            | {"discriminator_lr": 1e-4, "betas": (0.5, 0.999), "decay": "none"},
             Budget(iterations=25_000),
             metric,
             published,
@@ -81,8 +81,8 @@ class UnrolledGAN(GAN):
             return self.optimizer
 
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, remembered),
-            Player("generator", self.generator, self.generator_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, remembered, schedule=self.schedule),
+            Player("generator", self.generator, self.generator_loss, adam, schedule=self.schedule),
         ]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

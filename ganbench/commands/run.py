@@ -172,7 +172,12 @@ def make_jobs(selection: Any) -> list[Any]:
         if "error" in answer:
             raise BadConfig(answer["error"])
         configs = answer["configs"]
-    return jobs.plan(selection, configs)
+    recipes = None
+    if selection.scale == "paper" and not selection.budget:
+        from ganbench.executors import local, worker
+
+        recipes = local.ask(worker.published, list(jobs.selected_models(selection)))
+    return jobs.plan(selection, configs, recipes)
 
 
 def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:

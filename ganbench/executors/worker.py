@@ -6,6 +6,7 @@ Nothing heavy is imported at the top: threads are limited before torch starts, a
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -176,6 +177,21 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
         return {"error": str(error)}
     except TypeError as error:
         return {"error": f"a config value that JSON cannot hold: {error}"}
+
+
+def published(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The distinct recipes of each model as JSON: {ref: [{"dataset", "config", "budget"}]}; two metrics share one."""
+    from ganbench.registry import MODELS
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for ref in refs:
+        with contextlib.suppress(ImportFailed):  # its jobs will fail with this reason, and the others run
+            for recipe in MODELS.load(ref).recipes:
+                budget = {k: v for k, v in dataclasses.asdict(recipe.budget).items() if v is not None}
+                row = json.loads(json.dumps({"dataset": recipe.dataset, "config": recipe.config, "budget": budget}))
+                if row not in found.setdefault(ref, []):
+                    found[ref].append(row)
+    return found
 
 
 def _die_with(driver: int) -> None:
