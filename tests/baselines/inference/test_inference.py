@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 from torch.testing import assert_close
 
 from baselines.inference.ali import ALI
@@ -77,15 +78,17 @@ def test_latent_regressor_reads_the_latent_off_samples(workbench: Any, vector_sp
 
 
 def test_veegan_losses_follow_algorithm_1(workbench: Any, vector_spec: DataSpec) -> None:
-    model, x = workbench.build(VEEGAN, vector_spec), workbench.batch(vector_spec).x
-    z = torch.randn(16, 2, generator=torch.Generator().manual_seed(5))
-    fake = model.generator(z)
-    real_logits, fake_logits = model.discriminator(x, model.reconstructor(x)), model.discriminator(fake, z)
+    model, x = workbench.build(VEEGAN, vector_spec, latent_dim=3), workbench.batch(vector_spec).x
+    rng = torch.Generator().manual_seed(5)
+    z = torch.randn(16, 3, generator=rng)
+    fake, code = model.generator(z), model.infer(x, rng)
+    real_logits, fake_logits = model.discriminator(x, code), model.discriminator(fake, z)
     game = -(log_sigmoid(real_logits) + log_sigmoid(-fake_logits)).mean()
     assert_close(model.discriminator_loss(seeded(x)).double(), game, rtol=1e-5, atol=1e-6)
-    aim = ((z - model.reconstructor(fake)) ** 2).sum() / 16 - fake_logits.mean()
+    mean, log_var = model.reconstructor(fake).split(3, 1)
+    aim = -Normal(mean, log_var.exp().sqrt()).log_prob(z).sum(1).mean() - fake_logits.mean()
     assert_close(model.coders_loss(seeded(x)), aim)
-    playing = workbench.build(VEEGAN, vector_spec, reconstructor_plays=True)
+    playing = workbench.build(VEEGAN, vector_spec, latent_dim=3, reconstructor_plays=True)
     assert_close(playing.coders_loss(seeded(x)), aim + real_logits.mean())
 
 
