@@ -28,7 +28,7 @@ class PosthocEncoder(GAN):
     class Config(GAN.Config):
         batch_size: Count = 100
         latent_dim: Count = 2
-        gan_share: Annotated[float, Gt(0), Lt(1)] = 0.6  # of the budget, before the generator is frozen
+        gan_share: Annotated[float, Gt(0), Lt(1)] = 0.5  # of the budget, before the generator is frozen
 
     config: Config
     on_images = {"latent_dim": 64}
