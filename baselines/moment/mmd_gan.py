@@ -43,13 +43,13 @@ class MMDGAN(GAN):
         latent_dim: Count = 10
         bandwidths: tuple[Positive, ...] = (0.25, 1.0, 4.0)  # in units of the codes
         clip: Positive = 0.1  # weights of the encoder stay in [-clip, clip]
-        n_critic: Count = 5
+        n_critic: Count = 3
         autoencoder_weight: NonNegative = 8.0  # lambda_AE
         feasible_weight: NonNegative = 16.0  # lambda_rg
-        lr: Positive = 5e-5
+        lr: Positive = 5e-4
 
     config: Config
-    on_images = {"bandwidths": (1.0, 2.0, 4.0, 8.0, 16.0)}
+    on_images = {"bandwidths": (1.0, 2.0, 4.0, 8.0, 16.0), "n_critic": 5, "lr": 5e-5}
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

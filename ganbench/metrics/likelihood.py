@@ -59,6 +59,8 @@ def parzen(samples: Tensor, reference: Tensor, holdout: Tensor, *, bandwidth: fl
     check_pair(samples, reference)
     check_pair(samples, holdout, "samples", "holdout")
     image, d = samples.ndim == 4, x.shape[1]
+    if bandwidth is not None and not 0 < bandwidth < math.inf:
+        raise BadInput(f"bandwidth must be positive and finite; got {bandwidth}")
     spread = float(held.double().std(0).mean())
     if spread == 0:
         raise BadInput("holdout must not hold copies of one event: no width can be chosen")
