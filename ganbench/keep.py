@@ -55,16 +55,16 @@ def to_pixels(x: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def picture(path: Path, inputs: Inputs) -> None:
     """A grid of images, or 2-D samples over the true density."""
-    from ganbench.report import grids
+    from ganbench.report.grids import image_grid, scatter
 
     assert inputs.samples is not None
     if inputs.dataset.spec.is_image:
-        grids.image_grid(path, to_pixels(inputs.samples[:64]))
+        image_grid(path, to_pixels(inputs.samples[:64]))
     else:
         real = inputs.dataset.test.events(slice(0, 2000)).numpy()
         mixture = inputs.dataset.mixture
         density = None if mixture is None else lambda points: mixture.log_prob(torch.from_numpy(points)).numpy()
-        grids.scatter(path, inputs.samples[:2000].numpy(), real, density)
+        scatter(path, inputs.samples[:2000].numpy(), real, density)
 
 
 def _describe(path: Path, kind: str) -> dict[str, Any]:
