@@ -116,11 +116,12 @@ def cost_matrix(x: Tensor, y: Tensor, p: float = 1.0, limit: float = MEMORY_LIMI
             if p != 1:
                 block.pow_(p)
             continue
-        scale = x_norm[i : i + BLOCK, None] + y_norm
-        torch.addmm(scale, rows, y.T, alpha=-2, out=block)
-        near = (block < 1e-4 * scale).nonzero()
-        for r, c in (part.unbind(1) for part in near.split(1 << 16)):
-            block[r, c] = (rows[r] - y[c]).square().sum(1)
+        norms = x_norm[i : i + BLOCK, None] + y_norm
+        torch.addmm(norms, rows, y.T, alpha=-2, out=block)
+        if float(block.amin()) < 1e-4 * float(norms.amax()):
+            near = (block < 1e-4 * norms).nonzero()
+            for r, c in (part.unbind(1) for part in near.split(1 << 16)):
+                block[r, c] = (rows[r] - y[c]).square().sum(1)
         if p == 1:
             block.sqrt_()
         elif p != 2:
@@ -303,15 +304,10 @@ def _columns(cost: Tensor, a: Tensor, b: Tensor, scale: float) -> Solved:
         feasible, more = _price(cost, u, v, tolerance)
         if paid - float(a @ feasible + b @ v) <= EXACT / 10 * paid + tolerance:
             return rows, cols, mass, feasible, v
-        grown = _union(pairs, more)
-        if len(grown) == len(pairs):
+        if not len(more):
             break
-        pairs = grown
+        pairs = torch.cat([pairs, more])  # all new: pairs already there have no negative reduced cost
     return _simplex(cost, a, b)
-
-
-def _union(*pairs: Tensor) -> Tensor:
-    return torch.from_numpy(np.unique(torch.cat(pairs).numpy()))
 
 
 def _guess(cost: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
@@ -342,7 +338,7 @@ def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor,
     down = torch.cat([a.cumsum(0)[:-1], b.cumsum(0)[:-1]]).argsort(stable=True) < n - 1
     zero = torch.zeros(1, dtype=torch.long)
     staircase = torch.cat([zero, down.cumsum(0)]) * m + torch.cat([zero, (~down).cumsum(0)])
-    return _union(*found, staircase), u.cpu()
+    return torch.from_numpy(np.unique(torch.cat([*found, staircase]).numpy())), u.cpu()
 
 
 def _sparse_simplex(
@@ -367,7 +363,7 @@ def _sparse_simplex(
 
 
 def _price(cost: Tensor, u: Tensor, v: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
-    """The transform of v (N,), and for each row that violates u_i + v_j <= C_ij its pairs of least reduced cost."""
+    """The transform of v (N,), and for each row the `MORE` pairs that violate u_i + v_j <= C_ij most."""
     n, m = cost.shape
     u, v = u.to(cost.device), v.to(cost.device)
     best = cost.new_empty(n)
@@ -379,6 +375,7 @@ def _price(cost: Tensor, u: Tensor, v: Tensor, tolerance: float) -> tuple[Tensor
         best[i : i + BLOCK] = least
         row = (least < u[i : i + BLOCK] - tolerance).nonzero().flatten()
         if len(row):
-            j = block[row].topk(min(MORE, m), 1, largest=False).indices
-            found.append(((row + i)[:, None] * m + j).flatten().cpu())
+            value, j = block[row].topk(min(MORE, m), 1, largest=False)
+            violates = value < u[row + i, None] - tolerance
+            found.append(((row + i)[:, None] * m + j)[violates].cpu())
     return best.cpu(), torch.cat(found)
