@@ -1,7 +1,8 @@
 """Adversarial autoencoder: a discriminator of codes pulls all codes together to the prior's distribution.
 
 Source      Makhzani et al. 2015, "Adversarial Autoencoders", section 2: a reconstruction phase, then a regularisation
-            phase (discriminator, then encoder), with the deterministic encoder of its likelihood runs.
+            phase (discriminator, then encoder). Of its encoders: deterministic, as in its likelihood runs, or a
+            Gaussian posterior, which can spread the near-points of the toy mixtures over the prior.
 Departures  1. Adam instead of SGD with momentum; smaller networks and squared error (the recipe keeps the sizes).
             2. The prior has unit deviation; the paper's likelihood runs use 5 (the recipe keeps it).
 Shapes      B batch, Z latent_dim, *E event shape.
@@ -29,13 +30,14 @@ class AdversarialAutoencoder(Model):
         architecture: Literal["auto", "mlp", "conv"] = "auto"
         hidden: tuple[Count, ...] = (128, 128)
         width: Count = 32
+        posterior: Literal["deterministic", "gaussian"] = "gaussian"
         prior_std: Positive = 1.0
         lr: Positive = 1e-3
         adversary_lr: Positive = 2e-4  # of the discriminator, and of the encoder in the regularisation phase
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
 
     config: Config
-    on_images = {"latent_dim": 8}
+    on_images = {"latent_dim": 8, "posterior": "deterministic"}
     recipes = (
         Recipe(
             dataset="mnist",
@@ -58,7 +60,8 @@ class AdversarialAutoencoder(Model):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
+        n_code = c.latent_dim if c.posterior == "deterministic" else 2 * c.latent_dim  # mean, log variance
+        self.encoder = make_encoder(spec, c, n_code)  # (B, *E) -> (B, n_code)
         self.decoder = make_decoder(spec, c, bounded=True)  # (B, Z) -> (B, *E)
         self.discriminator = MLP((c.latent_dim,), c.hidden, (), activation=lambda: nn.LeakyReLU(0.2))  # (B, Z) -> (B,)
 
@@ -76,26 +79,35 @@ class AdversarialAutoencoder(Model):
         """z ~ N(0, prior_std^2 I): -> (n, Z)."""
         return self.config.prior_std * torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
 
+    def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """z = E(x), or z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
+        out: Tensor = self.encoder(x)
+        if self.config.posterior == "deterministic":
+            return out
+        mean, log_var = out.chunk(2, dim=1)
+        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+
     def reconstruction_loss(self, batch: Batch) -> Tensor:
-        return (batch.x - self.decoder(self.encoder(batch.x))).square().flatten(1).sum(1).mean()
+        return (batch.x - self.decoder(self.infer(batch.x, batch.rng))).square().flatten(1).sum(1).mean()
 
     def discriminator_loss(self, batch: Batch) -> Tensor:  # prior draws are real, codes are fake
         with torch.no_grad():
-            codes = self.encoder(batch.x)
+            codes = self.infer(batch.x, batch.rng)
         prior = self.draw_prior(len(codes), batch.rng)
         return discriminator_bce(self.discriminator(prior), self.discriminator(codes))
 
     def encoder_loss(self, batch: Batch) -> Tensor:
-        return generator_non_saturating(self.discriminator(self.encoder(batch.x)))
+        return generator_non_saturating(self.discriminator(self.infer(batch.x, batch.rng)))
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         out: Tensor = self.decoder(self.draw_prior(n, rng))
         return out
 
     def encode(self, x: Tensor) -> Tensor:
+        """E(x), or the mean of q(z | x): (B, *E) -> (B, Z)."""
         out: Tensor = self.encoder(x)
-        return out
+        return out[:, : self.config.latent_dim]
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+        out: Tensor = self.decoder(self.encode(x))
         return out

@@ -4,6 +4,8 @@ Source      Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", Algorithm 1: sq
             adversary's term, where the encoder ascends log D of its codes (non-saturating, as the algorithm has it).
 Departures  1. Smaller networks; no pretraining of the encoder's moments and no log p(z) added to the adversary's logit,
                which the authors' code has and the algorithm has not.
+            2. The encoder is deterministic, as in the paper's runs: it cannot spread the near-points of a toy mixture
+               over the prior (Rubenstein et al. 2018, arXiv:1802.03761), and samples fall between the modes.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -4,6 +4,8 @@ Source      Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", Algorithm 2: sq
             unbiased MMD^2 of codes and prior draws under the inverse multiquadric kernel C / (C + |z - z'|^2).
 Departures  1. Smaller networks; no pretraining of the encoder's moments.
             2. The kernel sums over scales of C = 2 Z around the paper's single one, as the authors' code does.
+            3. The encoder is deterministic, as in the paper's runs: it cannot spread the near-points of a toy mixture
+               over the prior (Rubenstein et al. 2018, arXiv:1802.03761), and samples fall between the modes.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -36,6 +36,17 @@ def test_aae_losses_are_their_hand_written_forms(workbench: Any, image8_spec: Da
     assert_close(model.reconstruction_loss(Batch(x, torch.Generator())), squared)
 
 
+def test_aae_gaussian_posterior_draws_its_codes(workbench: Any, vector_spec: DataSpec) -> None:
+    model = workbench.build(AdversarialAutoencoder, vector_spec)
+    x = torch.ones(1, 2).expand(50_000, 2)
+    with torch.no_grad():
+        codes = model.infer(x, torch.Generator().manual_seed(1))
+        mean, log_var = model.encoder(x[:1]).chunk(2, 1)
+    assert_close(codes.mean(0), mean[0], atol=0.03, rtol=0)
+    assert_close(codes.var(0), log_var[0].exp(), atol=0, rtol=0.03)
+    assert_close(model.encode(x[:1]), mean)
+
+
 def test_wae_gan_losses_are_their_hand_written_forms(workbench: Any, image8_spec: DataSpec) -> None:
     model, x = workbench.build(WAEGAN, image8_spec, cost_weight=0.05), workbench.batch(image8_spec).x
     codes = model.encoder(x)
