@@ -188,8 +188,9 @@ def sliced_loss(n: int, d: int, dtype: torch.dtype, device: torch.device) -> Loa
 @case(500, 16, "ganbench.ops.assignment", ("float64",), (125, 250, 500, 1000))
 def assignment(n: int, d: int, dtype: torch.dtype, device: torch.device) -> Load:
     """The optimal pairing of two sets under |x - y|, with its proof."""
-    from ganbench.ops.assignment import cost_matrix, solve
     from scipy.optimize import linear_sum_assignment
+
+    from ganbench.ops.assignment import cost_matrix, solve
 
     x, y = (normal(n, d, dtype=dtype, device=device, seed=s) for s in (0, 1))
     # A floor nobody reaches: every cost is computed and read once. The pivots in between have no such bound.
