@@ -1,6 +1,6 @@
-"""The tests behind the gates: one-sided Welch, Holm, detectable effects, and bounds on paired log ratios.
+"""The tests behind the gates: one-sided Welch, Fisher, detectable effects, and bounds on paired log ratios.
 
-Source      Welch 1947, Biometrika 34; Holm 1979, Scand. J. Statist. 6.
+Source      Welch 1947, Biometrika 34.
 """
 
 from __future__ import annotations
@@ -28,16 +28,6 @@ def welch_greater(a: Sequence[float], b: Sequence[float]) -> float:
         return 0.0 if gap > rounding else 1.0
     df = (u + v) ** 2 / (u**2 / (n - 1) + v**2 / (m - 1))
     return float(special.stdtr(df, -gap / math.sqrt(u + v)))
-
-
-def holm(p: Sequence[float], alpha: float) -> list[bool]:
-    """Which hypotheses Holm's step-down procedure rejects at family-wise level `alpha`."""
-    rejected = [False] * len(p)
-    for step, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
-        if p[i] > alpha / (len(p) - step):
-            break
-        rejected[i] = True
-    return rejected
 
 
 def more_often(a: tuple[int, int], b: tuple[int, int]) -> float:

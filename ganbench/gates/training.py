@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ganbench.boards.rank import holm
 from ganbench.errors import BadInput
-from ganbench.gates.statistics import detectable, holm, more_often, welch_greater
+from ganbench.gates.statistics import detectable, more_often, welch_greater
 from ganbench.gates.verdict import Outcome, Verdict
 
 SCREEN_SEEDS, CONFIRM_SEEDS = 5, 10

@@ -1,0 +1,98 @@
+"""What this device can do at best, measured in the same run: matrix products, copies, sorting, exponentials.
+
+A kernel's share of the ceiling is its floor (the least time its arithmetic, its traffic, its sorting and its
+exponentials could take at these rates) over the time it took.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import torch
+
+from ganbench import environment
+from ganbench.bench.timing import Clock, repeat
+
+GEMM = 1536  # rows and columns of the square product: beyond the caches, within seconds in float64
+COPY = 1 << 26  # bytes: beyond any cache of one core
+SORT_LENGTH = 10_000
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call cannot do without."""
+
+    flops: float = 0.0  # of matrix products and convolutions, a multiplication and an addition each counted
+    bytes: float = 0.0  # read and written
+    sorted: float = 0.0  # numbers that pass through a sort
+    exps: float = 0.0  # exponentials
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Best rates of one device, by dtype name."""
+
+    device: str
+    threads: int
+    gemm: dict[str, float] = field(default_factory=dict)  # flop/s
+    copy: float = 0.0  # bytes/s, read and write both counted
+    sort: float = 0.0  # float32 numbers/s in rows of 10,000
+    exp: dict[str, float] = field(default_factory=dict)  # exponentials/s in cache
+
+    def floor(self, work: Work, dtype: str) -> float:
+        """The least seconds: products overlap with traffic at best, sorting and exponentials come on top."""
+        arithmetic = max(work.flops / self.gemm[dtype], work.bytes / self.copy)
+        return arithmetic + work.sorted / self.sort + work.exps / self.exp[dtype]
+
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+
+
+def measure(
+    dtypes: tuple[str, ...] = ("float32", "float64", "bfloat16"), device: str = "cpu", clock: Clock = "wall"
+) -> Ceilings:
+    """The ceilings of this device; a second or two a dtype. The best of several repeats, for a ceiling is a maximum."""
+    gemm = {name: gemm_rate(GEMM, GEMM, GEMM, name, device, clock) for name in dtypes}
+    n = COPY // 4
+    source, target = torch.zeros(n, device=device), torch.ones(n, device=device)
+    copy = 2 * COPY / repeat(lambda: target.copy_(source), clock=clock, seconds=0.3).best
+    rows = torch.rand(16, SORT_LENGTH, device=device)
+    sort = rows.numel() / repeat(lambda: _sort(rows), clock=clock, seconds=0.3).best
+    exp = {name: exp_rate(name, device, clock) for name in dtypes}
+    return Ceilings(device_name(device), torch.get_num_threads(), gemm, copy, sort, exp)
+
+
+def gemm_rate(m: int, k: int, n: int, dtype: str = "float32", device: str = "cpu", clock: Clock = "wall") -> float:
+    """flop/s of (m, k) @ (k, n) written into a given block."""
+    kind = DTYPES[dtype]
+    a, b = torch.rand(m, k, device=device).to(kind), torch.rand(k, n, device=device).to(kind)
+    out = torch.empty(m, n, dtype=kind, device=device)
+    return 2.0 * m * k * n / repeat(lambda: torch.mm(a, b, out=out), clock=clock, seconds=0.4).best
+
+
+def exp_rate(dtype: str = "float32", device: str = "cpu", clock: Clock = "wall") -> float:
+    """Exponentials/s on a block that stays in cache."""
+    x = -torch.rand(1 << (15 if device == "cpu" else 24), device=device).to(DTYPES[dtype])
+    out = torch.empty_like(x)
+    return x.numel() / repeat(lambda: torch.exp(x, out=out), clock=clock, seconds=0.2).best
+
+
+def device_name(device: str) -> str:
+    """The processor's or the GPU's model."""
+    return torch.cuda.get_device_name(0) if device.startswith("cuda") else environment.cpu_name()
+
+
+def device_class(device: str) -> str:
+    """A name for files: cpu-amd-epyc-avx512, cuda-nvidia-h200."""
+    unit = "" if device.startswith("cuda") else f" {torch.backends.cpu.get_cpu_capability()}"
+    text = f"{device.partition(':')[0]} {device_name(device)}{unit}".lower()
+    return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)|processor|@.*ghz", "", text)).strip("-")
+
+
+def _sort(rows: torch.Tensor) -> object:
+    if rows.device.type != "cpu":
+        return rows.sort(dim=1)
+    copied = rows.clone().numpy()  # numpy's vectorised sort is the fastest there is on a processor
+    copied.sort(axis=1)
+    return copied
