@@ -58,7 +58,8 @@ def print_results(records: list[Record]) -> None:
     """Tables on stdout, then what has no score and why."""
     out, made = console(), tables.pivot(records)
     for table in made:
-        out.print(tables.rich_table(table))
+        for part in tables.rich_tables(table, out.width):
+            out.print(part)
     if made:
         out.print(tables.NOTE + "\n", style="dim")
     for line in tables.troubles(records):

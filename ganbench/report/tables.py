@@ -99,20 +99,32 @@ def troubles(records: Iterable[Record]) -> list[str]:
     return [f"{text} (seed{'s' if len(s) > 1 else ''} {', '.join(s)})" for text, s in ordered]
 
 
-def rich_table(table: Table) -> Any:
-    """The table for a terminal."""
+def rich_tables(table: Table, width: int) -> list[Any]:
+    """The table for a terminal of that width: in as many parts as it takes, each with the models in front."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Rich
 
-    out = Rich(title=_title(table), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for i, text in enumerate(_header(table)):
-        out.add_column(text, justify="left" if i == 0 else "right", no_wrap=i == 0)
-    for line in _body(table):
-        out.add_row(*line)
-    if table.floors:
-        out.add_section()
-        out.add_row(*_floor_line(table), style="dim")
-    return out
+    lines = [_header(table), *_body(table)] + ([_floor_line(table)] if table.floors else [])
+    wide = [max(len(line[i]) for line in lines) + 3 for i in range(len(lines[0]))]
+    parts: list[list[int]] = [[]]
+    for i in range(1, len(wide)):
+        if parts[-1] and wide[0] + sum(wide[j] for j in parts[-1]) + wide[i] > width:
+            parts.append([])
+        parts[-1].append(i)
+    made = []
+    for number_of, part in enumerate(parts):
+        title = _title(table) if number_of == 0 else f"{_title(table)} (continued)"
+        out = Rich(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for i in (0, *part):
+            out.add_column(lines[0][i], justify="left" if i == 0 else "right", no_wrap=True)
+        body = lines[1:-1] if table.floors else lines[1:]
+        for line in body:
+            out.add_row(*(line[i] for i in (0, *part)))
+        if table.floors:
+            out.add_section()
+            out.add_row(*(lines[-1][i] for i in (0, *part)), style="dim")
+        made.append(out)
+    return made
 
 
 def markdown(tables: Iterable[Table], records: Sequence[Record]) -> str:

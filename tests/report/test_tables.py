@@ -88,3 +88,19 @@ def test_four_digits(value: float, text: str) -> None:
 def test_names_cannot_break_a_table() -> None:
     (table,) = tables.pivot([record("a|b", 0, 1.0)])
     assert "a\\|b" in tables.markdown([table], [])
+
+
+def test_a_wide_table_is_shown_in_parts_that_fit() -> None:
+    from rich.console import Console
+
+    (table,) = tables.pivot([record("a", 0, 1.0), record("b", 0, 2.0)])
+    for width, parts in ((200, 1), (30, 2)):
+        made = tables.rich_tables(table, width)
+        assert len(made) == parts
+        out = Console(width=width, file=io.StringIO(), color_system=None)
+        for part in made:
+            out.print(part)
+        text = out.file.getvalue()  # type: ignore[attr-defined]
+        assert max(map(len, text.splitlines())) <= width
+        assert text.count("fit_hq") == text.count("mmd") == 1
+        assert "…" not in text
