@@ -1,9 +1,9 @@
 """All pairs of two sets of rows, tile by tile, in bounded memory.
 
 A tile is one matrix product: squared distances come out of it directly because each row is extended by its norm,
-[-2x, |x|^2, 1] . [y, 1, |y|^2] = |x - y|^2. Rows are centred first, which distances do not notice and rounding does:
-what is left cancels at the scale of the spread of the data, not of its offset. Products are formed in the dtype of the
-input (float32 stays float32, float64 stays float64); `distance_error` bounds what that can cost.
+[-2x, |x|^2, 1] . [y, 1, |y|^2] = |x - y|^2, and inner products likewise. Rows are centred first, which distances do not
+notice and rounding does: what is left cancels at the scale of the spread of the data, not of its offset. Products are
+formed in the dtype of the input (float32 stays float32, float64 stays float64); `distance_error` bounds the cost.
 
 Shapes      N, M rows, D dimensions, A, B rows and columns of a tile.
 """
@@ -57,6 +57,12 @@ def squared_norms(x: Tensor, center: Tensor) -> Tensor:
     return out
 
 
+def _shifts(x: Tensor, center: Tensor) -> Tensor:
+    """What centring takes from inner products, shared out to rows: x.center - |center|^2 / 2, in float64 (N,)."""
+    half = center.double().square().sum() / 2
+    return torch.cat([x[i].double() @ center.double() - half for i in slices(len(x), 1024)])
+
+
 def distance_error(norms_x: Tensor, norms_y: Tensor, n_dims: int, dtype: torch.dtype) -> Tensor:
     """Bound on the rounding error of a squared distance from a matrix product, for |x|^2 and |y|^2 (broadcast).
 
@@ -88,10 +94,10 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 class _Rows:
     """Blocks of centred rows extended to D + 2 columns; small sets are loaded once, large ones block by block."""
 
-    def __init__(self, x: Tensor, center: Tensor, norms: Tensor, scale: float, norm_column: int, size: int) -> None:
-        self.x, self.center, self.norms, self.scale = x, center, norms.to(x.dtype), scale
+    def __init__(self, x: Tensor, center: Tensor, offsets: Tensor, scale: float, column: int, size: int) -> None:
+        self.x, self.center, self.offsets, self.scale = x, center, offsets.to(x.dtype), scale
         self.d = x.shape[1]
-        self.norm_column = self.d + norm_column
+        self.column = self.d + column
         self.resident = x.numel() <= RESIDENT_ELEMENTS
         self.buffer = x.new_ones(len(x) if self.resident else min(size, len(x)), self.d + 2)
         if self.resident:
@@ -105,7 +111,7 @@ class _Rows:
         torch.sub(self.x[i], self.center, out=block[:, : self.d])
         if self.scale != 1:
             block[:, : self.d] *= self.scale
-        block[:, self.norm_column] = self.norms[i]
+        block[:, self.column] = self.offsets[i]
         return block
 
 
@@ -115,18 +121,16 @@ def tiles(
     """Yields (rows, columns, tile (A, B)) of squared distances or inner products of x (N, D) and y (M, D).
 
     Without `y`, only the tiles on and above the diagonal of x against itself. A tile is the caller's to overwrite.
-    Rounding may leave squared distances slightly below zero. Scratch: a few tiles and, for distances, two blocks of
-    `size` rows or two copies of sets below `RESIDENT_ELEMENTS`.
+    Rounding may leave squared distances slightly below zero. Scratch: a few tiles and two blocks of `size` rows, or
+    copies of sets below `RESIDENT_ELEMENTS`.
     """
     size = size or tile_size(x)
     x, other = x.detach(), (x if y is None else y).detach()
-    left: Tensor | _Rows = x
-    right: Tensor | _Rows = other
-    if form == "distance":
-        center = center_of(x) if y is None else center_of(x, other)
-        norms = squared_norms(x, center)
-        left = _Rows(x, center, norms, -2.0, 0, size)
-        right = _Rows(other, center, norms if y is None else squared_norms(other, center), 1.0, 1, size)
+    center = center_of(x) if y is None else center_of(x, other)
+    offsets = squared_norms if form == "distance" else _shifts
+    offsets_x = offsets(x, center)
+    left = _Rows(x, center, offsets_x, -2.0 if form == "distance" else 1.0, 0, size)
+    right = _Rows(other, center, offsets_x if y is None else offsets(other, center), 1.0, 1, size)
     for i in slices(len(x), size):
         rows = packed(left[i])
         for j in slices(len(other), size):

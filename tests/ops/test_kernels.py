@@ -82,6 +82,12 @@ def test_unbiased_mmd_of_a_set_with_itself_is_the_known_negative_number(rng, ker
     assert sums.unbiased < 0
 
 
+def test_float32_inner_products_of_offset_data_keep_six_digits_of_the_difference(rng):
+    x, y = torch.rand(300, 784, generator=rng) + 2, torch.rand(300, 784, generator=rng) * 1.05 + 2
+    single, double = gram_sums(x, y, Polynomial(1 / 784)), gram_sums(x.double(), y.double(), Polynomial(1 / 784))
+    assert single.unbiased == pytest.approx(double.unbiased, rel=2e-5)  # of kernel values 500 times as large
+
+
 def test_linear_kernel_is_the_squared_distance_of_means(rng):
     x, y = torch.randn(50, 6, generator=rng).double(), torch.randn(70, 6, generator=rng).double() + 1
     expected = float((x.mean(0) - y.mean(0)).square().sum())
