@@ -165,7 +165,7 @@ def short(x: float) -> str:
 
 
 def decimals(half_width: float, mean: float) -> int:
-    """Decimals that show two digits of the half-width; four significant ones of the mean where it is next to nothing."""
+    """Decimals that show two digits of the half-width; four significant ones of the mean where it vanishes."""
     size = half_width if half_width > 1e-4 * abs(mean) else abs(mean) / 100
     return 1 if size <= 0 else min(12, max(0, 1 - math.floor(math.log10(size))))
 

@@ -11,7 +11,7 @@ import pytest
 from fakes import board, record
 
 from ganbench.boards.board import load_board
-from ganbench.boards.build import Built, files, tables, take
+from ganbench.boards.build import Built, build, files, stale, tables, take
 from ganbench.boards.standings import block_name, read_records, standings
 from ganbench.errors import BadInput
 
