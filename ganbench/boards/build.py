@@ -191,7 +191,10 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
     ]
     lines += [f"Incomplete, unranked: {text}" for text in _incomplete(board, rows)]
     if any(s.entry.control for s in rows):
-        lines.append("Rows with the badge `control` show what the metrics say of known cases; they are not ranked.")
+        lines.append(
+            "Rows with the badge `control` show what the metrics say of known cases; they are not ranked. On finite "
+            "data every seed of control_oracle is the same held-out set, so its interval is not one of sampling."
+        )
     lines += [f"{s.entry.label}: {flag}" for s in rows for flag in s.entry.flags]
     return lines
 

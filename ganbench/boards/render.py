@@ -72,7 +72,8 @@ class Measured:
             parts = [short(e.mean)]
         else:
             digits = decimals((e.high - e.low) / 2, e.mean)
-            parts = [f"{e.mean:.{digits}f} [{e.low:.{digits}f}, {e.high:.{digits}f}]"]
+            mean, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in (e.mean, e.low, e.high))  # no "-0"
+            parts = [f"{mean} [{low}, {high}]"]
         if self.letters:
             parts.append(self.letters)
         notes = [t for t in (f"n={e.n}" if e.n != self.usual_n else "", lost) if t]
@@ -164,8 +165,8 @@ def short(x: float) -> str:
 
 
 def decimals(half_width: float, mean: float) -> int:
-    """Decimals that show two digits of the half-width; four significant ones of the mean where it is zero."""
-    size = half_width if half_width > 1e-12 * abs(mean) else abs(mean) / 100
+    """Decimals that show two digits of the half-width; four significant ones of the mean where it vanishes."""
+    size = half_width if half_width > 1e-4 * abs(mean) else abs(mean) / 100
     return 1 if size <= 0 else min(12, max(0, 1 - math.floor(math.log10(size))))
 
 

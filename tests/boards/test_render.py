@@ -68,6 +68,10 @@ def test_decimals_show_two_digits_of_the_uncertainty() -> None:
     assert [decimals(0.012, 5), decimals(1.2, 5), decimals(25, 500), decimals(0, 0), decimals(0, 8)] == [3, 1, 0, 1, 3]
 
 
+def test_no_interval_ends_in_minus_zero() -> None:
+    assert Measured(Estimate(12.0, 3, 5.0, -0.2, 24.2), "", 3).text() == "12 [0, 24]"
+
+
 def test_csv_and_json_hold_the_same_numbers_at_full_precision() -> None:
     (row,) = csv.DictReader(io.StringIO(to_csv(table("a"))))
     (same,) = json.loads(to_json(table("a")))["rows"]

@@ -11,7 +11,7 @@ import pytest
 from fakes import board, record
 
 from ganbench.boards.board import load_board
-from ganbench.boards.build import Built, files, tables, take
+from ganbench.boards.build import Built, build, files, stale, tables, take
 from ganbench.boards.standings import block_name, read_records, standings
 from ganbench.errors import BadInput
 
@@ -176,3 +176,16 @@ def test_a_torn_record_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     path.write_text(json.dumps(record("a", "ring8", 0, {"mmd": 1.0})) + "\n" + line + "\n")
     with pytest.raises(BadInput, match=r"records.jsonl line 2"):
         read_records(path)
+
+
+@pytest.mark.parametrize("name", ["toy2d", "digits"])
+def test_committed_boards_are_what_their_records_give(name: str) -> None:
+    folder = Path(__file__).parents[2] / "leaderboards" / name
+    built = build(folder)
+    assert stale(folder) == []
+    assert {s.entry.key for s in built.standings if s.entry.control} == {
+        "control_oracle",
+        "control_noise",
+        "control_collapse",
+        "control_memoriser",
+    }
