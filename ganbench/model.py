@@ -232,7 +232,7 @@ class GAN(Model):
         width: Count = 32  # filters of the convolutions next to the image
         lr: Positive = 1e-3
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
-        decay: Literal["none", "linear"] = "linear"  # of the learning rate, to 0 at the end of the budget
+        decay: Literal["none", "linear"] = "linear"  # linear: to 0 over the second half of the budget
 
     config: Config
     on_images: ClassVar[dict[str, Any]] = {"latent_dim": 64, "lr": 2e-4, "decay": "none"}  # DCGAN's
@@ -259,8 +259,8 @@ class GAN(Model):
 
     @property
     def schedule(self) -> Callable[[float], float] | None:
-        """The factor on learning rates that `decay` asks for, for the players."""
-        return (lambda share: 1 - share) if self.config.decay == "linear" else None
+        """The factor on learning rates that `decay` asks for: one half constant, one half falling, as DCGAN's MNIST."""
+        return (lambda share: min(1.0, 2 * (1 - share))) if self.config.decay == "linear" else None
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         """What the discriminator minimises."""

@@ -10,6 +10,7 @@ import pytest
 
 from ganbench import jobs, source, suites
 from ganbench.errors import BadConfig, UnknownName
+from ganbench.executors import worker
 from ganbench.jobs import JobSpec, Selection
 from ganbench.registry import DATASETS, MODELS
 
@@ -145,7 +146,8 @@ def test_every_suite_plans() -> None:
         assert suite.scale in jobs.SCALES
         metrics = jobs.metric_names(suite.metrics)
         selection = Selection(name, suite.models, suite.datasets, (0,), suite.scale, metrics, suite.n_samples)
-        assert len(jobs.plan(selection)) >= 6
+        recipes = worker.published(list(jobs.selected_models(selection))) if suite.scale == "paper" else None
+        assert len(jobs.plan(selection, None, recipes)) >= 6
 
 
 def test_bad_suites(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Source      Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", Algorithm 1.
 Departures  1. On vectors smaller networks and batches than the paper's (3 x 512 units, 256 examples, 1e-4 for 100,000
-               iterations), ten times its learning rate, falling to 0 as in its CIFAR-10 runs.
+               iterations), ten times its learning rate, falling to 0 in the end.
             2. lambda = 1 on vectors: the paper's 0.1 is for mixtures scaled to unit size, ours are larger.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
