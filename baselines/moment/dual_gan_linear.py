@@ -91,7 +91,7 @@ class DualGANLinear(GAN):
         features: Literal["identity", "fourier", "learned"] = "fourier"
         n_features: Count = 512
         bandwidths: tuple[Positive, ...] = (0.05, 0.2, 1.0, 5.0)  # of the cosines, times sqrt(D)
-        c: Positive = 0.01  # C: how much the discriminator's norm costs
+        c: Positive = 0.01  # C: how much the discriminator's norm costs; 1 and more for learned features
         dual_steps: Count = 10
         lr: Positive = 1e-3
 

@@ -27,6 +27,7 @@ class SinkhornGenerator(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 128
+        latent_dim: Count = 10
         blur: Positive = 0.05  # square root of the entropy's weight, per sqrt(D) in data units
         steps: Count = 20  # Sinkhorn updates, half of them while the entropy comes down
         lr: Positive = 1e-3

@@ -27,6 +27,7 @@ class SlicedWassersteinGenerator(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 256
+        latent_dim: Count = 10
         space: Literal["raw", "learned"] = "raw"  # where distances are measured: events, or discriminator features
         projections: Count = 64
         lr: Positive = 1e-3
