@@ -277,7 +277,7 @@ def untouched(device: torch.device) -> Load:
     return Load(lambda: torch.mm(x, x).exp().sum(), 1, "calls")
 
 
-AB_TRAINING = {"train_gan_ns": ("gan_ns", "ring8", 20), "train_vae_gaussian": ("vae_gaussian", "digits", 20)}
+AB_TRAINING = {"train_gan_ns": ("gan_ns", "ring8", 5), "train_vae_gaussian": ("vae_gaussian", "digits", 5)}
 UNTOUCHED = "untouched"
 
 
