@@ -317,3 +317,21 @@ def test_pacgan_on_images_packs_channels_and_draws_uniform_latents() -> None:
     assert model.judge(torch.zeros(6, 3, 28, 28)).shape == (2,)
     assert model.draw_latent(1000, torch.Generator()).abs().max() <= 1
     assert [p.updates for p in model.players()] == [1, 2]
+
+
+def test_learning_rates_stay_for_half_the_budget_and_then_fall_to_zero() -> None:
+    for name in ("gan_ns", "wgan", "wgan_gp", "wgan_1sided", "unrolled", "gan", "pacgan", "k_steps", "historical_avg"):
+        for player in make(name).players():
+            assert player.schedule is not None
+            assert [player.schedule(s) for s in (0.0, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
+        assert all(p.schedule is None for p in make(name, decay="none").players())
+
+
+def test_image_defaults_are_inherited_unless_a_row_redefines_the_field() -> None:
+    shared = MODELS.load("gan_ns").configure(IMAGE)
+    assert (shared.latent_dim, shared.lr, shared.decay) == (64, 2e-4, "none")
+    assert MODELS.load("dcgan").configure(IMAGE).latent_dim == 100
+    assert MODELS.load("wgan").configure(IMAGE).lr == 5e-5
+    gp = MODELS.load("wgan_gp").configure(IMAGE)
+    assert (gp.lr, gp.gp_weight, gp.latent_dim) == (1e-4, 10.0, 64)
+    assert MODELS.load("wgan_gp").configure(IMAGE, lr=0.5).lr == 0.5
