@@ -6,18 +6,19 @@ Source      Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adver
             A lecture sets L_G = -L_D without k, which is the game of section 3.2 that k replaces.
 Departures  1. MLPs or the shared convolutions instead of ELU blocks; a constant learning rate of 2e-4 with batches of
                64 (the paper: 1e-4, halved when M stalls, batches of 16). k is kept in [0, 1], as the authors state.
-Shapes      B batch, Z latent_dim, *E event shape.
+            2. The code has one number on the plane and 16 on images; the paper's 64 could copy an 8x8 image.
+Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from ganbench.model import GAN, Batch, DataSpec, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder, make_generator
 
 
@@ -37,16 +38,18 @@ def convergence(real_error: Tensor, fake_error: Tensor, gamma: float) -> Tensor:
 class BEGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
+        code_dim: Count = 1  # of the discriminator's autoencoder: one that can copy the data has nothing to tell
         gamma: Positive = 0.5  # diversity ratio E L(G(z)) / E L(x)
         k_rate: Positive = 1e-3  # lambda_k
 
     config: Config
+    on_images = {"code_dim": 16}
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
-        self.decoder = make_decoder(spec, c, bounded=True)  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
+        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim), bounded=True)  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])
         self.register_buffer("k", torch.zeros(()))  # k_0 = 0
         self.register_buffer("errors", torch.zeros(2))  # L(x) and L(G(z)) of the last turns

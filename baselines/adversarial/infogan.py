@@ -3,7 +3,8 @@
 Source      Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information Maximizing GANs",
             equations 5 and 6: L_I = E log Q(c | G(z, c)) + H(c), a lower bound of I(c; G(z, c)), joins both aims.
             A lecture writes H(G; c) for the conditional entropy H(G | c), and calls the bound one on the posterior.
-Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes.
+Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes;
+               its Gaussians for the continuous codes have unit deviation.
             2. No batch norm in the discriminator; MLPs on the plane and 8x8 images.
 Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E event shape.
 """
@@ -59,7 +60,7 @@ class InfoGAN(GAN):
         self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,), its features feed Q
         n_features = self.discriminator.n_features
         self.q_head = nn.Sequential(
-            nn.Linear(n_features, 128), nn.LeakyReLU(0.2), nn.Linear(128, c.n_categories + 2 * c.n_continuous)
+            nn.Linear(n_features, 128), nn.LeakyReLU(0.2), nn.Linear(128, c.n_categories + c.n_continuous)
         )
 
     def players(self) -> list[Player]:
@@ -87,16 +88,19 @@ class InfoGAN(GAN):
     def generate(self, n: int, rng: torch.Generator) -> Tensor:
         return self.generate_from(*self.draw_codes(n, rng), rng)
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Q(c | x): category logits, means and log deviations of the continuous codes: -> (B, K), (B, C), (B, C)."""
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Q(c | x): category logits and means of the continuous codes, whose deviation is 1: -> (B, K), (B, C)."""
         c = self.config
-        logits, mean, log_std = self.q_head(self.features(x)).split([c.n_categories, c.n_continuous, c.n_continuous], 1)
-        return logits, mean, log_std
+        logits, mean = self.q_head(self.features(x)).split([c.n_categories, c.n_continuous], 1)
+        return logits, mean
 
     def information(self, x: Tensor, category: Tensor, continuous: Tensor) -> Tensor:
         """L_I in nats, at most the codes' mutual information with x: equation 5: (B, *E), (B,), (B, C) -> ()."""
-        logits, mean, log_std = self.posterior(x)
-        log_q = gaussian_log_prob(continuous, mean, log_std) - F.cross_entropy(logits, category, reduction="none")
+        logits, mean = self.posterior(x)
+        # A learned deviation could shrink without end, and its reward would drown the game: it is fixed.
+        log_q = gaussian_log_prob(continuous, mean, mean.new_zeros(())) - F.cross_entropy(
+            logits, category, reduction="none"
+        )
         entropy = math.log(self.config.n_categories) + self.config.n_continuous * math.log(2)  # of U(-1, 1): log 2
         return log_q.mean() + entropy
 
@@ -120,7 +124,7 @@ class InfoGAN(GAN):
 
     def encode(self, x: Tensor) -> Tensor:
         """Category probabilities beside the means of the continuous codes: (B, *E) -> (B, K + C)."""
-        logits, mean, _ = self.posterior(x)
+        logits, mean = self.posterior(x)
         return torch.cat([logits.softmax(1), mean], 1)
 
     def cluster(self, x: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class AdversarialAutoencoder(Model):
         posterior: Literal["deterministic", "gaussian"] = "gaussian"
         prior_std: Positive = 1.0
         lr: Positive = 1e-3
-        adversary_lr: Positive = 2e-4  # of the discriminator, and of the encoder in the regularisation phase
+        adversary_lr: Positive = 1e-3  # of the discriminator, and of the encoder in the regularisation phase
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
 
     config: Config

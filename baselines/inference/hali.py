@@ -3,7 +3,7 @@
 Source      Belghazi et al. 2018, "Hierarchical Adversarially Learned Inference", section 3, with two levels: inference
             x -> z1 -> z2 and generation z2 -> z1 -> x are Markov chains, and D sees (x, z1, z2) at once.
 Departures  1. No public code exists: Gaussian conditionals at each level as in ALI, a smaller top level.
-            2. Players take turns; smaller networks, no batch norm in the discriminator.
+            2. Players take turns; smaller networks, no batch norm in the discriminator; Adam at 2e-4, on images 5e-4.
 Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
 from ganbench.nn import MLP, JointDiscriminator, make_encoder, make_generator
 
 
@@ -34,11 +34,10 @@ class HALI(GAN):
         batch_size: Count = 100
         latent_dim: Count = 4  # first level, next to the event
         top_dim: Count = 2  # second level, where the prior is
-        lr: Positive = 1e-4
         reconstruct_from: Literal[1, 2] = 1  # level of the codes that `reconstruct` decodes
 
     config: Config
-    on_images = {"latent_dim": 64, "top_dim": 16}
+    on_images = {"latent_dim": 64, "top_dim": 16, "lr": 5e-4}
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
