@@ -118,7 +118,7 @@ def test_parameter_history_measures_distance_from_the_past(past: str) -> None:
 def test_maxout_takes_the_largest_piece() -> None:
     torch.manual_seed(0)
     layer, x = Maxout(3, 2, 4), torch.randn(5, 3)
-    pieces = [x @ layer.linear.weight[i].T + layer.linear.bias[i] for i in range(8)]
+    pieces = [x @ layer.linear.weight[i] + layer.linear.bias[i] for i in range(8)]
     by_hand = torch.stack([torch.stack(pieces[:4]).amax(0), torch.stack(pieces[4:]).amax(0)], 1)
     close(layer(x), by_hand)
 

@@ -160,7 +160,7 @@ def test_wgan_warms_its_critic_up() -> None:
 
 
 def test_wgan_keeps_every_weight_of_its_critic_clipped() -> None:
-    model = make("wgan", lr=0.01)
+    model = make("wgan", lr=0.01, clip=0.01)
     assert _flat(model.critic).abs().max() <= 0.01
     train(model, Split(torch.randn(64, 2)), Budget(iterations=5), torch.Generator().manual_seed(0))
     assert _flat(model.critic).abs().max() <= 0.01 + 1e-8
@@ -168,7 +168,7 @@ def test_wgan_keeps_every_weight_of_its_critic_clipped() -> None:
 
 
 def test_wgan_with_clipped_gradients_does_not_bound_its_critic() -> None:
-    model = make("wgan", lr=0.01, clips="gradient")
+    model = make("wgan", lr=0.01, clip=0.01, clips="gradient")
     train(model, Split(torch.randn(64, 2)), Budget(iterations=5), torch.Generator().manual_seed(0))
     assert _flat(model.critic).abs().max() > 0.1
 
