@@ -178,9 +178,9 @@ def json_ready(tables: Iterable[Table]) -> list[dict[str, Any]]:
 
 
 def number(value: float) -> str:
-    """Four significant digits, as a reader wants them: 0.0021, 7.67, 1234."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
+    """Four significant digits, as a reader wants them: 0.002123, 7.667, 8, 1234."""
+    if not math.isfinite(value) or (value == round(value) and abs(value) < 1e6):
+        return f"{value:g}" if abs(value) > 1e6 else f"{value:.0f}"
     digits = max(0, 3 - math.floor(math.log10(abs(value))))
     return f"{value:.2e}" if digits > 7 or abs(value) >= 1e7 else f"{value:.{min(digits, 6)}f}"
 
