@@ -157,7 +157,6 @@ def test_rank_intervals_cover_the_true_ranks(tasks: int, seeds: int, entries: in
     assert 0.90 <= np.mean(hits) <= 0.98, np.mean(hits)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_task_places_cover_the_true_places_of_contested_entries(seeds: int) -> None:
     """One task, eight entries whose true means lie half a standard error apart; wider apart, intervals cover more."""

@@ -145,7 +145,7 @@ def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "refuse_copies", lambda *_: None)
 
 
-QUICK = settings(deadline=4000, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+QUICK = settings(deadline=20_000, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 
 
 @settings(QUICK, max_examples=150)
