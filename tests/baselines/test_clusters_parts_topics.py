@@ -150,6 +150,20 @@ def test_lda_bound_is_the_exact_probability_when_there_is_one_topic(rng):
     assert_close(model.log_prob(x, rng), expected, rtol=1e-9, atol=1e-12)
 
 
+def test_lda_bound_is_below_the_exact_probability_and_near_it(rng):
+    topics = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], dtype=torch.float64)
+    model = LDATopics(LDATopics.Config(n_topics=2, alpha=1.0))
+    model.build(DataSpec("corpus", (3,)))
+    model.topics.copy_(topics)
+    x = torch.tensor([[3.0, 1.0, 0.0], [1.0, 1.0, 2.0], [0.0, 0.0, 8.0]])
+    share = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000  # uniform, as Dirichlet(1, 1) is
+    words = torch.stack([share, 1 - share], 1) @ topics
+    exact = (words.log() @ x.double().T).exp().mean(0).log()
+    gap = exact - model.log_prob(x, rng)
+    assert gap.min() > 0
+    assert gap.max() < 0.4
+
+
 def test_lda_documents_have_the_words_of_their_topics(corpus, rng):
     truth, train, _ = corpus
     assert_close(train.sum(1).mean().item(), 100.0, rtol=0, atol=4.5 * (100 / 500) ** 0.5)
