@@ -79,7 +79,15 @@ def test_all_formats_say_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (7.6666, "7.667"), (8.0, "8"), (0.0021234, "0.002123"), (1234.5, "1234"), (1e-9, "1.00e-09"), (-0.5, "-0.5000")],
+    [
+        (0, "0"),
+        (7.6666, "7.667"),
+        (8.0, "8"),
+        (0.0021234, "0.002123"),
+        (1234.5, "1234"),
+        (1e-9, "1.00e-09"),
+        (-0.5, "-0.5000"),
+    ],
 )
 def test_four_digits(value: float, text: str) -> None:
     assert tables.number(value) == text
