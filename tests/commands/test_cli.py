@@ -93,7 +93,7 @@ def test_describe(capsys: pytest.CaptureFixture[str]) -> None:
         (["show", "tests"], "not a run folder"),
         (["run", "-m", "nowhere.py:A"], "nowhere.py"),
         (["run", "-d", "array:nowhere.npy"], "nowhere.npy"),
-        (["score", "nowhere.npy", "-d", "ring8"], "no file or folder"),
+        (["score", "nowhere.npy", "-d", "ring8"], "nowhere.npy"),
     ],
 )
 def test_mistakes_end_with_code_2_and_a_hint(
