@@ -87,6 +87,14 @@ def test_the_error_is_that_of_repeated_draws_and_extrapolation_removes_the_sampl
     assert abs(float(extrapolated.mean()) - truth) < 0.3 * (float(values.mean()) - truth)
 
 
+def test_the_error_of_a_shift_is_that_of_the_means(rng):
+    # equal covariances: |m1 - m2|^2, whose variance is 4 |m1 - m2|^2 s^2 (1/n + 1/m) for a shift along one axis
+    x, y = torch.randn(4000, 3, generator=rng), torch.randn(2000, 3, generator=rng)
+    x[:, 0] += 5
+    score = frechet(x, y, rng=rng, extrapolation=0)
+    assert score.se == pytest.approx(2 * score.value**0.5 * (1 / 4000 + 1 / 2000) ** 0.5, rel=0.05)
+
+
 def test_fid_is_refused_outside_inception_features(rng):
     x = torch.randn(20, 4, generator=rng)
     with pytest.raises(NotApplicable, match="use frechet"):

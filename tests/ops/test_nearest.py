@@ -12,7 +12,7 @@ from ganbench.ops.neighbors import nearest, nearest_both
 
 
 def sets(rng):
-    """Clouds that try a screen: plain, offset, integer ties, copies, one point, tiny spread far away."""
+    """Clouds that try a screen: offset, integer ties, copies, one point, roundings larger than the distances."""
     x, y = torch.randn(300, 20, generator=rng), torch.randn(200, 20, generator=rng) * 0.9
     far = torch.tensor([100.0, 3.0])
     return {
@@ -23,11 +23,12 @@ def sets(rng):
         "copies": (x, torch.cat([x[:150], y[:50]])),
         "one point": (torch.ones(30, 3), torch.ones(20, 3)),
         "tiny": (x[:, :2] * 1e-5 + far, y[:, :2] * 1e-5 + far),
+        "two far clouds": (torch.cat([x + 3e3, x[:50] - 3e3]), torch.cat([y + 3e3, y - 3e3])),
         "outlier": (torch.cat([x, torch.full((1, 20), 1e4)]), y),
     }
 
 
-NAMES = ["plain", "float64", "offset", "ties", "copies", "one point", "tiny", "outlier"]
+NAMES = ["plain", "float64", "offset", "ties", "copies", "one point", "tiny", "two far clouds", "outlier"]
 
 
 def squares_of(x, y):
@@ -85,6 +86,15 @@ def test_closest_pairs_are_those_of_all_distances(rng, name, k):
     order = every.argsort(stable=True)[:k]  # ties in order of index
     assert torch.equal(pairs, torch.stack([i[order], j[order]], 1))
     torch.testing.assert_close(distances, every[order].sqrt(), rtol=1e-12, atol=0)
+
+
+def test_closest_pairs_across_many_small_boxes(rng, monkeypatch):
+    monkeypatch.setattr("ganbench.ops.closest_pairs.LEAF", 6)
+    x = torch.rand(600, 2, generator=rng)
+    every = torch.from_numpy(pdist(x.double().numpy(), "sqeuclidean"))
+    for k in (1, 5, 50, 400):
+        _, distances = closest_pairs(x, k)
+        torch.testing.assert_close(distances, every.sort().values[:k].sqrt(), rtol=1e-12, atol=0)
 
 
 def test_first_equal_finds_exact_copies_and_treats_both_zeros_as_one():
