@@ -56,16 +56,16 @@ def test_disjoint_clouds_score_zero_and_a_tight_core_is_precise_but_misses(rng):
 
 def test_coverage_under_equal_laws_is_the_known_probability(rng):
     # 1 - prod_{i=1..k} (N - i)/(N + M - i), and density 1
-    n, m, k = 200, 150, 5
+    n, m, k = 90, 80, 5  # too few for blocks, whose errors are not asked for here
     expected = 1.0
     for i in range(1, k + 1):
         expected *= (n - i) / (n + m - i)
     draws = [
-        values(torch.randn(m, 3, generator=rng), torch.randn(n, 3, generator=rng), rng, k_density=k) for _ in range(40)
+        values(torch.randn(m, 3, generator=rng), torch.randn(n, 3, generator=rng), rng, k_density=k) for _ in range(100)
     ]
     coverage, density = (torch.tensor([d[name] for d in draws]) for name in ("coverage", "density"))
-    assert abs(float(coverage.mean()) - (1 - expected)) < 4 * float(coverage.std()) / 40**0.5
-    assert abs(float(density.mean()) - 1) < 4 * float(density.std()) / 40**0.5
+    assert abs(float(coverage.mean()) - (1 - expected)) < 4 * float(coverage.std()) / 100**0.5
+    assert abs(float(density.mean()) - 1) < 4 * float(density.std()) / 100**0.5
 
 
 def test_one_nearest_neighbour_extremes(rng):
