@@ -1,7 +1,7 @@
 """Batch norm in both players of a non-saturating GAN, which keeps a deep generator from collapsing to one point.
 
 Source      Ioffe and Szegedy 2015, "Batch Normalization"; in GANs, Radford et al. 2016, arXiv:1511.06434, section 3.
-Departures  1. The shared small networks, normalised in every hidden layer (DCGAN: not D's first).
+Departures  1. The shared small networks, normalised in every hidden layer but the discriminator's first.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

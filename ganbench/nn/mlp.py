@@ -24,14 +24,15 @@ class MLP(nn.Module):
         *,
         activation: Callable[[], nn.Module] = nn.ReLU,
         norm: Callable[[int], nn.Module] | None = None,  # nn.BatchNorm1d, nn.LayerNorm
+        norm_from: int = 0,  # the first hidden layer that is normed
         out_activation: Callable[[], nn.Module] = nn.Identity,
     ) -> None:
         super().__init__()
         self.out_shape = out_shape
         layers: list[nn.Module] = []
         width = math.prod(in_shape)
-        for h in hidden:
-            layers += [nn.Linear(width, h), *([norm(h)] if norm else []), activation()]
+        for i, h in enumerate(hidden):
+            layers += [nn.Linear(width, h), *([norm(h)] if norm and i >= norm_from else []), activation()]
             width = h
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.Linear(width, math.prod(out_shape)), out_activation())
@@ -67,8 +68,8 @@ def mlp_discriminator(
     activation: Callable[[], nn.Module] = lambda: nn.LeakyReLU(0.2),
     norm: Callable[[int], nn.Module] | None = None,
 ) -> MLP:
-    """(B, *E) -> (B,) logits or scores."""
-    return MLP(spec.event_shape, hidden, (), activation=activation, norm=norm)
+    """(B, *E) -> (B,) logits or scores; as in a DCGAN the first layer is never normed: it must see scale."""
+    return MLP(spec.event_shape, hidden, (), activation=activation, norm=norm, norm_from=1)
 
 
 def mlp_encoder(
