@@ -141,9 +141,10 @@ def authenticity(features: Tensor, train_features: Tensor, *, space: str = "feat
     x = check_events(features, "features")
     train = check_events(train_features, "train_features", at_least=2)
     check_pair(features, train_features, "features", "train_features")
-    to_train, within = nearest(x, train), nearest(train)
-    squares, index = to_train.squares[:, 0], to_train.index[:, 0]
-    authentic = squares > within.squares[index, 0]
+    to_train = nearest(x, train)
+    squares, (hit, back) = to_train.squares[:, 0], to_train.index[:, 0].unique(return_inverse=True)
+    # Of a training row's two nearest training rows one is itself, at distance zero.
+    authentic = squares > nearest(train[hit], train, k=2).squares[back, 1]
     value = float(authentic.double().mean())
     extra = {"exact_copies": int((squares == 0).sum())}
     text = signature("authenticity", f"n={len(x)}", f"train={len(train)}", space, precision_name(train))

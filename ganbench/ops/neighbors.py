@@ -12,11 +12,13 @@ import math
 from dataclasses import dataclass
 
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ganbench.ops.pairwise import center_of, distance_error, slices, squared_norms, tiles
 
 SLACK = 2  # screened candidates kept beyond the K asked for
+TREE_DIMS = 8  # up to here a k-d tree is exact, faster, and does not mind tight clusters that rounding cannot screen
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ def nearest(x: Tensor, y: Tensor | None = None, k: int = 1) -> Neighbors:
     Raises `ValueError` when there are fewer than k rows to choose from.
     """
     rows = _Screen(x, x if y is None else y, k, within=y is None)
+    if x.shape[1] <= TREE_DIMS:
+        return _tree(x, y, k)
     turned = torch.empty(0)
     for i, j, tile in tiles(x, y):
         if y is None and i == j:
@@ -54,9 +58,26 @@ def nearest(x: Tensor, y: Tensor | None = None, k: int = 1) -> Neighbors:
     return rows.exact()
 
 
+def _tree(x: Tensor, y: Tensor | None, k: int) -> Neighbors:
+    """As `nearest`, through scipy's k-d tree in float64."""
+    points, own = x.double().cpu().numpy(), y is None
+    others = points if y is None else y.double().cpu().numpy()
+    _, index = cKDTree(others).query(points, k=k + own)
+    found = torch.from_numpy(index).reshape(len(points), k + own).to(x.device)
+    if own:  # the row itself is among the nearest, though not always first where rows repeat
+        itself = found == torch.arange(len(x), device=x.device)[:, None]
+        itself[:, -1] |= ~itself.any(1)
+        found = found[~itself].view(len(x), k)
+    row = torch.arange(len(x), device=x.device).repeat_interleave(k)
+    squares = pair_squares(x, x if y is None else y, row, found.flatten()).view(len(x), k)
+    return Neighbors(squares, found)
+
+
 def nearest_both(x: Tensor, y: Tensor, k: int = 1) -> tuple[Neighbors, Neighbors]:
     """The k nearest rows of y to each row of x, and of x to each row of y, from one pass."""
     rows, columns = _Screen(x, y, k), _Screen(y, x, k)
+    if x.shape[1] <= TREE_DIMS:
+        return _tree(x, y, k), _tree(y, x, k)
     for i, j, tile in tiles(x, y):
         rows.update(i, j, tile)
         columns.update(j, i, tile.T.contiguous())
