@@ -33,7 +33,7 @@ from ganbench.nn.mlp import MLP
 from ganbench.registry import MODELS
 
 BATCH, WIDTHS, JUDGE = 64, (128, 256, 512, 1024), (512, 256)
-ITERATIONS = 30  # of one reading
+ITERATIONS = 100  # of one reading
 
 
 @dataclass(frozen=True)
