@@ -11,8 +11,9 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +28,28 @@ POINTS = 400  # history entries kept per series; past that every second one is d
 WARM_UP = 3  # eager turns before one is captured: optimizers make their state on the first
 
 Series = tuple[list[int], list[float]]
+Precision = Literal["ieee", "tf32", "bf16"]
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def matmul_precision(precision: Precision) -> Iterator[None]:
+    """How float32 matrix products round their inputs while this lasts; every tensor stays float32.
+
+    "ieee" does not round them, "tf32" keeps 10 bits of mantissa (GPUs), "bf16" keeps 7 (CPUs with such units). A device
+    without units for what was asked for computes in full precision.
+    """
+    mkldnn: Any = torch.backends.mkldnn
+    backends: tuple[Any, ...] = (mkldnn.matmul, mkldnn.conv, torch.backends.cuda.matmul)
+    before = [b.fp32_precision for b in backends]
+    wanted = (precision, precision, "ieee" if precision == "ieee" else "tf32")
+    try:
+        for backend, value in zip(backends, wanted, strict=True):
+            backend.fp32_precision = value
+        yield
+    finally:
+        for backend, value in zip(backends, before, strict=True):
+            backend.fp32_precision = value
 
 
 @dataclass

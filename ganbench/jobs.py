@@ -43,6 +43,7 @@ class JobSpec(BaseModel):
     device: str = "cpu"
     versions: dict[str, str] = {}
     code_sha256: str = ""
+    # Extra: `precision` of matrix products in training, where it is not "ieee".
 
     @property
     def job_id(self) -> str:
@@ -81,6 +82,7 @@ class Selection:
     budget: dict[str, int | float] = field(default_factory=dict)
     sets: tuple[str, ...] = ()  # key=value or model.key=value
     data_dir: str | None = None
+    precision: str = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
 
     def manifest(self) -> dict[str, Any]:
         """The request as it is kept in run.json: strict JSON without paths."""
@@ -95,7 +97,13 @@ class Selection:
             "n_samples": self.n_samples,
             "device": self.device,
             "set": sorted(self.sets),
+            **self.stated_precision,
         }
+
+    @property
+    def stated_precision(self) -> dict[str, str]:
+        """Said only where it is not full precision, so that the ids of jobs that do not round stay what they are."""
+        return {} if self.precision == "ieee" else {"precision": self.precision}
 
 
 def display_name(ref: str) -> str:
@@ -286,6 +294,7 @@ def _spec(
         device=selection.device,
         versions=versions,
         code_sha256=code_sha256(model, dataset, *metrics),
+        **selection.stated_precision,
     )
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from ganbench import environment, keep, seeding
 from ganbench.data import DataSpec, Split
 from ganbench.datasets.base import Dataset
-from ganbench.engine import Training, train
+from ganbench.engine import Training, matmul_precision, train
 from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
 from ganbench.jobs import Job, JobSpec
 from ganbench.model import Budget, Model
@@ -97,7 +97,8 @@ def _run(
     with clock("build"):
         model = make_model(job, dataset.spec).to(device)
         partial["n_parameters"] = count_parameters(model)
-    with clock("train"), seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
+    rounded = matmul_precision(getattr(spec, "precision", "ieee"))
+    with clock("train"), rounded, seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
         budget = resolve_budget(spec, model)
         rng = seeding.stream("training", spec.model, spec.dataset, spec.seed, device=device)
         trained = train(model, training_data(model, dataset, spec).to(device), budget, rng, on_progress=on_progress)

@@ -38,7 +38,7 @@ def repeat(
 ) -> Timing:
     """Call again and again for about `seconds`, after one call that warms up."""
     count, now = calls_of(function, clock)
-    times = []
+    times: list[float] = []
     start = time.perf_counter()
     while len(times) < least or (time.perf_counter() - start < seconds and len(times) < most):
         times.append(once(function, count, now))

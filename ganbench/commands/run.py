@@ -24,6 +24,7 @@ BUDGET = typer.Option("--budget", help="In place of a scale: iterations=N, examp
 SAMPLES = typer.Option("--samples", help="Samples drawn per job.", min=2)
 SETS = typer.Option("--set", help="Config override, key=value or model.key=value; values are JSON. Repeat for more.")
 DEVICE = typer.Option("--device", help="auto, cpu, cuda or mps.")
+PRECISION = typer.Option("--precision", help="Of float32 products in training: ieee, tf32 or bf16; recorded.")
 OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 
@@ -48,6 +49,7 @@ def run(
     samples: Annotated[int | None, SAMPLES] = None,
     set_: Annotated[list[str] | None, SETS] = None,
     device: Annotated[str, DEVICE] = "auto",
+    precision: Annotated[str, PRECISION] = "ieee",
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
@@ -63,7 +65,7 @@ def run(
     per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
     if scorer_weights is not None and not Path(scorer_weights).is_file():
         raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
-    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir)
+    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision)
     jobs = make_jobs(selection)
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
@@ -110,13 +112,14 @@ def plan(
     samples: Annotated[int | None, SAMPLES] = None,
     set_: Annotated[list[str] | None, SETS] = None,
     device: Annotated[str, DEVICE] = "auto",
+    precision: Annotated[str, PRECISION] = "ieee",
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
-    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir)
+    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision)
     print_plan(make_jobs(selection), Path(out) if out else None, workers, as_json)
 
 
@@ -132,6 +135,7 @@ def select(
     sets: list[str] | None,
     device: str,
     data_dir: str | None,
+    precision: str = "ieee",
 ) -> Any:
     """The selection that options describe; the suite fills what they leave open."""
     from ganbench import jobs, suites
@@ -143,6 +147,8 @@ def select(
         raise BadConfig("--scale and --budget both say how long to train; give one")
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise UnknownName("device", device, ("auto", "cpu", "cuda", "mps"))
+    if precision not in ("ieee", "tf32", "bf16"):
+        raise UnknownName("precision", precision, ("ieee", "tf32", "bf16"))
     return jobs.Selection(
         suite=base.name,
         models=tuple(split_names(models)) or base.models,
@@ -155,6 +161,7 @@ def select(
         device=_auto_device() if device == "auto" else device,
         sets=tuple(sets or ()),
         data_dir=data_dir,
+        precision=precision,
     )
 
 

@@ -76,7 +76,7 @@ def from_records(path: Path) -> tuple[dict[str, Any], dict[str, Pool]]:
         }  # fmt: skip
     if not jobs:
         raise BadInput(f"{path.name} holds no record to compare with")
-    run = {"jobs": list(jobs.values()), "n_samples": records[0].spec.n_samples}
+    run: dict[str, Any] = {"jobs": list(jobs.values()), "n_samples": records[0].spec.n_samples}
     found = {}
     for name, entry in pools_of(records, run["jobs"]).items():
         values = tuple(entry["values"])

@@ -22,7 +22,7 @@ from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
 from ganbench.gates.platform import platform_tag
-from ganbench.gates.verdict import Verdict
+from ganbench.gates.verdict import Outcome, Verdict
 from ganbench.registry import METRICS, Entry
 from ganbench.scoring import Inputs, Workplace, call
 
@@ -68,7 +68,7 @@ def _verdict(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | 
             return Verdict(
                 "golden", name, "ok" if "missing" in new else "note", "" if "missing" in new else "now given"
             )
-        outcome = "environment" if new.get("environment") else "regression"
+        outcome: Outcome = "environment" if new.get("environment") else "regression"
         return Verdict("golden", name, outcome, f"gives no value any more: {new['missing']}")
     a, b = float(old["value"]), float(new["value"])
     off = abs(a - b) / max(abs(a), abs(b), 1e-300)

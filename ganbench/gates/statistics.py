@@ -38,12 +38,15 @@ def more_often(a: tuple[int, int], b: tuple[int, int]) -> float:
 
 @lru_cache(maxsize=256)
 def detectable(pool: int, screen: int, confirm: int, screen_alpha: float, confirm_alpha: float, power: float) -> float:
-    """The effect, in standard deviations, that a screen and its confirmation both see with this power."""
+    """The effect, in standard deviations, that a screen and its confirmation both see with this power.
+
+    For equal variances, with Welch's degrees of freedom; the confirmation shares its level with one other suspect.
+    """
 
     def seen(effect: float) -> float:
         out = 1.0
-        for m, alpha in ((screen, screen_alpha), (confirm, confirm_alpha)):
-            df = pool + m - 2
+        for m, alpha in ((screen, screen_alpha), (confirm, confirm_alpha / 2)):
+            df = (1 / pool + 1 / m) ** 2 / (1 / (pool**2 * (pool - 1)) + 1 / (m**2 * (m - 1)))
             out *= float(stats.nct.sf(stats.t.isf(alpha, df), df, effect * math.sqrt(pool * m / (pool + m))))
         return out
 

@@ -1,0 +1,180 @@
+"""`bench train`: how fast models train, beside a plain eager loop of the same networks and losses in the same run.
+
+The plain loop is what a script does: gradients for every network, unfused optimizers, a loss read back every iteration.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ganbench import seeding
+from ganbench.bench.timing import CLOCKS, Clock, once, ratio
+from ganbench.data import Batch, Split
+from ganbench.datasets.load import load
+from ganbench.engine import Batches, train
+from ganbench.errors import GanbenchError, NotApplicable, UnknownName
+from ganbench.jobs import incompatible
+from ganbench.model import Budget, Model, Player
+from ganbench.registry import DATASETS, MODELS
+
+SIZES = {"ring8": 60, "digits": 60, "mnist": 12}  # iterations of one reading
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one data set. Examples are real events consumed, over all players' turns of an iteration."""
+
+    model: str
+    dataset: str
+    iterations_per_s: float
+    examples_per_s: float
+    gflop_per_s: float  # of matrix products and convolutions in one iteration
+    ceiling: float  # share of the matrix-product rate
+    plain_ratio: float | None  # plain loop's seconds over ours: median over interleaved rounds
+    lowest: float | None
+    highest: float | None
+    reason: str = ""
+
+
+def run(
+    models: Sequence[str],
+    datasets: Sequence[str],
+    gemm: float,
+    *,
+    device: str = "cpu",
+    clock: Clock = "wall",
+    rounds: int = 5,
+    data_dir: str | None = None,
+) -> list[Row]:
+    """Every model on every data set it takes, against `gemm` flop/s. Raises `UnknownName`."""  # fmt: skip
+    for name in datasets:
+        if name not in SIZES:
+            raise UnknownName("data set of this benchmark", name, SIZES)
+    rows = []
+    for dataset in datasets:
+        for name in models or [e.name for e in MODELS]:
+            if incompatible(MODELS.get(name), DATASETS.get(dataset)) is None:
+                rows.append(_row(name, dataset, gemm, device, clock, rounds, data_dir))
+    return rows
+
+
+def _row(
+    name: str, dataset: str, gemm: float, device: str, clock: Clock, rounds: int, data_dir: str | None
+) -> Row:  # fmt: skip
+    try:
+        data = load(dataset, data_dir)
+        ours, plain = (make(name, data.spec, device) for _ in range(2))
+        if hasattr(ours, "fit"):
+            raise NotApplicable("is not trained by players' turns")
+        split = Split(data.train.x, data.train.y, _labelled(ours, data.train)).to(torch.device(device))
+        n = SIZES[dataset]
+        eager = PlainLoop(plain, split, _rng(device))
+        calls = {"ours": _trainer(ours, split, n, device), "plain": lambda: eager.run(n)}
+        times = rounds_of(calls, clock, rounds)
+    except GanbenchError as error:
+        return Row(name, dataset, math.nan, math.nan, math.nan, math.nan, None, None, None, str(error))
+    seconds = statistics.median(times["ours"]) / n
+    flops = iteration_flops(ours, split, device)
+    middle, low, high = ratio(times["plain"], times["ours"])
+    examples = turns(ours) * int(ours.config.batch_size)
+    return Row(
+        name, dataset, 1 / seconds, examples / seconds, flops / seconds / 1e9, flops / seconds / gemm, middle, low, high
+    )
+
+
+def make(name: str, spec: Any, device: str = "cpu", **overrides: Any) -> Model:
+    """A model with its default config on this data."""
+    cls: type[Model] = MODELS.load(name)
+    model = cls(cls.configure(spec, **overrides))
+    with seeding.global_stream("init", name, spec.name, 0):
+        model.build(spec)
+    return model.to(torch.device(device))
+
+
+def rounds_of(calls: dict[str, Callable[[], object]], clock: Clock, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call in every round after one to warm up, forwards and backwards in turn."""
+    now, order = CLOCKS[clock], list(calls)
+    for call in calls.values():
+        call()
+    found: dict[str, list[float]] = {name: [] for name in order}
+    for i in range(rounds):
+        for name in order if i % 2 == 0 else order[::-1]:
+            found[name].append(once(calls[name], 1, now))
+    return found
+
+
+def turns(model: Model) -> float:
+    """Players' turns in one iteration, averaged over the first hundred where a schedule says how many."""
+    return sum(
+        sum(p.updates(t) for t in range(100)) / 100 if callable(p.updates) else p.updates for p in model.players()
+    )
+
+
+def iteration_flops(model: Model, split: Split, device: str = "cpu") -> float:
+    """Matrix-product and convolution operations of one iteration of the engine, counted as torch dispatches them."""
+    rng = _rng(device)
+    with FlopCounterMode(display=False) as counter:
+        train(model, split, Budget(iterations=1), rng, capture=False)
+    return float(counter.get_total_flops())
+
+
+class PlainLoop:
+    """The same players in a loop as scripts write it."""
+
+    def __init__(self, model: Model, split: Split, rng: torch.Generator) -> None:
+        self.model, self.batches = model, Batches(model, split, rng)
+        self.players = model.players()
+        self.optimizers = [self._optimizer(p) for p in self.players]
+        self.iteration = 0
+
+    def run(self, iterations: int) -> None:
+        """Some iterations; the optimizers' state goes on from call to call."""
+        self.model.train()
+        for _ in range(iterations):
+            for player, optimizer in zip(self.players, self.optimizers, strict=True):
+                updates = player.updates(self.iteration) if callable(player.updates) else player.updates
+                for _ in range(updates):
+                    self.step(player, optimizer, self.batches.gather(*self.batches.draw()))
+            self.iteration += 1
+        self.model.eval()
+
+    def step(self, player: Player, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+        """One turn: gradients reach every network, those of the others are thrown away at their next turn."""
+        self.model.zero_grad()
+        loss: Tensor = player.loss(batch)
+        loss.backward()
+        optimizer.step()
+        if player.after is not None:
+            player.after()
+        return loss.item()
+
+    @staticmethod
+    def _optimizer(player: Player) -> torch.optim.Optimizer:
+        parameters = [p for p in player.module.parameters() if p.requires_grad]
+        try:
+            return player.optimizer(parameters, foreach=False)
+        except TypeError:
+            return player.optimizer(parameters)
+
+
+def _trainer(model: Model, split: Split, iterations: int, device: str) -> Callable[[], object]:
+    rng = _rng(device)
+    return lambda: train(model, split, Budget(iterations=iterations), rng)
+
+
+def _labelled(model: Model, split: Split) -> Tensor | None:
+    if "labels" not in model.needs or split.y is None:
+        return None
+    return torch.cat([(split.y == k).nonzero().flatten()[:10] for k in split.y.unique()])
+
+
+def _rng(device: str) -> torch.Generator:
+    return torch.Generator(device=device).manual_seed(0)

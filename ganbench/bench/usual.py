@@ -1,0 +1,200 @@
+"""The case `usual_script`: an MLP GAN on MNIST in the engine against the script that people start from, in one run.
+
+Networks, batch, optimizer settings and the real examples seen are the same: G 100-128-256-512-1024-784 with batch norm,
+D 784-512-256-1, leaky ReLU 0.2, batch 64, Adam 2e-4 (0.5, 0.999). The script reads PIL images through a DataLoader with
+Resize, ToTensor and Normalize, takes BCE on a sigmoid, leaves Adam as it comes, lets gradients reach both networks and
+reads both losses back. It generates once an iteration for both players where the engine, as Algorithm 1 says,
+generates twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.bench.timing import Clock, ratio
+from ganbench.bench.train import iteration_flops, rounds_of
+from ganbench.data import Split
+from ganbench.datasets.load import load
+from ganbench.engine import Precision, matmul_precision, train
+from ganbench.errors import MissingResource
+from ganbench.model import Budget
+from ganbench.nn.mlp import MLP
+from ganbench.registry import MODELS
+
+BATCH, WIDTHS, JUDGE = 64, (128, 256, 512, 1024), (512, 256)
+ITERATIONS = 100  # of one reading
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to run it."""
+
+    way: str
+    examples_per_s: float
+    ratio: float  # to the script in the same run: median over interleaved rounds
+    lowest: float
+    highest: float
+    ceiling: float | None  # share of the float32 matrix-product rate; of the bfloat16 rate for bf16
+
+
+def run(
+    gemm: dict[str, float], *, clock: Clock = "wall", rounds: int = 5, data_dir: str | None = None, machine: bool = True
+) -> list[Row]:
+    """Script and engine on one thread, interleaved; then, with `machine`, both with all cores. Needs MNIST."""
+    script, ours = Script(_root(data_dir)), Engine(data_dir)
+    calls: dict[str, Callable[[], object]] = {"script": lambda: script.run(ITERATIONS)}
+    calls |= {f"engine, {p}": partial(ours.run, ITERATIONS, p) for p in PRECISIONS}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        times = rounds_of(calls, clock, rounds)
+        flops = iteration_flops(ours.model, ours.data)
+    finally:
+        torch.set_num_threads(threads)
+    rows = []
+    for way, seconds in times.items():
+        median = sorted(seconds)[len(seconds) // 2] / ITERATIONS
+        best = gemm["bfloat16" if way.endswith("bf16") else "float32"]
+        share = None if way == "script" else flops / median / best
+        rows.append(Row(f"{way}, one thread", BATCH / median, *ratio(times["script"], seconds), share))
+    return rows + (list(_whole_machine(rounds, data_dir)) if machine else [])
+
+
+PRECISIONS: tuple[Precision, ...] = ("ieee", "bf16")
+
+
+def _whole_machine(rounds: int, data_dir: str | None) -> Iterator[Row]:
+    """The script with its default threads against one single-threaded engine per core, by wall time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores < 2:
+        return
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn"), initializer=_quiet) as pool:
+        calls: dict[str, Callable[[], object]] = {
+            f"script, {cores} threads": lambda: pool.submit(_work, "script", cores, data_dir).result()
+        }
+        for p in PRECISIONS:
+            calls[f"{cores} workers, {p}"] = lambda p=p: list(  # type: ignore[misc]
+                pool.map(_work, [p] * cores, [1] * cores, [data_dir] * cores)
+            )
+        for _ in range(2):  # every process has loaded its data before anything is timed
+            list(pool.map(_work, ["script"] * cores, [1] * cores, [data_dir] * cores))
+        times = rounds_of(calls, "wall", rounds)
+    first = next(iter(times))
+    per_call = {way: ITERATIONS * BATCH * (1 if way == first else cores) for way in times}
+    for way, seconds in times.items():
+        rate = per_call[way] / (sorted(seconds)[len(seconds) // 2])
+        # Seconds per example, so that the ratio is one of throughputs.
+        spent = [s / per_call[way] for s in seconds]
+        base = [s / per_call[first] for s in times[first]]
+        yield Row(way, rate, *ratio(base, spent), None)
+
+
+_made: dict[str, Any] = {}  # of a worker process: what it has loaded
+
+
+def _work(what: str, threads: int, data_dir: str | None) -> None:
+    torch.set_num_threads(threads)
+    if what == "script":
+        script = _made.get("script") or _made.setdefault("script", Script(_root(data_dir)))
+        script.run(ITERATIONS)
+    else:
+        engine = _made.get("engine") or _made.setdefault("engine", Engine(data_dir))
+        engine.run(ITERATIONS, what)
+
+
+def _quiet() -> None:
+    os.dup2(2, sys.stdout.fileno())
+
+
+class Engine:
+    """The networks in a registered GAN, trained by the engine."""
+
+    def __init__(self, data_dir: str | None) -> None:
+        data = load("mnist", data_dir)
+        cls: Any = MODELS.load("gan_ns")
+        self.model = cls(cls.configure(data.spec, latent_dim=100, architecture="mlp", batch_size=BATCH))
+        self.model.spec = data.spec
+        torch.manual_seed(0)
+        self.model.generator = MLP(
+            (100,), WIDTHS, data.spec.event_shape, activation=_leaky, norm=nn.BatchNorm1d, out_activation=nn.Tanh
+        )
+        self.model.discriminator = MLP(data.spec.event_shape, JUDGE, (), activation=_leaky)
+        self.data, self.rng = Split(data.train.x), torch.Generator().manual_seed(0)
+
+    def run(self, iterations: int, precision: Precision = "ieee") -> None:
+        """Train on from where it stands."""
+        with matmul_precision(precision):
+            train(self.model, self.data, Budget(iterations=iterations), self.rng)
+
+
+class Script:
+    """The script: its data pipeline, its losses, its loop."""
+
+    def __init__(self, root: Path) -> None:
+        from torch.utils.data import DataLoader
+        from torchvision import datasets, transforms
+
+        steps = [transforms.Resize(28), transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
+        images = datasets.MNIST(str(root), transform=transforms.Compose(steps))
+        self.loader = DataLoader(images, batch_size=BATCH, shuffle=True, drop_last=True)
+        self.batches = iter(self.loader)
+        layers: list[nn.Module] = []
+        for a, b in zip((100, *WIDTHS), WIDTHS, strict=False):
+            layers += [nn.Linear(a, b), nn.BatchNorm1d(b), nn.LeakyReLU(0.2, inplace=True)]
+        self.generator = nn.Sequential(*layers, nn.Linear(WIDTHS[-1], 784), nn.Tanh())
+        self.discriminator = nn.Sequential(
+            nn.Linear(784, JUDGE[0]), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(*JUDGE), nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(JUDGE[1], 1), nn.Sigmoid(),
+        )  # fmt: skip
+        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.loss = nn.BCELoss()
+
+    def run(self, iterations: int) -> None:
+        """Some iterations, through as many epochs as they take."""
+        for _ in range(iterations):
+            real = self._next().view(-1, 784)
+            ones, zeros = torch.ones(len(real), 1), torch.zeros(len(real), 1)
+            self.optimizer_g.zero_grad()
+            fake = self.generator(torch.randn(len(real), 100))
+            g_loss = self.loss(self.discriminator(fake), ones)
+            g_loss.backward()
+            self.optimizer_g.step()
+            self.optimizer_d.zero_grad()
+            on_real = self.loss(self.discriminator(real), ones)
+            d_loss = (on_real + self.loss(self.discriminator(fake.detach()), zeros)) / 2
+            d_loss.backward()
+            self.optimizer_d.step()
+            g_loss.item(), d_loss.item()
+
+    def _next(self) -> Tensor:
+        try:
+            images, _ = next(self.batches)
+        except StopIteration:
+            self.batches = iter(self.loader)
+            images, _ = next(self.batches)
+        found: Tensor = images
+        return found
+
+
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2)
+
+
+def _root(data_dir: str | None) -> Path:
+    root = data_dir or os.environ.get("GANBENCH_DATA")
+    if not root or not (Path(root) / "MNIST").is_dir():
+        raise MissingResource("usual_script trains on mnist: `ganbench data get mnist`, or give --data-dir")
+    return Path(root)

@@ -1,0 +1,153 @@
+"""`ganbench bench`: how fast kernels, training and metrics run, against the device's ceiling and against others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say, split_names
+from ganbench.errors import BadConfig, UnknownName
+
+CLOCK = typer.Option("--clock", help="wall; or cpu: processor time, for a machine that others use.")
+THREADS = typer.Option("--threads", help="Torch threads.", min=1, max=1024)
+DEVICE = typer.Option("--device", help="cpu or cuda.")
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the verbs."""
+    group = typer.Typer(help="Throughput, with the share of the device's measured ceiling.", no_args_is_help=True)
+    group.command("kernels")(kernels)
+    group.command("train")(train)
+    group.command("metrics", context_settings={"ignore_unknown_options": True})(metrics)
+    group.command("ab")(ab)
+    app.add_typer(group, name="bench", rich_help_panel=WORK)
+
+
+def kernels(
+    kernel: Annotated[list[str] | None, typer.Option("--kernel", "-k", help="Only these; repeat for more.")] = None,
+    scaling: Annotated[bool, typer.Option("--scaling", help="Also follow the time over n.")] = False,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time what others use beside ours.")] = True,
+    seconds: Annotated[float, typer.Option("--seconds", help="Spent on each row.", min=0.01)] = 0.5,
+    write: Annotated[str | None, typer.Option("--write", help="Folder for <device>.csv, plots and README.md.")] = None,
+    device: Annotated[str, DEVICE] = "cpu",
+    threads: Annotated[int, THREADS] = 1,
+    clock: Annotated[str, CLOCK] = "wall",
+    as_json: Json = False,
+) -> None:
+    """Every numerical kernel: time, rate, and share of what the device could do at best."""
+    _prepare(device, clock, threads)
+    from ganbench.bench import kernels as bench
+    from ganbench.bench import tables
+
+    names = split_names(kernel)
+    say("measuring ceilings, then kernels")
+    best, rows = bench.run(names, device=device, clock=clock, seconds=seconds, peers=peers)  # type: ignore[arg-type]
+    lines = [bench.scaling(c, device=device, clock=clock) for c in bench.chosen(names)] if scaling or write else []  # type: ignore[arg-type]
+    if write is not None:
+        for path in tables.write_kernels(Path(write), best, rows, lines, device, clock):
+            say(f"wrote {path.name}")
+    if as_json:
+        return print_json({"ceilings": _data(best), "kernels": _data(rows), "scaling": _data(lines)})
+    typer.echo(tables.ceilings_text(best))
+    print_table(*tables.kernel_rows(rows))
+    if lines:
+        typer.echo("")
+        print_table(*tables.scaling_rows(lines))
+    return None
+
+
+def train(
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these; repeat for more.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="ring8, digits, mnist.")] = None,
+    case: Annotated[str | None, typer.Option("--case", help="usual_script: an MLP GAN on MNIST as scripts do.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", help="Interleaved rounds.", min=1, max=1000)] = 5,
+    device: Annotated[str, DEVICE] = "cpu",
+    threads: Annotated[int, THREADS] = 1,
+    clock: Annotated[str, CLOCK] = "wall",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Each model's training rate, beside a plain eager loop of the same networks and losses in the same run."""
+    _prepare(device, clock, threads)
+    if case not in (None, "usual_script"):
+        raise UnknownName("training case", str(case), ("usual_script",))
+    from ganbench.bench import calibration, ceilings, tables, usual
+    from ganbench.bench import train as bench
+
+    say("measuring ceilings and calibration, then training")
+    best = ceilings.measure(("float32", "bfloat16"), device, clock)  # type: ignore[arg-type]
+    before = calibration.measure(device, clock)  # type: ignore[arg-type]
+    if case is not None:
+        rows: list[Any] = usual.run(best.gemm, clock=clock, rounds=rounds, data_dir=data_dir)  # type: ignore[arg-type]
+        header, lines = tables.usual_rows(rows)
+    else:
+        sets = split_names(dataset) or list(bench.SIZES)
+        gemm = best.gemm["float32"]
+        rows = bench.run(split_names(model), sets, gemm, device=device, clock=clock, rounds=rounds, data_dir=data_dir)  # type: ignore[arg-type]
+        header, lines = tables.train_rows(rows)
+    drift = before.drift(calibration.measure(device, clock))  # type: ignore[arg-type]
+    if as_json:
+        calibrated = {"id": calibration.ID, "device_class": ceilings.device_class(device), "scores": before.scores}
+        return print_json(
+            {"ceilings": _data(best), "calibration": {**calibrated, "drift": drift}, "training": _data(rows)}
+        )
+    typer.echo(tables.ceilings_text(best))
+    print_table(header, lines)
+    if drift > calibration.STEADY:
+        say(f"the machine drifted by {drift:.0%} over this run: trends leave it out")
+    return None
+
+
+def metrics(context: typer.Context, as_json: Json = False) -> None:
+    """Metrics against what people use today; options are those of `python -m ganbench.bench.metrics --help`."""
+    from ganbench.bench import metrics as bench
+
+    raise typer.Exit(bench.main([*context.args, *(["--json"] if as_json else [])]))
+
+
+def ab(
+    a: Annotated[str, typer.Argument(help="The revision to compare with.")],
+    b: Annotated[str, typer.Argument(help="The revision that may be slower.")],
+    case: Annotated[list[str] | None, typer.Option("--case", "-k", help="Only these; repeat for more.")] = None,
+    device: Annotated[str, DEVICE] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Two revisions on this machine, A B C C B A; ends with 1 where B is slower, 4 where the machine is too noisy."""
+    from ganbench.commands.check import print_verdicts
+    from ganbench.gates import revisions, speed
+    from ganbench.gates.verdict import exit_code
+
+    commits = revisions.resolve(a), revisions.resolve(b)
+    verdicts = speed.compare(*commits, split_names(case), device=device, say=say)
+    code = exit_code(verdicts)
+    if as_json:
+        print_json({"exit_code": code, "a": commits[0], "b": commits[1], "verdicts": [v.as_data() for v in verdicts]})
+    else:
+        print_verdicts(verdicts)
+    if code:
+        raise typer.Exit(code)
+
+
+def _prepare(device: str, clock: str, threads: int) -> None:
+    if clock not in ("wall", "cpu"):
+        raise UnknownName("clock", clock, ("wall", "cpu"))
+    if device not in ("cpu", "cuda"):
+        raise UnknownName("device", device, ("cpu", "cuda"))
+    if device == "cuda" and clock == "cpu":
+        raise BadConfig("--clock cpu does not see a GPU's time; leave it out with --device cuda")
+    import torch
+
+    from ganbench.runner import pick_device
+
+    pick_device(device)
+    torch.set_num_threads(threads)
+
+
+def _data(value: Any) -> Any:
+    from dataclasses import asdict
+
+    from ganbench.records import finite
+
+    return finite([asdict(v) for v in value] if isinstance(value, list) else asdict(value))
