@@ -234,17 +234,17 @@ def jacobian(n: int, d: int, dtype: torch.dtype, device: torch.device) -> Load:
 
 @case(64, 32, "ganbench.nn.masked", ("float32", "bfloat16"), (16, 32, 64, 128))
 def masked_convolution(n: int, d: int, dtype: torch.dtype, device: torch.device) -> Load:
-    """A causal 7 x 7 convolution with d channels on n images of 28 x 28, forward and backward."""
-    from ganbench.nn.masked import MaskedConv2d  # type: ignore[import-not-found]
+    """A convolution over seven pixels to the left, d channels on n images of 28 x 28, forward and backward."""
+    from ganbench.nn.masked import LeftConv
 
-    layer = MaskedConv2d("B", d, d, 7, padding=3).to(device, dtype)
+    layer = LeftConv(d, d, 7).to(device, dtype)
     x = normal(n, d, 28, 28, dtype=dtype, device=device).requires_grad_()
 
     def call() -> None:
         torch.autograd.grad(layer(x).sum(), (x, layer.weight))
 
-    seen = 25.0  # of the 49 taps: those before and at the pixel
-    return Load(call, n, "examples", 3 * 2.0 * n * 28 * 28 * d * d * seen, 4.0 * x.numel() * x.element_size())
+    products = 2.0 * n * 28 * 28 * d * d * 7
+    return Load(call, n, "examples", 3 * products, 4.0 * x.numel() * x.element_size())
 
 
 def training_step(model_name: str, dataset: str, iterations: int, device: torch.device) -> Load:

@@ -104,6 +104,7 @@ def test_fingerprint_verdicts() -> None:
     assert "iteration 1" in moved.reason
     assert says(Fingerprint(2, "ring8", {"generator": [9.0]})).outcome == "note"
     assert says(Fingerprint(1, "ring8", {"critic": curve})).outcome == "regression"
+    assert says(Fingerprint(1, "ring8", {"generator": curve, "diagnostic": curve})).outcome == "ok"
     assert says(Fingerprint(1, "ring8", {}, "RuntimeError: no")).outcome == "regression"
     assert fingerprints.compare({}, old)[0].outcome == "note"
 
