@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from ganbench.data import DataSpec
+from ganbench.nn.linear import Linear
 
 
 class MLP(nn.Module):
@@ -32,10 +33,10 @@ class MLP(nn.Module):
         layers: list[nn.Module] = []
         width = math.prod(in_shape)
         for i, h in enumerate(hidden):
-            layers += [nn.Linear(width, h), *([norm(h)] if norm and i >= norm_from else []), activation()]
+            layers += [Linear(width, h), *([norm(h)] if norm and i >= norm_from else []), activation()]
             width = h
         self.body = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Linear(width, math.prod(out_shape)), out_activation())
+        self.head = nn.Sequential(Linear(width, math.prod(out_shape)), out_activation())
         self.n_features = width
 
     def features(self, x: Tensor) -> Tensor:
