@@ -17,7 +17,7 @@ from ganbench.data import DataSpec, Split
 from ganbench.engine import matmul_precision
 from ganbench.errors import UnknownName
 
-BEST = Ceilings("test", 1, {"float32": 1e9}, copy=1e8, sort=1e6, exp={"float32": 1e7})
+BEST = Ceilings("test", 1, {"float32": 1e9}, copy=1e8, sort={"float32": 1e6}, exp={"float32": 1e7})
 
 
 def test_the_floor_overlaps_traffic_and_adds_sorting() -> None:
@@ -30,7 +30,7 @@ def test_ceilings_are_sane() -> None:
     best = ceilings.measure(("float32", "float64"), clock="cpu")
     assert best.gemm["float32"] > 1.2 * best.gemm["float64"] > 1e8
     assert best.copy > 1e8
-    assert best.sort > 1e5
+    assert best.sort["float32"] > 1e5
     small = ceilings.gemm_rate(4, 4, 4, clock="cpu")
     assert small < best.gemm["float32"] / 10  # a ceiling is what large products reach
 
@@ -131,7 +131,7 @@ def test_pages_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
         kernels.Row("pairwise_tiles", "float32", 2048, 64, 1e-3, 0.1, 1e6, "pairs", 0.1, 70.0, 0.72, "cdist", 1.3),
     ]
     lines = [kernels.Scaling("sliced_loss", (128, 256), (1e-3, 2e-3), 1.0)]
-    best = Ceilings("A CPU", 1, {"float32": 1e11}, 1e10, 1e8, {"float32": 1e9})
+    best = Ceilings("A CPU", 1, {"float32": 1e11}, 1e10, {"float32": 1e8}, {"float32": 1e9})
     first = {p.name: p.read_bytes() for p in tables.write_kernels(tmp_path, best, rows, lines, "cpu", "cpu")}
     again = {p.name: p.read_bytes() for p in tables.write_kernels(tmp_path, best, rows, lines, "cpu", "cpu")}
     assert first == again
@@ -140,6 +140,6 @@ def test_pages_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
     assert "pairwise_tiles` (" not in page
 
 
-def test_every_kernel_has_an_explanation_or_reaches_half() -> None:
-    assert set(workloads.CASES) - set(tables.WHY) == {"pairwise_tiles"}
+def test_every_kernel_has_an_explanation() -> None:
+    assert set(workloads.CASES) == set(tables.WHY)
     assert all(math.isfinite(c.n * c.d) for c in workloads.CASES.values())
