@@ -92,7 +92,7 @@ def test_the_plain_loop_takes_the_same_steps_as_the_engine() -> None:
 
     spec = DataSpec("vector", (2,), n_train=256, n_eval=64)
     data = Split(torch.randn(256, 2, generator=torch.Generator().manual_seed(1)))
-    ours, plain = make("gan_ns", spec), make("gan_ns", spec)
+    ours, plain = (make("gan_ns", spec, decay="none") for _ in range(2))
     train(ours, data, Budget(iterations=5), torch.Generator().manual_seed(0))
     PlainLoop(plain, data, torch.Generator().manual_seed(0)).run(5)
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
