@@ -7,9 +7,11 @@ depends on the seed and the metric's name alone, so sets that are compared see t
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from torch import Tensor
 
 from ganbench import seeding
 from ganbench.data import Mixture
+from ganbench.datasets.array import read_arrays
+from ganbench.datasets.folder import read_pictures
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Direction, Score
 from ganbench.registry import METRICS, Entry
@@ -75,7 +79,7 @@ def evaluate(
     """Scores of `samples` (N, *E) against `reference` (M, *E), one or several for each of `metrics`, in that order.
 
     Sets are numpy arrays or tensors on any device: float16, 32 or 64 in the domain of the data, or uint8 pixels, which
-    are mapped to [-1, 1]. Metrics that look through a classifier take its name (`ganbench list scorers`), an object
+    are mapped to [-1, 1]; or paths of .npy, .npz (array x) or .safetensors files, or of folders of PNG or JPEG images. Metrics that look through a classifier take its name (`ganbench list scorers`), an object
     with `probs`, `features` and `signature`, or the probabilities themselves; metrics of features take the events as
     they are when there is no scorer. `holdout` is real data that is not in
     `reference`: with it every score of samples has its real-against-real `floor`, at the smaller of the two sizes.
@@ -86,6 +90,7 @@ def evaluate(
     Raises `BadInput` for sets that cannot be used, naming argument and cure; `UnknownName` for a metric or scorer that
     nobody registered; `NotApplicable` for a metric whose inputs were not given, naming them.
     """
+    samples, reference, holdout, train = map(_opened, (samples, reference, holdout, train))
     _same_kind(samples, reference, holdout, train)
     sets = {"samples": samples, "reference": reference, "holdout": holdout, "train": train}
     given: dict[str, Any] = {
@@ -137,6 +142,7 @@ def compare(
 
     Raises what `evaluate` raises, and `BadInput` when a block would hold fewer than 10 samples.
     """
+    a, b, reference, holdout = map(_opened, (a, b, reference, holdout))
     _same_kind(a, b, reference)
     sets = _alike({name: _events(x, name, domain) for name, x in (("a", a), ("b", b), ("reference", reference))})
     least = min(len(x) for x in sets.values() if x is not None)
@@ -245,6 +251,14 @@ def _floors(entry: Entry, real: _Inputs | None, options: Mapping[str, Any]) -> d
         return {score.name: score.value for score in _call(entry, real, options)}
     except GanbenchError:
         return {}
+
+
+def _opened(x: Any) -> Any:
+    """The contents of a set that was named by its path, else the set."""
+    if not isinstance(x, str | os.PathLike):
+        return x
+    path = Path(x)
+    return read_pictures(path) if path.is_dir() else read_arrays(path)["x"]
 
 
 def _tensor(x: Any, name: str) -> Tensor | None:

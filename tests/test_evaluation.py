@@ -128,7 +128,7 @@ def test_package_exports_without_importing_torch():
         (lambda x: evaluate(x * np.nan, x, ["mmd"]), BadInput, "row 0"),
         (lambda x: evaluate(x, x[:, :2], ["mmd"]), BadInput, "event shape"),
         (lambda x: evaluate(9 * x, x, ["mmd"], domain=(-6, 6)), BadInput, r"samples must lie in \[-6, 6\]; row"),
-        (lambda x: evaluate("samples.npy", x, ["mmd"]), BadInput, "numpy array or a tensor"),
+        (lambda x: evaluate({"a": 1}, x, ["mmd"]), BadInput, "numpy array or a tensor"),
         (lambda x: evaluate([["a"]], x, ["mmd"]), BadInput, "samples"),
         (lambda x: evaluate(x, x, ["mmd"], options={"mmd": {"sigma": 1}}), BadInput, "unexpected keyword"),
         (lambda x: evaluate(x, x, ["mmd"], options={"fid": {}}), BadInput, "not computed: fid"),
@@ -138,3 +138,18 @@ def test_package_exports_without_importing_torch():
 def test_bad_input_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call(normal(50, 3))
+
+
+def test_files_and_folders_score_as_the_arrays_they_hold(tmp_path):
+    from PIL import Image
+
+    pixels = torch.randint(0, 256, (20, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    reference = torch.randint(0, 256, (30, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    np.savez(tmp_path / "reference.npz", x=reference.numpy())
+    (tmp_path / "pictures").mkdir()
+    for i, image in enumerate(pixels[:, 0].numpy()):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{i:03d}.png")
+    named = ganbench.evaluate(tmp_path / "pictures", str(tmp_path / "reference.npz"), ["mmd"])
+    assert named[0].value == ganbench.evaluate(pixels, reference, ["mmd"])[0].value
+    with pytest.raises(BadInput, match=r"absent\.npz"):
+        ganbench.evaluate(tmp_path / "absent.npz", reference, ["mmd"])

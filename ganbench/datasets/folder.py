@@ -48,6 +48,12 @@ def folder(source: Source) -> Dataset:
     return assemble(name, train, holdout, test, domain=(-1, 1), n_classes=len(classes) or None)
 
 
+def read_pictures(root: Path) -> Tensor:
+    """Pixels of every image in a folder and its class folders: -> (N, C, H, W) uint8. Raises `BadInput`."""
+    paths, _, _ = _find(root)
+    return _read(paths, root)
+
+
 def _find(root: Path) -> tuple[list[Path], Tensor | None, list[str]]:
     """Images under `root` in a fixed order, their labels (N,) and class names; no labels when they lie in it directly.
 
