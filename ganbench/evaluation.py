@@ -79,11 +79,12 @@ def evaluate(
     """Scores of `samples` (N, *E) against `reference` (M, *E), one or several for each of `metrics`, in that order.
 
     Sets are numpy arrays or tensors on any device: float16, 32 or 64 in the domain of the data, or uint8 pixels, which
-    are mapped to [-1, 1]; or paths of .npy, .npz (array x) or .safetensors files, or of folders of PNG or JPEG images. Metrics that look through a classifier take its name (`ganbench list scorers`), an object
-    with `probs`, `features` and `signature`, or the probabilities themselves; metrics of features take the events as
-    they are when there is no scorer. `holdout` is real data that is not in
-    `reference`: with it every score of samples has its real-against-real `floor`, at the smaller of the two sizes.
-    `options` holds keywords for single metrics, such as {"wasserstein": {"p": 2, "n": None}}.
+    are mapped to [-1, 1]; or paths of .npy, .npz (array x) or .safetensors files, or of folders of PNG or JPEG images.
+    Metrics that look through a classifier take its name (`ganbench list scorers`), an object with `probs`, `features`
+    and `signature`, or the probabilities themselves; metrics of features take the events as they are when there is no
+    scorer. `holdout` is real data that is not in `reference`: with it every score of samples has its real-against-real
+    `floor`, at the smaller of the two sizes. `options` holds keywords for single metrics, such as
+    {"wasserstein": {"p": 2, "n": None}}.
 
     >>> evaluate(my_samples, test_images, ["mmd", "wasserstein"], holdout=other_test_images)
 
