@@ -23,7 +23,7 @@ VERSION = 1
 @dataset(
     "ring8",
     event="vector",
-    iterations={"smoke": 400, "quick": 1000, "standard": 10_000},
+    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
     labelled=True,
     scorer="mixture_posterior",
     builtin=True,
@@ -37,7 +37,7 @@ def ring8(source: Source) -> Dataset:
 @dataset(
     "grid25",
     event="vector",
-    iterations={"smoke": 400, "quick": 1000, "standard": 10_000},
+    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
     labelled=True,
     scorer="mixture_posterior",
     builtin=True,
@@ -51,7 +51,7 @@ def grid25(source: Source) -> Dataset:
 @dataset(
     "gaussian",
     event="vector",
-    iterations={"smoke": 400, "quick": 1000, "standard": 10_000},
+    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
     builtin=True,
 )
 def gaussian(source: Source) -> Dataset:
@@ -62,7 +62,7 @@ def gaussian(source: Source) -> Dataset:
 @dataset(
     "swissroll",
     event="vector",
-    iterations={"smoke": 400, "quick": 1000, "standard": 10_000},
+    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
     builtin=True,
 )
 def swissroll(source: Source) -> Dataset:
