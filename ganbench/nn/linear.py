@@ -52,12 +52,14 @@ class _Affine(torch.autograd.Function):
 
 def _fits(x: Tensor, weight: Tensor) -> bool:
     """Plain float32 matrices on a CPU with oneDNN; not inside `torch.func` transforms, which need torch's own rules."""
+    onednn: Any = torch.backends.mkldnn
     return bool(
         x.ndim == 2
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()
-        and torch.backends.mkldnn.enabled
+        and onednn.is_available()
+        and onednn.enabled
+        and onednn.matmul.fp32_precision != "bf16"  # torch goes through oneDNN itself then
         and not torch._C._functorch.is_functorch_wrapped_tensor(x)
         and not torch._C._functorch.is_functorch_wrapped_tensor(weight)
         and not torch.is_autocast_enabled("cpu")

@@ -86,6 +86,13 @@ def test_flops_of_an_mlp_gan_are_counted() -> None:
     assert turns(model) == 2
 
 
+def test_flops_of_gradient_penalties_and_large_layers_are_counted() -> None:
+    spec = DataSpec("vector", (2,), n_train=64, n_eval=64)
+    data = Split(torch.randn(64, 2))
+    plain, penalised = (iteration_flops(make(name, spec, hidden=(300, 300)), data) for name in ("wgan", "wgan_gp"))
+    assert penalised > plain > 2 * 64 * 300 * 300 * 10  # the layers of 90,000 weights go through oneDNN
+
+
 def test_the_plain_loop_takes_the_same_steps_as_the_engine() -> None:
     from ganbench.engine import train
     from ganbench.model import Budget
