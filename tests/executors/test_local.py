@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from ganbench.records import RunFolder
@@ -123,7 +124,10 @@ def test_interrupt_stops_at_once_and_can_be_resumed(tmp_path: Path) -> None:
     arguments = ["run", *TINY, "-m", f"{MODELS}:Hangs", "-m", f"{MODELS}:Quick", "--seeds", "2", "-j", "1"]
     arguments += ["--out", str(tmp_path / "r")]
     command = [sys.executable, "-m", "ganbench", *arguments, "--json"]
-    driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs ignore Ctrl-C and hand that down; a run at a prompt does not.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    driver = subprocess.Popen(command, cwd=ROOT, preexec_fn=listen, **pipes)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "r").glob(".progress/*")) and time.monotonic() < deadline:
         time.sleep(0.1)
