@@ -107,7 +107,7 @@ class Selection:
 
 
 def display_name(ref: str) -> str:
-    """A reference without its folders: `/home/x/m.py:A` -> `m.py:A`, `folder:/data/cats` -> `folder:cats`."""
+    """A reference without its folders: `models/m.py:A` -> `m.py:A`, `folder:data/cats` -> `folder:cats`."""
     stem, colon, argument = ref.rpartition(":")
     if colon and ("/" in argument or "\\" in argument):
         return f"{stem}:{Path(argument).name}"
