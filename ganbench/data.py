@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ganbench.errors import BadInput
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -63,8 +65,12 @@ class Split:
         )
 
     def with_labels(self, index: Tensor) -> Split:
-        """The same examples where only the labels at `index` (L,) may be used."""
-        return replace(self, labelled=index)
+        """The same examples where only the labels at `index` (L,) may be used: all others become -1."""
+        if self.y is None:
+            raise BadInput("labels can be drawn only from examples that have labels")
+        y = torch.full_like(self.y, -1)
+        y[index] = self.y[index]
+        return replace(self, y=y, labelled=index)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ def train(
         if fit is not None:
             fit(data, budget, rng)
         else:
+            with torch.no_grad():
+                model.start(data, rng)
             _Loop(model, data, budget, rng, training, capture).run(on_progress, probe)
             model.eval()
             with torch.no_grad():

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +43,8 @@ class JobSpec(BaseModel):
     device: str = "cpu"
     versions: dict[str, str] = {}
     code_sha256: str = ""
-    # Extra: `precision` of matrix products in training, where it is not "ieee".
+    # Extra: `precision` of matrix products in training, where it is not "ieee"; `labels`, how many labels a few-label
+    # model sees, where the user said so.
 
     @property
     def job_id(self) -> str:
@@ -52,8 +53,9 @@ class JobSpec(BaseModel):
 
     @property
     def label(self) -> str:
-        """model/dataset/seed, for people."""
-        return f"{self.model}/{self.dataset}/s{self.seed}"
+        """model/dataset/seed, with the number of labels where one is said, for people."""
+        labels = getattr(self, "labels", None)
+        return f"{self.model}/{self.dataset}/s{self.seed}" + (f"/{labels}y" if labels else "")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Selection:
     sets: tuple[str, ...] = ()  # key=value or model.key=value
     data_dir: str | None = None
     precision: str = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
+    labels: tuple[int, ...] = ()  # label counts for models that learn from a few; empty: the runner's default
 
     def manifest(self) -> dict[str, Any]:
         """The request as it is kept in run.json: strict JSON without paths."""
@@ -98,6 +101,7 @@ class Selection:
             "device": self.device,
             "set": sorted(self.sets),
             **self.stated_precision,
+            **({"labels": list(self.labels)} if self.labels else {}),
         }
 
     @property
@@ -139,8 +143,9 @@ def plan(
                     found = [r for r in recipes.get(model_ref, []) if r["dataset"] == dataset.name]
                     variants = [(r["config"] | overrides, r["budget"]) for r in found] or variants
                     skip = skip or (None if found else f"{model.name} has no published recipe for {dataset.name}")
-                for config, budget in variants:
-                    spec = _spec(selection, model, (dataset_ref, dataset), seed, config, budget)
+                counts = selection.labels if "labels" in model.meta.get("needs", ()) else ()
+                for (config, budget), labels in product(variants, counts or (None,)):
+                    spec = _spec(selection, model, (dataset_ref, dataset), seed, config, budget, labels)
                     jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
     if not jobs:
         raise BadConfig("the selection holds no job: name at least one model, data set and seed")
@@ -196,6 +201,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if not 0 < len(seeds) <= MAX_SEEDS or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise BadConfig(f"seeds are a count (3), a range (4-6) or a list (1,5) of distinct numbers >= 0; got {text!r}")
     return tuple(seeds)
+
+
+def parse_labels(text: str) -> tuple[int, ...]:
+    """`20,50,100` -> (20, 50, 100). Raises `BadConfig`."""
+    try:
+        counts = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
+        raise BadConfig(f"--labels takes label counts such as 20,50,100, distinct and at least 1; got {text!r}")
+    return counts
 
 
 def parse_sets(sets: Iterable[str], models: Iterable[str]) -> Iterator[tuple[str | None, str, Any]]:
@@ -271,6 +287,7 @@ def _spec(
     seed: int,
     config: dict[str, Any],
     budget: dict[str, int | float],
+    labels: int | None,
 ) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
@@ -295,6 +312,7 @@ def _spec(
         versions=versions,
         code_sha256=code_sha256(model, dataset, *metrics),
         **selection.stated_precision,
+        **({} if labels is None else {"labels": labels}),  # type: ignore[arg-type]
     )
 
 

@@ -163,17 +163,30 @@ def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
     if "y" in model.needs or "labels" in model.needs:
         if split.y is None:
             raise NotApplicable(f"{spec.model} learns from labels; {spec.dataset} has none")
-        if "labels" in model.needs and split.labelled is None:
-            return split.with_labels(few_labels(split.y, seeding.stream("labels", spec.dataset, spec.seed)))
+        if "labels" in model.needs:
+            count = getattr(spec, "labels", None) or LABELLED_PER_CLASS * len(split.y.unique())
+            chosen = split.labelled
+            if chosen is None:
+                chosen = few_labels(split.y, count, seeding.stream("labels", spec.dataset, spec.seed))
+            return split.with_labels(chosen)
         return split
     return Split(split.x)
 
 
-def few_labels(y: Tensor, rng: torch.Generator) -> Tensor:
-    """Indices (L,) of the same small number of examples of every class, drawn at random."""
+def few_labels(y: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """Indices (count,) of equally many examples of every class, drawn at random.
+
+    Raises `BadInput` when the count is no multiple of the number of classes, or a class has too few examples.
+    """
+    classes, sizes = y.unique(return_counts=True)
+    each, rest = divmod(count, len(classes))
+    if rest or each < 1:
+        raise BadInput(f"labels must be a multiple of the {len(classes)} classes, for a balanced draw; got {count}")
+    if int(sizes.min()) < each:
+        rare = int(classes[sizes.argmin()])
+        raise BadInput(f"{count} labels ask for {each} examples of every class; class {rare} has {int(sizes.min())}")
     order = torch.randperm(len(y), generator=rng)
-    chosen = [order[y[order] == k][:LABELLED_PER_CLASS] for k in y.unique()]
-    return torch.cat(chosen).sort().values
+    return torch.cat([order[y[order] == k][:each] for k in classes]).sort().values
 
 
 def draw(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.device) -> Tensor:

@@ -25,6 +25,7 @@ SAMPLES = typer.Option("--samples", help="Samples drawn per job.", min=2)
 SETS = typer.Option("--set", help="Config override, key=value or model.key=value; values are JSON. Repeat for more.")
 DEVICE = typer.Option("--device", help="auto, cpu, cuda or mps.")
 PRECISION = typer.Option("--precision", help="Of float32 products in training: ieee, tf32 or bf16; recorded.")
+LABELS = typer.Option("--labels", help="Labels that few-label models see, e.g. 20,50,100: a job for each count.")
 OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 
@@ -50,6 +51,7 @@ def run(
     set_: Annotated[list[str] | None, SETS] = None,
     device: Annotated[str, DEVICE] = "auto",
     precision: Annotated[str, PRECISION] = "ieee",
+    labels: Annotated[str | None, LABELS] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
@@ -65,7 +67,9 @@ def run(
     per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
     if scorer_weights is not None and not Path(scorer_weights).is_file():
         raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
-    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision)
+    selection = select(
+        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels
+    )
     jobs = make_jobs(selection)
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
@@ -113,13 +117,16 @@ def plan(
     set_: Annotated[list[str] | None, SETS] = None,
     device: Annotated[str, DEVICE] = "auto",
     precision: Annotated[str, PRECISION] = "ieee",
+    labels: Annotated[str | None, LABELS] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
-    selection = select(suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision)
+    selection = select(
+        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels
+    )
     print_plan(make_jobs(selection), Path(out) if out else None, workers, as_json)
 
 
@@ -136,6 +143,7 @@ def select(
     device: str,
     data_dir: str | None,
     precision: str = "ieee",
+    labels: str | None = None,
 ) -> Any:
     """The selection that options describe; the suite fills what they leave open."""
     from ganbench import jobs, suites
@@ -162,6 +170,7 @@ def select(
         sets=tuple(sets or ()),
         data_dir=data_dir,
         precision=precision,
+        labels=base.labels if labels is None else jobs.parse_labels(labels),
     )
 
 

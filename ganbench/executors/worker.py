@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganbench import environment
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed
 from ganbench.jobs import Job
 from ganbench.records import RunFolder
@@ -47,6 +48,7 @@ def start(driver: int) -> None:
         os.environ[name] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    environment.keep_freed_memory()
     os.dup2(2, 1)  # user code that prints must not spoil the driver's JSON
     threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
     with contextlib.suppress(ImportError):  # reported by the first job; here, so that it counts towards no job's time
@@ -57,7 +59,6 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
     """Run one job, write its record, return it as JSON. Raises only `OSError`, when the record cannot be written."""
     import torch
 
-    from ganbench import environment
     from ganbench.runner import run_job
     from ganbench.scoring import Workplace
 

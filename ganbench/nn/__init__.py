@@ -13,6 +13,7 @@ from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
 from ganbench.nn.packing import check_pack, pack, packed_spec
 from ganbench.nn.spectral import spectrally_normalised
 from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
+from ganbench.nn.weight_norm import NoisyClassifier, WeightNormLinear
 
 __all__ = [
     "EMA",
@@ -24,8 +25,10 @@ __all__ = [
     "MaxoutDiscriminator",
     "MinibatchDiscrimination",
     "MinibatchDiscriminator",
+    "NoisyClassifier",
     "ParameterHistory",
     "VirtualBatchNorm",
+    "WeightNormLinear",
     "WithReference",
     "batch_norm",
     "bounds",

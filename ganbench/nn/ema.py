@@ -6,25 +6,32 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA(nn.Module):
-    """`average` <- decay * average + (1 - decay) * module after each `update()`; buffers are copied."""
+    """The weighted mean of a module's weights after each `update()`, weights falling by `decay` a step; buffers copied.
+
+    Its own first value does not count: as Adam's moments are, the average is corrected for the start.
+    """
+
+    steps: Tensor
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         super().__init__()
         self.decay = decay
         self.average = copy.deepcopy(module).requires_grad_(False)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.float64))
         self._source = [module]  # in a list, so that the module is not registered twice
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the average one step towards the module's weights."""
+        """Take the module's weights into the average."""
         (module,) = self._source
-        ours = [p.detach() for p in self.average.parameters()]
-        theirs = [p.detach() for p in module.parameters()]
-        torch._foreach_lerp_(ours, theirs, 1 - self.decay)
+        self.steps += 1
+        share = ((1 - self.decay) / (1 - self.decay**self.steps)).float()
+        for mine, its in zip(self.average.parameters(), module.parameters(), strict=True):
+            mine.lerp_(its, share.to(its.dtype))
         for mine, its in zip(self.average.buffers(), module.buffers(), strict=True):
             mine.copy_(its)
 

@@ -14,16 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LARGE = 1 << 16  # weights below which the cost of a call outweighs its products
+LARGE = 1 << 15  # weights below which the cost of a call outweighs its products
 
 
 class Linear(nn.Linear):
     """x W^T + b: (..., I) -> (..., O)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight.numel() < LARGE or not _fits(x, self.weight):
-            return F.linear(x, self.weight, self.bias)
-        return affine(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b by whichever library is the faster here: (..., I), (O, I), (O,) -> (..., O)."""
+    if weight.numel() < LARGE or not _fits(x, weight):
+        return F.linear(x, weight, bias)
+    return affine(x, weight, bias)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -42,12 +47,25 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
-        for_x, for_weight, for_bias = ctx.needs_input_grad
+        for_x, for_weight, for_bias = _wanted(ctx)
         return (
             affine(gradient, weight.t()) if for_x else None,
             affine(gradient.t(), x.t()) if for_weight else None,
             gradient.sum(0) if for_bias else None,
         )
+
+
+def _wanted(ctx: Any) -> tuple[bool, ...]:
+    """Which gradients this pass will use. Autograd tells a Python function only which could ever be needed, and a
+
+    generator's turn would otherwise pay for the gradients of the discriminator's weights.
+    """
+    could: tuple[bool, ...] = ctx.needs_input_grad
+    nodes = [node for node, _ in ctx.next_functions]
+    try:
+        return tuple(c and torch._C._will_engine_execute_node(nodes[i]) for i, c in enumerate(could))
+    except (AttributeError, RuntimeError):  # torch.autograd.grad does not say
+        return could
 
 
 def _fits(x: Tensor, weight: Tensor) -> bool:

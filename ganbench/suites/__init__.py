@@ -17,7 +17,9 @@ _FIELDS: dict[str, type] = {
     "scale": str,
     "seeds": int,
     "n_samples": int,
+    "labels": list,
 }
+_OPTIONAL = {"labels"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Suite:
     scale: str
     seeds: int
     n_samples: int
+    labels: tuple[int, ...] = ()  # label counts for models that learn from a few
 
 
 def names() -> list[str]:
@@ -54,7 +57,7 @@ def load(name: str) -> Suite:
         if key not in _FIELDS:
             raise UnknownName(f"key of suite {path.stem}", key, _FIELDS)
     for key, kind in _FIELDS.items():
-        if not isinstance(raw.get(key), kind):
+        if not isinstance(raw.get(key), kind) and not (key in _OPTIONAL and key not in raw):
             raise BadConfig(f"suite {path.stem}: {key} must be a {kind.__name__}; got {raw.get(key)!r}")
     if raw["seeds"] < 1 or raw["n_samples"] < 2:
         raise BadConfig(f"suite {path.stem}: seeds must be >= 1 and n_samples >= 2")

@@ -84,7 +84,8 @@ def test_players_pull_logits_apart_and_up(objective) -> None:  # type: ignore[no
 
 
 def test_zero_sum_objectives_are_zero_sum() -> None:
-    real, fake = torch.randn(6, dtype=torch.float64), torch.randn(6, dtype=torch.float64, requires_grad=True)
+    # On both sides of every margin, where a hinge and its linear generator part.
+    real, fake = (torch.linspace(-3, 3, 6, dtype=torch.float64).requires_grad_() for _ in range(2))
     for objective in OBJECTIVES.values():
         (d,) = torch.autograd.grad(objective.discriminator(real, fake), fake)
         (g,) = torch.autograd.grad(objective.generator(real, fake), fake)
