@@ -159,7 +159,7 @@ class Model(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define players() or fit(data, budget, rng)")
 
     def start(self, data: Split, rng: torch.Generator) -> None:
-        """What precedes the first turn, such as an initialisation that looks at data; in train mode, without gradients."""
+        """What precedes the first turn, such as an initialisation on data; in train mode, without gradients."""
 
     def finish(self, data: Split, rng: torch.Generator) -> None:
         """What follows the last turn, such as a density fitted to the codes; in eval mode, without gradients."""
@@ -181,7 +181,7 @@ class Model(nn.Module):
         raise NotApplicable(f"{self.name or type(self).__name__} does not reconstruct")
 
     def classify(self, x: Tensor) -> Tensor:
-        """Class logits: (B, *E) -> (B, K). Where they come from averaged weights, `classify_last` gives the last ones'."""
+        """Class logits: (B, *E) -> (B, K). Where weights are averaged, `classify_last` gives those of the last ones."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not classify")
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:

@@ -127,7 +127,8 @@ class SemiSupervisedGAN(GAN):
         return torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None and batch.y_labelled is not None
+        assert batch.x_labelled is not None
+        assert batch.y_labelled is not None
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)
         parts = [batch.x_labelled, batch.x, fake]

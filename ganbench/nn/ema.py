@@ -32,8 +32,8 @@ class EMA(nn.Module):
         share = ((1 - self.decay) / (1 - self.decay**self.steps)).float()
         for mine, its in zip(self.average.parameters(), module.parameters(), strict=True):
             mine.lerp_(its, share.to(its.dtype))
-        for mine, its in zip(self.average.buffers(), module.buffers(), strict=True):
-            mine.copy_(its)
+        for kept, now in zip(self.average.buffers(), module.buffers(), strict=True):
+            kept.copy_(now)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.average(*args, **kwargs)

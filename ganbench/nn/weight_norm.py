@@ -33,7 +33,8 @@ class WeightNormLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # Rescaling the outputs instead of the weights is the same product with less to read and write.
         length = torch.linalg.vecdot(self.v, self.v).sqrt()
-        return linear(x, self.v) * (self.g / length) + self.bias
+        out: Tensor = linear(x, self.v) * (self.g / length) + self.bias
+        return out
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> Tensor:
@@ -45,7 +46,8 @@ class WeightNormLinear(nn.Module):
         std = std.clamp(min=1e-6)  # a unit that is constant on the batch
         self.g.copy_(1 / std)
         self.bias.copy_(-mean / std)
-        return (y - mean) / std
+        out: Tensor = (y - mean) / std
+        return out
 
 
 class NoisyClassifier(nn.Module):

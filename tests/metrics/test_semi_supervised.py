@@ -11,7 +11,7 @@ from ganbench.errors import BadInput, NotApplicable
 from ganbench.metrics.semi_supervised import (
     accuracy_of_features,
     balanced_draw,
-    classifier_accuracy,
+    classification_error,
     semi_supervised_accuracy,
 )
 
@@ -103,15 +103,27 @@ def test_digits_with_100_labels_by_pixels():
     assert score.interval[0] < score.value < score.interval[1]
 
 
-def test_classifier_head_counts_right_answers():
+def test_classifier_head_counts_wrong_answers():
     x = torch.eye(4).repeat(25, 1)
     y = torch.arange(100) % 4
     y[:10] = (y[:10] + 1) % 4
-    score = classifier_accuracy(Judge(), x, y)
-    assert_close(score.value, 0.9, rtol=1e-12, atol=0)
+    (score,) = classification_error(Judge(), x, y)
+    assert_close(score.value, 0.1, rtol=1e-12, atol=0)
     assert_close(score.se, math.sqrt(0.09 / 100), rtol=1e-12, atol=0)
+    assert score.extra["errors_per_10000"] == pytest.approx(1000)
     assert sum(map(sum, score.extra["confusion"])) == 100
-    assert score.interval[0] < 0.9 < score.interval[1]
+    assert score.interval[0] < 0.1 < score.interval[1]
+
+
+def test_averaged_and_last_weights_are_reported_apart():
+    class Averaging(Judge):
+        def classify_last(self, x):
+            return -super().classify(x)
+
+    x = torch.eye(4).repeat(25, 1)
+    averaged, last = classification_error(Averaging(), x, torch.arange(100) % 4)
+    assert (averaged.name, averaged.value) == ("classification_error", 0)
+    assert (last.name, last.value) == ("classification_error_last", 1)
 
 
 def test_models_without_features_or_head_do_not_apply():
@@ -122,7 +134,7 @@ def test_models_without_features_or_head_do_not_apply():
     with pytest.raises(NotApplicable, match="neither encodes"):
         semi_supervised_accuracy(Bare(), x, y, x, y, rng=rng())
     with pytest.raises(NotApplicable, match="no classifier"):
-        classifier_accuracy(Bare(), x, y)
+        classification_error(Bare(), x, y)
 
 
 @pytest.mark.parametrize(
