@@ -22,7 +22,7 @@ from ganbench.errors import BadInput
 @dataset(
     "array",
     event="any",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     prefix=True,
 )
 def array(source: Source) -> Dataset:

@@ -23,7 +23,7 @@ CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3, "CMYK": 3, "YCbCr": 3}  # PIL's mo
 @dataset(
     "folder",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     prefix=True,
 )
 def folder(source: Source) -> Dataset:

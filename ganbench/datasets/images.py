@@ -26,7 +26,7 @@ FACE = 178  # side of the centre that is kept of an aligned 178x218 picture
 @dataset(
     "mnist",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     labelled=True,
     scorer="mnist_cnn",
 )
@@ -38,7 +38,7 @@ def mnist(source: Source) -> Dataset:
 @dataset(
     "fashion_mnist",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     labelled=True,
     scorer="inception_v3",
 )
@@ -50,7 +50,7 @@ def fashion_mnist(source: Source) -> Dataset:
 @dataset(
     "kmnist",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     labelled=True,
     scorer="inception_v3",
 )
@@ -62,7 +62,7 @@ def kmnist(source: Source) -> Dataset:
 @dataset(
     "cifar10",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     labelled=True,
     scorer="inception_v3",
 )
@@ -76,7 +76,7 @@ def cifar10(source: Source) -> Dataset:
 @dataset(
     "svhn",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     labelled=True,
     scorer="inception_v3",
 )
@@ -91,7 +91,7 @@ def svhn(source: Source) -> Dataset:
 @dataset(
     "celeba",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 2500},
+    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     scorer="inception_v3",
 )
 def celeba(source: Source) -> Dataset:

@@ -1,21 +1,27 @@
 """The DCGAN pair for square images of 8, 16, 28, 32 or 64 pixels.
 
-Source      Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", section 3; weights N(0, 0.02).
+Source      Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", section 3; weights N(0, 0.02). At
+            28 pixels a dense layer of 1,024 units stands before the first map and after the last, as in the authors'
+            code for MNIST: two layers of convolutions see strokes, not digits.
 Shapes      B batch, Z latent, C channels, W width (filters next to the image), F features.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
+from ganbench.nn.linear import Linear
 
 # Image side -> sides of the feature maps from the latent's projection to the image, each twice the last.
 SIDES = {8: (2, 4, 8), 16: (4, 8, 16), 28: (7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}
+
+DENSE = {28: 1024}  # image side -> width of the dense hidden layer
 
 
 def _sides(spec: DataSpec) -> tuple[int, ...]:
@@ -37,8 +43,12 @@ class DCGANGenerator(nn.Module):
         n = len(sides) - 1
         channels = [width * 2 ** (n - 1 - i) for i in range(n)]  # widest at the smallest map
         self.start = (channels[0], sides[0], sides[0])
-        self.project = nn.Linear(latent_dim, channels[0] * sides[0] ** 2, bias=norm is None)
-        layers: list[nn.Module] = [*([norm(channels[0])] if norm else []), nn.ReLU()]
+        n_in, dense, layers = latent_dim, DENSE.get(sides[-1]), list[nn.Module]()
+        if dense:
+            layers += [Linear(n_in, dense, bias=norm is None), *_flat(norm, dense), nn.ReLU()]
+            n_in = dense
+        layers += [Linear(n_in, math.prod(self.start), bias=norm is None), nn.Unflatten(1, self.start)]
+        layers += [*([norm(channels[0])] if norm else []), nn.ReLU()]
         for before, after in itertools.pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm is None)]
             layers += [*([norm(after)] if norm else []), nn.ReLU()]
@@ -47,7 +57,7 @@ class DCGANGenerator(nn.Module):
         dcgan_init(self)
 
     def forward(self, z: Tensor) -> Tensor:
-        out: Tensor = self.body(self.project(z).view(len(z), *self.start))
+        out: Tensor = self.body(z)
         return out
 
 
@@ -66,19 +76,28 @@ class DCGANDiscriminator(nn.Module):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not with_norm)]
             layers += [*([norm(after)] if norm and with_norm else []), nn.LeakyReLU(0.2)]
             before, after = after, after * 2
-        self.body = nn.Sequential(*layers)
         self.n_features = before * sides[0] ** 2
+        if dense := DENSE.get(sides[-1]):
+            layers += [nn.Flatten(), Linear(self.n_features, dense, bias=norm is None)]
+            layers += [*_flat(norm, dense), nn.LeakyReLU(0.2)]
+            self.n_features = dense
+        self.body = nn.Sequential(*layers)
         self.head = nn.Linear(self.n_features, 1)
         dcgan_init(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """Last convolution's activations: (B, C, H, H) -> (B, F)."""
+        """Last hidden layer: (B, C, H, H) -> (B, F)."""
         out: Tensor = self.body(x)
         return out.flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(self.features(x))
         return out.squeeze(1)
+
+
+def _flat(norm: Callable[[int], nn.Module] | None, width: int) -> list[nn.Module]:
+    """The norm of a dense layer, where maps have this one."""
+    return [] if norm is None else [nn.BatchNorm1d(width) if norm is nn.BatchNorm2d else norm(width)]
 
 
 def dcgan_init(module: nn.Module) -> None:
@@ -88,6 +107,6 @@ def dcgan_init(module: nn.Module) -> None:
             nn.init.normal_(m.weight, 0.0, 0.02)
             if m.bias is not None:
                 nn.init.zeros_(m.bias)
-        elif isinstance(m, nn.BatchNorm2d):
+        elif isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(m.weight, 1.0, 0.02)
             nn.init.zeros_(m.bias)
