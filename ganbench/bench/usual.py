@@ -10,9 +10,10 @@ generates twice.
 from __future__ import annotations
 
 import os
+import statistics
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -22,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganbench.bench.timing import Clock, ratio
-from ganbench.bench.train import iteration_flops, rounds_of
+from ganbench import environment
+from ganbench.bench.timing import CLOCKS, Clock, ratio
+from ganbench.bench.train import iteration_flops
 from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.engine import Precision, matmul_precision, train
@@ -36,7 +38,7 @@ BATCH, WIDTHS, JUDGE = 64, (128, 256, 512, 1024), (512, 256)
 ITERATIONS = 100  # of one reading
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
     """One way to run it."""
 
@@ -45,77 +47,97 @@ class Row:
     ratio: float  # to the script in the same run: median over interleaved rounds
     lowest: float
     highest: float
-    ceiling: float | None  # share of the float32 matrix-product rate; of the bfloat16 rate for bf16
+    ceiling: float | None = None  # share of the float32 matrix-product rate; of the bfloat16 rate for bf16
 
 
 def run(gemm: dict[str, float], *, clock: Clock = "wall", rounds: int = 5, data_dir: str | None = None) -> list[Row]:
     """Script and engine on one thread, interleaved; then, by the wall's clock, both with all cores. Needs MNIST.
 
+    Each lives in processes of its own: the script's as Python comes, the engine's prepared as workers of a run are.
     Processor time cannot tell what all cores together get done, so it is left at one thread.
     """
-    script, ours = Script(_root(data_dir)), Engine(data_dir)
-    calls: dict[str, Callable[[], object]] = {"script": lambda: script.run(ITERATIONS)}
-    calls |= {f"engine, {p}": partial(ours.run, ITERATIONS, p) for p in PRECISIONS}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        times = rounds_of(calls, clock, rounds)
-        flops = iteration_flops(ours.model, ours.data)
-    finally:
-        torch.set_num_threads(threads)
-    rows = []
-    for way, seconds in times.items():
-        median = sorted(seconds)[len(seconds) // 2] / ITERATIONS
-        best = gemm["bfloat16" if way.endswith("bf16") else "float32"]
-        share = None if way == "script" else flops / median / best
-        rows.append(Row(f"{way}, one thread", BATCH / median, *ratio(times["script"], seconds), share))
-    return rows + (list(_whole_machine(rounds, data_dir)) if clock == "wall" else [])
+    _root(data_dir)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    context = get_context("spawn")
+    with (
+        ProcessPoolExecutor(1, mp_context=context, initializer=_quiet) as usual,
+        ProcessPoolExecutor(1, mp_context=context, initializer=_prepared) as one,
+        ProcessPoolExecutor(cores, mp_context=context, initializer=_prepared) as all_cores,
+    ):
+        one_thread: dict[str, Callable[[], Readings]] = {
+            "script, one thread": lambda: [usual.submit(_work, "script", 1, data_dir, clock)],
+            **{f"engine, {p}, one thread": partial(_submit, one, 1, p, data_dir, clock) for p in PRECISIONS},
+        }
+        flops = one.submit(_flops, data_dir).result()
+        rows = _measure(one_thread, rounds, [1] * len(one_thread))
+        for row in rows[1:]:
+            best = gemm["bfloat16" if "bf16" in row.way else "float32"]
+            row.ceiling = row.examples_per_s / BATCH * flops / best
+        if clock == "cpu" or cores < 2:
+            return rows
+        whole: dict[str, Callable[[], Readings]] = {
+            f"script, {cores} threads": lambda: [usual.submit(_work, "script", cores, data_dir, clock)]
+        }
+        for p in PRECISIONS:
+            whole[f"engine, {p}, {cores} workers"] = partial(_submit, all_cores, cores, p, data_dir, clock)
+        return rows + _measure(whole, rounds, [1, *[cores] * len(PRECISIONS)])
 
 
 PRECISIONS: tuple[Precision, ...] = ("ieee", "bf16")
+Readings = list[Future[float]]
 
 
-def _whole_machine(rounds: int, data_dir: str | None) -> Iterator[Row]:
-    """The script with its default threads against one single-threaded engine per core, by wall time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores < 2:
-        return
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn"), initializer=_quiet) as pool:
-        calls: dict[str, Callable[[], object]] = {
-            f"script, {cores} threads": lambda: pool.submit(_work, "script", cores, data_dir).result()
-        }
-        for p in PRECISIONS:
-            calls[f"{cores} workers, {p}"] = lambda p=p: list(  # type: ignore[misc]
-                pool.map(_work, [p] * cores, [1] * cores, [data_dir] * cores)
-            )
-        for _ in range(2):  # every process has loaded its data before anything is timed
-            list(pool.map(_work, ["script"] * cores, [1] * cores, [data_dir] * cores))
-        times = rounds_of(calls, "wall", rounds)
-    first = next(iter(times))
-    per_call = {way: ITERATIONS * BATCH * (1 if way == first else cores) for way in times}
-    for way, seconds in times.items():
-        rate = per_call[way] / (sorted(seconds)[len(seconds) // 2])
-        # Seconds per example, so that the ratio is one of throughputs.
-        spent = [s / per_call[way] for s in seconds]
-        base = [s / per_call[first] for s in times[first]]
-        yield Row(way, rate, *ratio(base, spent), None)
+def _submit(pool: ProcessPoolExecutor, count: int, precision: str, data_dir: str | None, clock: Clock) -> Readings:
+    return [pool.submit(_work, precision, 1, data_dir, clock) for _ in range(count)]
+
+
+def _measure(ways: dict[str, Callable[[], Readings]], rounds: int, readings: list[int]) -> list[Row]:
+    """Rates of all ways, interleaved, after one round to warm up; the first is the one that ratios are to."""
+    spent: dict[str, list[float]] = {way: [] for way in ways}
+    for i in range(rounds + 1):
+        order = list(ways) if i % 2 else list(ways)[::-1]
+        for way in order:
+            slowest = max(reading.result() for reading in ways[way]())
+            if i:
+                spent[way].append(slowest)
+    rows = []
+    for way, count in zip(ways, readings, strict=True):
+        each = [s / (count * ITERATIONS * BATCH) for s in spent[way]]  # seconds per example
+        base = [s / (readings[0] * ITERATIONS * BATCH) for s in spent[next(iter(ways))]]
+        rows.append(Row(way, 1 / statistics.median(each), *ratio(base, each)))
+    return rows
 
 
 _made: dict[str, Any] = {}  # of a worker process: what it has loaded
 
 
-def _work(what: str, threads: int, data_dir: str | None) -> None:
+def _work(what: str, threads: int, data_dir: str | None, clock: Clock) -> float:
+    """Seconds of one reading."""
     torch.set_num_threads(threads)
+    subject = _subject(what, data_dir)
+    start = CLOCKS[clock]()
+    subject.run(ITERATIONS) if what == "script" else subject.run(ITERATIONS, what)
+    return CLOCKS[clock]() - start
+
+
+def _subject(what: str, data_dir: str | None) -> Any:
     if what == "script":
-        script = _made.get("script") or _made.setdefault("script", Script(_root(data_dir)))
-        script.run(ITERATIONS)
-    else:
-        engine = _made.get("engine") or _made.setdefault("engine", Engine(data_dir))
-        engine.run(ITERATIONS, what)
+        return _made.get("script") or _made.setdefault("script", Script(_root(data_dir)))
+    return _made.get("engine") or _made.setdefault("engine", Engine(data_dir))
+
+
+def _flops(data_dir: str | None) -> float:
+    engine = _subject("ieee", data_dir)
+    return iteration_flops(engine.model, engine.data)
 
 
 def _quiet() -> None:
     os.dup2(2, sys.stdout.fileno())
+
+
+def _prepared() -> None:
+    _quiet()
+    environment.keep_freed_memory()
 
 
 class Engine:
