@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -238,7 +238,8 @@ class _Loop:
         self.model, self.budget, self.training = model, budget, training
         self.batches = Batches(model, data, rng)
         make = CapturedTurn if capture and rng.device.type == "cuda" else Turn
-        self.turns = [make(player, self.batches) for player in model.players()]
+        players = [replace(p, schedule=p.schedule or model.schedule) for p in model.players()]
+        self.turns = [make(player, self.batches) for player in players]
         self.pending: list[tuple[int, str, Tensor]] = []
         self.kept: dict[str, tuple[int, int]] = {}  # series -> (entries offered, stride of those kept)
         self.start = time.perf_counter()

@@ -76,7 +76,10 @@ class Player:
     optimizer: Callable[..., Optimizer]
     updates: int | Callable[[int], int] = 1  # turns per iteration, or a schedule of them
     after: Callable[[], None] | None = None  # after each turn: weight clipping, k_t of BEGAN, EMA, running averages
-    schedule: Callable[[float], float] | None = None  # learning-rate factor at the share of the budget spent, in [0, 1]
+    schedule: Callable[[float], float] | None = (
+        None  # learning-rate factor at the share of the budget spent, in [0, 1];
+    )
+    # None: the model's
     span: tuple[float, float] = (0.0, 1.0)  # plays from this share of the budget to that: (0, 0.5) pretrains
 
 
@@ -157,6 +160,11 @@ class Model(nn.Module):
     def players(self) -> list[Player]:
         """The parties in the order of their turns."""
         raise NotImplementedError(f"{type(self).__name__} must define players() or fit(data, budget, rng)")
+
+    @property
+    def schedule(self) -> Callable[[float], float] | None:
+        """Learning-rate factor at the share of the budget spent, for players that bring none of their own."""
+        return None
 
     def start(self, data: Split, rng: torch.Generator) -> None:
         """What precedes the first turn, such as an initialisation on data; in train mode, without gradients."""
@@ -256,13 +264,13 @@ class GAN(Model):
             return torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
 
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam, schedule=self.schedule),
-            Player("generator", self.generator, self.generator_loss, adam, schedule=self.schedule),
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator", self.generator, self.generator_loss, adam),
         ]
 
     @property
     def schedule(self) -> Callable[[float], float] | None:
-        """The factor on learning rates that `decay` asks for: one half constant, one half falling, as DCGAN's MNIST."""
+        """What `decay` asks for: half of the budget constant, half of it falling."""
         return (lambda share: min(1.0, 2 * (1 - share))) if self.config.decay == "linear" else None
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

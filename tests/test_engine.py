@@ -200,6 +200,22 @@ def test_schedules_scale_the_learning_rate_over_the_budget() -> None:
     torch.testing.assert_close(model.a.weight.item(), 1 - left, rtol=1e-6, atol=0)
 
 
+def test_a_models_schedule_holds_for_players_that_bring_none() -> None:
+    class Falling(Quadratic):
+        schedule = property(lambda self: lambda share: 1 - share)
+
+    model = Falling()
+    model.build(SPEC)
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    model.players = lambda: [  # type: ignore[method-assign]
+        Player("a", model.a, model.loss_a, sgd, schedule=lambda share: 1.0),
+        Player("b", model.b, lambda batch: model.b.weight.sum(), sgd),
+    ]
+    train(model, Split(torch.ones(64, 1)), Budget(iterations=4), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model.a.weight.item(), 1 - 0.9**4, rtol=1e-5, atol=0)  # its own: constant
+    torch.testing.assert_close(model.b.weight.item(), -0.1 * (1 + 0.75 + 0.5 + 0.25), rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adamax"])
 def test_the_fast_form_of_an_optimizer_takes_the_plain_forms_steps(name: str) -> None:
     def steps(fast: bool) -> Tensor:

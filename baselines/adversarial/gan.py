@@ -93,10 +93,10 @@ class ComposedGAN(GAN):
             return self.judge_optimizer
 
         loss_d, loss_g = self.discriminator_loss, self.generator_loss
-        after_d, after_g, s = self.after_discriminator, self.after_generator, self.schedule
+        after_d, after_g = self.after_discriminator, self.after_generator
         return [
-            Player("discriminator", self.discriminator, loss_d, remembered, c.n_critic, after_d, schedule=s),
-            Player("generator", self.generator, loss_g, optimizer, after=after_g, schedule=s),
+            Player("discriminator", self.discriminator, loss_d, remembered, c.n_critic, after_d),
+            Player("generator", self.generator, loss_g, optimizer, after=after_g),
         ]
 
     def judge_loss(self, judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:  # packs -> ()

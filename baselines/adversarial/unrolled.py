@@ -81,8 +81,8 @@ class UnrolledGAN(GAN):
             return self.optimizer
 
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, remembered, schedule=self.schedule),
-            Player("generator", self.generator, self.generator_loss, adam, schedule=self.schedule),
+            Player("discriminator", self.discriminator, self.discriminator_loss, remembered),
+            Player("generator", self.generator, self.generator_loss, adam),
         ]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

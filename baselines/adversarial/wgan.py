@@ -60,10 +60,10 @@ class WGAN(GAN):
 
         updates = warm_up(c.n_critic) if c.warm_up else c.n_critic
         if c.clips == "weights":
-            critic = Player("critic", self.critic, self.critic_loss, rmsprop, updates, self.clip, self.schedule)
+            critic = Player("critic", self.critic, self.critic_loss, rmsprop, updates, self.clip)
         else:
-            critic = Player("critic", self.critic, self.critic_loss, rmsprop_clipped, updates, None, self.schedule)
-        return [critic, Player("generator", self.generator, self.generator_loss, rmsprop, schedule=self.schedule)]
+            critic = Player("critic", self.critic, self.critic_loss, rmsprop_clipped, updates)
+        return [critic, Player("generator", self.generator, self.generator_loss, rmsprop)]
 
     def critic_loss(self, batch: Batch) -> Tensor:  # Algorithm 1, line 5
         with torch.no_grad():

@@ -51,8 +51,8 @@ class WGANGP(GAN):
         c = self.config
         adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
         return [
-            Player("critic", self.critic, self.critic_loss, adam, updates=c.n_critic, schedule=self.schedule),
-            Player("generator", self.generator, self.generator_loss, adam, schedule=self.schedule),
+            Player("critic", self.critic, self.critic_loss, adam, updates=c.n_critic),
+            Player("generator", self.generator, self.generator_loss, adam),
         ]
 
     def critic_loss(self, batch: Batch) -> Tensor:  # Algorithm 1, line 7

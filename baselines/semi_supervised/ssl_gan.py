@@ -9,7 +9,7 @@ Shapes      B batch, L labelled, Z latent_dim, K classes, F features, *E event s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ from ganbench.model import (
     NonNegative,
     NotApplicable,
     Player,
+    Positive,
     Recipe,
     Split,
     register,
@@ -77,7 +78,8 @@ class SemiSupervisedGAN(GAN):
         classifier: tuple[Count, ...] = (1000, 500, 250, 250, 250)
         input_noise: NonNegative = 0.3
         noise: NonNegative = 0.5
-        lr: float = 3e-3
+        lr: Positive = 3e-3
+        decay: Literal["none", "linear"] = "none"
         ema: Fraction = 0.9999
 
     config: Config
