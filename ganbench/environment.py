@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,19 +121,46 @@ def reset_peak_memory() -> None:
 def peak_memory() -> dict[str, float]:
     """Peak resident bytes of this process since the reset, and of the GPU where there is one."""
     found: dict[str, float] = {}
-    try:
-        match = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        if match:
-            found["peak_rss_bytes"] = int(match.group(1)) * 1024
-    except OSError:
+    peak = _resident("VmHWM")
+    if peak is None:
         import resource
 
-        found["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    found["peak_rss_bytes"] = peak
     import torch
 
     if torch.cuda.is_available():
         found["peak_cuda_bytes"] = torch.cuda.max_memory_allocated()
     return found
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[dict[str, int]]:
+    """Memory that a piece of work takes beyond what was there before: `{"bytes": N}` once it has ended.
+
+    Resident memory, or the device's where CUDA allocates more; empty where the system does not tell. Freed pages that
+    the process kept count as there before. Starts the process's peak anew.
+    """
+    import torch
+
+    reset_peak_memory()
+    found: dict[str, int] = {}
+    before = _resident("VmRSS"), torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    start = _resident("VmHWM")
+    yield found
+    if before[0] is not None and start is not None and start > before[0] + (8 << 20):
+        return  # the peak was not reset: it is that of earlier work
+    after = _resident("VmHWM"), torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    if before[0] is not None and after[0] is not None:
+        found["bytes"] = max(0, after[0] - before[0], after[1] - before[1])
+
+
+def _resident(field: str) -> int | None:
+    try:
+        match = re.search(rf"{field}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return None
+    return int(match.group(1)) * 1024 if match else None
 
 
 def keep_freed_memory() -> None:

@@ -23,6 +23,7 @@ from ganbench import seeding
 from ganbench.data import Mixture
 from ganbench.datasets.array import read_arrays
 from ganbench.datasets.folder import read_pictures
+from ganbench.environment import scratch
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Direction, Score
 from ganbench.registry import METRICS, Entry
@@ -114,10 +115,12 @@ def evaluate(
     out = []
     for entry in entries:
         start = time.perf_counter()
-        scores = _call(entry, inputs, choices[entry.name])
+        with scratch() as used:
+            scores = _call(entry, inputs, choices[entry.name])
         seconds = time.perf_counter() - start
         floors = _floors(entry, real, choices[entry.name])
-        out += [replace(s, seconds=seconds, floor=floors.get(s.name, s.floor)) for s in scores]
+        peak = used.get("bytes")
+        out += [replace(s, seconds=seconds, peak_bytes=peak, floor=floors.get(s.name, s.floor)) for s in scores]
     return out
 
 

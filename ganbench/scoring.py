@@ -200,6 +200,7 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
                 missing.append({"name": score.name, "reason": f"the value is {score.value}"})
                 continue
             row = finite(dataclasses.asdict(score))
+            row.pop("peak_bytes")  # a worker's memory is its record's: pages it kept would hide what a metric takes
             row["seconds"] = round(row["seconds"] or seconds, 6)
             if row["floor"] is None and score.name in floor:
                 row["floor"], row["floor_n"] = floor[score.name]

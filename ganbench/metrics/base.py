@@ -42,6 +42,7 @@ class Score:
     interval: tuple[float, float] | None = None  # 95 %, where a standard error does not say it
     floor: float | None = None  # the same estimator on real against real, same sizes
     seconds: float | None = None
+    peak_bytes: int | None = None  # memory taken while it was computed, beyond what was there before
     extra: dict[str, Any] = field(default_factory=dict)  # JSON-ready details: certificate, bandwidth, per-mode counts
 
 
