@@ -13,7 +13,7 @@ import torch
 
 from ganbench import environment
 from ganbench.bench.timing import Clock, repeat
-from ganbench.ops.pairwise import packed
+from ganbench.ops.pairwise import product
 
 GEMM = 1536  # rows and columns of the square product: beyond the caches, within seconds in float64
 COPY = 1 << 26  # bytes: beyond any cache of one core
@@ -69,9 +69,12 @@ def gemm_rate(m: int, k: int, n: int, dtype: str = "float32", device: str = "cpu
     a, b = torch.rand(m, k, device=device).to(kind), torch.rand(k, n, device=device).to(kind)
     out = torch.empty(m, n, dtype=kind, device=device)
     best = repeat(lambda: torch.mm(a, b, out=out), clock=clock, seconds=0.4).best
-    left, right = packed(a), packed(b.T.contiguous())
-    if left.is_mkldnn:
-        best = min(best, repeat(lambda: torch.nn.functional.linear(left, right), clock=clock, seconds=0.4).best)
+    if kind == torch.bfloat16:
+        packed_a, packed_b = a.to_mkldnn(), b.T.contiguous().to_mkldnn()
+        best = min(best, repeat(lambda: torch.nn.functional.linear(packed_a, packed_b), clock=clock, seconds=0.4).best)
+    else:
+        columns = b.T.contiguous()
+        best = min(best, repeat(lambda: product(a, columns), clock=clock, seconds=0.4).best)
     return 2.0 * m * k * n / best
 
 

@@ -1,6 +1,6 @@
 """Metrics against what people use today: the same work, the same value first, then interleaved medians.
 
-`python -m ganbench.bench.metrics [--case NAME]... [--json]`. A case names the work, our function and, where there is
+A case names the work, our function and, where there is
 one, the peer's. Both run in one process on the same float32 arrays, turn by turn, so that a busy machine slows both;
 the ratio is that of the medians. On a machine that others use, `--threads 1 --clock cpu` counts processor time instead.
 The share of the ceiling divides the arithmetic of the work by our time and by the rate of a matrix product measured in
@@ -9,17 +9,15 @@ the same run. Scratch is the growth of resident memory during our turn.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
 import os
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +26,10 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
-from ganbench.ops.pairwise import packed, product
+from ganbench.bench.timing import CLOCKS, Clock
+from ganbench.environment import cpu_name
+from ganbench.errors import UnknownName
+from ganbench.ops.pairwise import product
 
 Value = float | list[float]
 
@@ -113,8 +114,7 @@ def _seconds(function: Callable[[], object], clock: Callable[[], float]) -> floa
 def product_rate(clock: Callable[[], float] = time.perf_counter, n: int = 1008) -> float:
     """Operations per second of a float32 matrix product that fits the cache: the best of two libraries, nine times."""
     a, b, out = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
-    packed_a, packed_b = packed(a), packed(b)
-    forms = (lambda: torch.mm(a, b, out=out), lambda: product(packed_a, packed_b))
+    forms = (lambda: torch.mm(a, b, out=out), lambda: product(a, b))
     return 2 * n**3 / min(_seconds(form, clock) for _ in range(9) for form in forms)
 
 
@@ -381,28 +381,26 @@ for _n in (2000, 5000, 10_000):
         CASES[f"wasserstein_{_n}_{_d}"] = partial(_transport_case, _n, _d)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run cases and print a table, or one JSON document with --json."""
-    parser = argparse.ArgumentParser(prog="python -m ganbench.bench.metrics", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--case", action="append", choices=sorted(CASES), help="repeatable; all by default")
-    parser.add_argument("--turns", type=int, default=3, help="timed turns of each side; 0 times the first")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="torch threads, for both sides")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: processor time of all threads")
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
-    clock = time.process_time if chosen.clock == "cpu" else time.perf_counter
+def run(cases: Sequence[str], turns: int, clock: Clock) -> list[Result]:
+    """Measure the named cases, or all of them. Raises `UnknownName`."""
+    for name in cases:
+        if name not in CASES:
+            raise UnknownName("metrics case", name, CASES)
     results = []
-    for name in chosen.case or CASES:
+    for name in cases or CASES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        results.append(measure(name, chosen.turns, clock))
-    if chosen.json:
-        print(
-            json.dumps({"threads": chosen.threads, "torch": torch.__version__, "cases": [asdict(r) for r in results]})
-        )
-    else:
-        print(render(results))
-    return 0
+        results.append(measure(name, turns, CLOCKS[clock]))
+    return results
+
+
+def write(path: Path, results: list[Result], command: str) -> None:
+    """The table as a page, with what it ran on and the command that made it."""
+    made = f"{cpu_name()}, {torch.get_num_threads()} thread(s), torch {torch.__version__.split('+')[0]}"
+    head = (
+        "# Speed of metrics\n\nOurs and what people use, the same value first, then turn by turn; seconds are medians. "
+        "Scratch is what\nresident memory grew by. Each share is of the matrix-product rate measured in the same run.\n"
+    )
+    path.write_text(f"{head}\nMade by `{command}` on {made}.\n\n{render(results)}\n", encoding="utf-8")
 
 
 def render(results: list[Result]) -> str:
@@ -422,7 +420,3 @@ def render(results: list[Result]) -> str:
     ]
     head = ["work (float32, CPU)", "peer", "s", "peer s", "ratio", "of GEMM", "scratch MB", "to reach"]
     return str(tabulate(rows, head, tablefmt="github", disable_numparse=True))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,7 +20,7 @@ Table = tuple[list[str], list[list[str]]]
 
 # Why a kernel stays below half of its ceiling, printed beside it on the device's page.
 WHY = {
-    "pairwise_tiles": "rows are packed and the tile unpacked around each product of 64 columns",
+    "pairwise_tiles": "products of 64 columns leave little to do per row that is read",
     "pairwise_loss": "the dense matrix is written, clamped and read back by autograd one operation after the other",
     "mmd_sums": "row sums are accumulated in float64 beside the exponentials",
     "mmd_loss": "three dense matrices pass through autograd one operation after the other",

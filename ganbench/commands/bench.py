@@ -20,7 +20,7 @@ def attach(app: typer.Typer) -> None:
     group = typer.Typer(help="Throughput, with the share of the device's measured ceiling.", no_args_is_help=True)
     group.command("kernels")(kernels)
     group.command("train")(train)
-    group.command("metrics", context_settings={"ignore_unknown_options": True})(metrics)
+    group.command("metrics")(metrics)
     group.command("ab")(ab)
     app.add_typer(group, name="bench", rich_help_panel=WORK)
 
@@ -100,11 +100,31 @@ def train(
     return None
 
 
-def metrics(context: typer.Context, as_json: Json = False) -> None:
-    """Metrics against what people use today; options are those of `python -m ganbench.bench.metrics --help`."""
+def metrics(
+    case: Annotated[list[str] | None, typer.Option("--case", help="Only these; repeat for more.")] = None,
+    turns: Annotated[int, typer.Option("--turns", help="Timed turns of each side; 0 times the first.", min=0)] = 3,
+    write: Annotated[str | None, typer.Option("--write", help="Also write the table to this Markdown file.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="Torch threads of both sides.", min=1)] = None,
+    clock: Annotated[str, CLOCK] = "wall",
+    as_json: Json = False,
+) -> None:
+    """Metrics against what people use today: the same value first, then interleaved times."""
+    import torch
+
+    _prepare("cpu", clock, threads or torch.get_num_threads())
     from ganbench.bench import metrics as bench
 
-    raise typer.Exit(bench.main([*context.args, *(["--json"] if as_json else [])]))
+    chosen = split_names(case)
+    results = bench.run(chosen, turns, clock)  # type: ignore[arg-type]
+    if write is not None:
+        options = [f"--threads {torch.get_num_threads()}", *(f"--case {c}" for c in chosen)]
+        options += ["--clock cpu"] if clock == "cpu" else []
+        bench.write(Path(write), results, f"ganbench bench metrics --turns {turns} {' '.join(options)}")
+    if as_json:
+        found = {"threads": torch.get_num_threads(), "torch": torch.__version__, "cases": _data(results)}
+        return print_json(found)
+    typer.echo(bench.render(results))
+    return None
 
 
 def ab(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.ops.neighbors import pair_squares
-from ganbench.ops.pairwise import center_of, distance_error, packed, product, slices
+from ganbench.ops.pairwise import center_of, distance_error, product, slices
 
 LEAF = 512  # most points in a leaf
 COORDINATES = 48  # principal coordinates in the lower bound
@@ -70,7 +70,7 @@ def _closest_distinct(x: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
         if apart > bound:
             break
         i, j = spans[a], spans[b]
-        lower = product(packed(left[i]), packed(right[j]))
+        lower = product(left[i], right[j])
         if a == b:
             lower += torch.full_like(lower, float("inf")).tril_()  # each pair once, no point with itself
         if float(lower.amin()) > bound + error:

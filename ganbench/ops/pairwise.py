@@ -15,7 +15,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 Form = Literal["distance", "product"]
 RESIDENT_ELEMENTS = 1 << 24  # sets up to this size are centred once instead of tile by tile
@@ -76,19 +75,16 @@ def distance_error(norms_x: Tensor, norms_y: Tensor, n_dims: int, dtype: torch.d
     return bound
 
 
-def packed(x: Tensor) -> Tensor:
-    """A matrix in the layout that `product` multiplies fastest: oneDNN's for float32 on a CPU, its own elsewhere."""
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        return x.detach().to_mkldnn()
-    return x
-
-
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """a b^T of two packed matrices (A, D), (B, D) -> (A, B), in plain float32 or float64 arithmetic.
+    """a b^T of two matrices (A, D), (B, D) -> (A, B), in plain float32 or float64 arithmetic; without gradients.
 
-    oneDNN uses the widest vectors of any CPU; the library behind `torch.mm` runs at half its rate on some.
+    On a CPU float32 goes through oneDNN, which uses the widest vectors of any: the library behind `torch.mm` runs at
+    half its rate on some.
     """
-    return functional.linear(a, b).to_dense() if a.is_mkldnn else a @ b.T
+    if a.device.type == "cpu" and a.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(a.detach(), b.detach(), None, "none", [], "")
+        return out
+    return a @ b.T
 
 
 class _Rows:
@@ -132,11 +128,11 @@ def tiles(
     left = _Rows(x, center, offsets_x, -2.0 if form == "distance" else 1.0, 0, size)
     right = _Rows(other, center, offsets_x if y is None else offsets(other, center), 1.0, 1, size)
     for i in slices(len(x), size):
-        rows = packed(left[i])
+        rows = left[i]
         for j in slices(len(other), size):
             if y is None and j.start < i.start:
                 continue
-            yield i, j, product(rows, packed(right[j]))
+            yield i, j, product(rows, right[j])
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
