@@ -9,6 +9,7 @@ Shapes      B batch, L labelled, K classes, F features, *E event shape.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,12 +83,12 @@ class VAT(Model):
     def players(self) -> list[Player]:
         c = self.config
         adam = partial(torch.optim.Adam, lr=c.lr)
-        return [Player("classifier", self.classifier, self.loss, adam, schedule=self.schedule)]
+        return [Player("classifier", self.classifier, self.loss, adam)]
 
-    def schedule(self, share: float) -> float:
-        """The learning rate's factor, which falls after every epoch of the published hundred."""
-        factor: float = self.config.lr_decay ** int(EPOCHS * share)
-        return factor
+    @property
+    def schedule(self) -> Callable[[float], float]:
+        """A learning rate that falls after every epoch of the published hundred."""
+        return lambda share: float(self.config.lr_decay ** int(EPOCHS * share))
 
     def loss(self, batch: Batch) -> Tensor:
         assert batch.x_labelled is not None

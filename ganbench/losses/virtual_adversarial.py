@@ -18,8 +18,8 @@ def unit(d: Tensor) -> Tensor:
     """Every event divided by its Euclidean length; zeros stay zeros: (B, *E) -> (B, *E)."""
     flat = d.flatten(1)
     flat = flat / flat.abs().amax(1, keepdim=True).clamp(min=torch.finfo(d.dtype).tiny)  # squares must not underflow
-    flat = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp(min=0.5)
-    return flat.view_as(d)
+    out: Tensor = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp(min=0.5)
+    return out.view_as(d)
 
 
 def virtual_adversarial_perturbation(
