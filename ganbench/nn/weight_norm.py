@@ -57,7 +57,8 @@ class WeightNormLinear(WeightNorm):
         super().__init__(0.1 * torch.randn(n_out, n_in), n_out, learn_length)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scaled(linear(x, self.v), torch.linalg.vecdot(self.v, self.v).sqrt())
+        length = torch.linalg.vecdot(self.v, self.v).sqrt()
+        return self.scaled(linear(x, self.v), length)
 
 
 class NoisyClassifier(nn.Module):
