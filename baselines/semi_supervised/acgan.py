@@ -3,8 +3,8 @@
 Source      Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", equations 2 and 3: the
             discriminator maximises L_S + L_C, the generator L_C - L_S, with L_C over real events and fakes. As
             published it reads the labels of all training examples, so it is no row of tables with few labels.
-Departures  1. The generator's part of L_S is -log D(G(z)), as in the authors' and most others' code.
-            2. No batch norm and no dropout in the discriminator; MLPs on the plane and 8x8 images.
+Departures  1. The generator's part of L_S is -log D(G(z)), which does not saturate.
+            2. No batch norm and no dropout in the discriminator; MLPs on vectors and 8x8 images.
 Shapes      B batch, Z latent_dim, K classes, F features, *E event shape.
 """
 

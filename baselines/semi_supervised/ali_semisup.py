@@ -35,9 +35,9 @@ def published(dataset: str, labels: int, percent: float, spread: float) -> Recip
         config={"latent_dim": 64 if dataset == "cifar10" else 256, "lr": 1e-4},
         budget=Budget(iterations=EPOCHS[dataset]),
         metric="classification_error",
-        published=percent / 100,
+        published=round(percent / 100, 4),
         spread=f"+-{spread / 100:g} (three std)",
-        protocol=f"{labels} labels, whole test set, deeper networks than here",
+        protocol=f"{labels} labels, whole test set; by deeper networks than these",
         source="arXiv:1606.00704, tables 1 and 2",
         sure="verified",
     )

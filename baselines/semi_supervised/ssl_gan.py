@@ -75,7 +75,7 @@ def published(
         config,
         Budget(iterations=iterations),
         "classification_error",
-        error,
+        round(error, 4),
         f"+-{std:g} (std over 10 draws of the labels)",
         f"{labels} labels, {protocol}, averaged weights, whole test set",
         "arXiv:1606.03498, tables 1 to 3",

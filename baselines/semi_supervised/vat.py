@@ -63,7 +63,7 @@ class VAT(Model):
             0.0212,
             "not printed",
             "100 labels, permutation invariant, 10,000 test images",
-            "arXiv:1507.00677, table 3, as quoted in arXiv:1606.03498, table 1",
+            "arXiv:1507.00677, as quoted in arXiv:1606.03498, table 1",
             "secondary",
         ),
     )

@@ -17,13 +17,13 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def marginal_entropy(logits: Tensor) -> Tensor:
-    """H of the mean prediction, log K where all classes are used alike: (B, K) -> (). arXiv:1511.06390, equation 6."""
+    """H of the mean prediction, log K where all classes are used alike: (B, K) -> (). arXiv:1511.06390."""
     log_mean = logits.log_softmax(1).logsumexp(0) - math.log(len(logits))
     return -(log_mean.exp() * log_mean).sum()
 
 
 def conditional_entropy(logits: Tensor) -> Tensor:
-    """Mean of the predictions' entropies: (B, K) -> (). arXiv:1511.06390, equations 4 and 5."""
+    """Mean of the predictions' entropies: (B, K) -> (). arXiv:1511.06390."""
     return entropy(logits).mean()
 
 

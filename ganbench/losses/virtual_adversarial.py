@@ -1,6 +1,6 @@
 """The direction in which a classifier's prediction changes most, found without labels.
 
-Source      Miyato et al. 2016, "Distributional Smoothing with Virtual Adversarial Training", section 3, Algorithm 1.
+Source      Miyato et al. 2016, "Distributional Smoothing with Virtual Adversarial Training", Algorithm 1.
 Shapes      B batch, K classes, *E event shape.
 """
 
