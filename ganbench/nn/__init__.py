@@ -14,12 +14,15 @@ from ganbench.nn.packing import check_pack, pack, packed_spec
 from ganbench.nn.spectral import spectrally_normalised
 from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
 from ganbench.nn.weight_norm import NoisyClassifier, WeightNormLinear
+from ganbench.nn.weight_norm_conv import DoublingGenerator, DropoutClassifier
 
 __all__ = [
     "EMA",
     "MLP",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DoublingGenerator",
+    "DropoutClassifier",
     "JointDiscriminator",
     "Maxout",
     "MaxoutDiscriminator",

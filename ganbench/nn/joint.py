@@ -1,6 +1,6 @@
 """A discriminator of pairs or triples: events together with codes.
 
-Shapes      B batch, Z total size of the codes, F features of the event, *E event shape.
+Shapes      B batch, Z total size of the codes, F features of the event, *E event shape, *O out_shape.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from ganbench.nn.mlp import MLP
 
 
 class JointDiscriminator(nn.Module):
-    """One tower for the event, one for its codes, an MLP on both: (B, *E), (B, Z1)[, (B, Z2)] -> (B,) logits.
+    """One tower for the event, one for its codes, an MLP on both: (B, *E), (B, Z1)[, (B, Z2)] -> (B, *O) logits.
 
     Towers are there where events are images of 16 pixels and more; smaller events enter the MLP beside the codes.
     """
 
-    def __init__(self, spec: DataSpec, config: Sizes, code_dims: Sequence[int]) -> None:
+    def __init__(
+        self, spec: DataSpec, config: Sizes, code_dims: Sequence[int], out_shape: tuple[int, ...] = ()
+    ) -> None:
         super().__init__()
         self.event_tower: nn.Module = nn.Flatten()
         self.code_tower: nn.Module = nn.Identity()
@@ -33,7 +35,7 @@ class JointDiscriminator(nn.Module):
             n_event, width = convolutions.n_features, config.hidden[0]
             self.code_tower = nn.Sequential(nn.Linear(n_code, width), nn.LeakyReLU(0.2))
             n_code = width
-        self.head = MLP((n_event + n_code,), config.hidden, (), activation=lambda: nn.LeakyReLU(0.2))
+        self.head = MLP((n_event + n_code,), config.hidden, out_shape, activation=lambda: nn.LeakyReLU(0.2))
 
     def forward(self, x: Tensor, *codes: Tensor) -> Tensor:
         out: Tensor = self.head(torch.cat([self.event_tower(x), self.code_tower(torch.cat(codes, 1))], 1))

@@ -16,38 +16,49 @@ from torch import Tensor, nn
 from ganbench.nn.linear import linear
 
 
-class WeightNormLinear(nn.Module):
-    """g v x / |v| + b with one direction v and length g per unit: (B, I) -> (B, O)."""
+class WeightNorm(nn.Module):
+    """g v . x / |v| + b with one direction v and length g per unit; subclasses say what the product is."""
 
     g: Tensor
 
-    def __init__(self, n_in: int, n_out: int, *, learn_length: bool = True) -> None:
+    def __init__(self, v: Tensor, n_out: int, learn_length: bool) -> None:
         super().__init__()
-        self.v = nn.Parameter(0.1 * torch.randn(n_out, n_in))
+        self.v = nn.Parameter(v)
         self.bias = nn.Parameter(torch.zeros(n_out))
         if learn_length:
             self.g = nn.Parameter(torch.ones(n_out))
         else:
             self.register_buffer("g", torch.ones(n_out))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def scaled(self, product: Tensor, length: Tensor) -> Tensor:
+        """The units of v . x (B, O, ...) where the directions have this length (O,)."""
         # Rescaling the outputs instead of the weights is the same product with less to read and write.
-        length = torch.linalg.vecdot(self.v, self.v).sqrt()
-        out: Tensor = linear(x, self.v) * (self.g / length) + self.bias
-        return out
+        shape = (-1, *[1] * (product.ndim - 2))
+        return product * (self.g / length).view(shape) + self.bias.view(shape)
 
     @torch.no_grad()
-    def initialise(self, x: Tensor) -> Tensor:
-        """Set g and b so that this batch gives units of mean 0 and variance 1; returns those outputs (B, O)."""
+    def initialise(self, x: Tensor, std: float = 1.0) -> Tensor:
+        """Set g and b so that this batch gives units of mean 0 and this deviation; returns those (B, O, ...)."""
         self.g.fill_(1.0)
         self.bias.zero_()
         y = self(x)
-        std, mean = torch.std_mean(y, 0, correction=0)
-        std = std.clamp(min=1e-6)  # a unit that is constant on the batch
-        self.g.copy_(1 / std)
-        self.bias.copy_(-mean / std)
-        out: Tensor = (y - mean) / std
+        found, mean = torch.std_mean(y, [0, *range(2, y.ndim)], correction=0, keepdim=True)
+        found = found.clamp(min=1e-6)  # a unit that is constant on the batch
+        self.g.copy_((std / found).flatten())
+        self.bias.copy_((-mean * std / found).flatten())
+        out: Tensor = (y - mean) * std / found
         return out
+
+
+class WeightNormLinear(WeightNorm):
+    """(B, I) -> (B, O)."""
+
+    def __init__(self, n_in: int, n_out: int, *, learn_length: bool = True) -> None:
+        super().__init__(0.1 * torch.randn(n_out, n_in), n_out, learn_length)
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = torch.linalg.vecdot(self.v, self.v).sqrt()
+        return self.scaled(linear(x, self.v), length)
 
 
 class NoisyClassifier(nn.Module):

@@ -1,0 +1,126 @@
+"""Semi-supervised ALI: the discriminator of pairs (event, code) also says the class of the real ones.
+
+Source      Dumoulin et al. 2017, "Adversarially Learned Inference", section 4.3: K + 1 classes, the last for generated
+            pairs; no feature matching. The loss of K + 1 classes is that of Salimans et al. 2016, section 5.
+Departures  1. Players take turns instead of stepping together; the default pair of networks instead of deeper ones
+               with maxout, dropout and batch norm. Gaussian noise on the discriminator's events stands for dropout.
+            2. Adam at 1e-3, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
+            3. Events are classified with the mean of their code, not with a draw.
+Shapes      B batch, L labelled, Z latent_dim, K classes, *E event shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganbench.losses.adversarial import discriminator_bce
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, NotApplicable, Player, Recipe, register
+from ganbench.nn import JointDiscriminator, make_encoder, make_generator
+
+# Tables 1 and 2 of the last version: labels -> percent of the test set wrong; the spread is three standard deviations.
+CIFAR10 = {1000: (19.98, 0.89), 2000: (19.09, 0.44), 4000: (17.99, 1.62), 8000: (17.05, 1.49)}
+SVHN = {1000: (7.42, 0.65)}
+EPOCHS = {"cifar10": 6475 * 500, "svhn": 100 * 732}  # iterations of the unsupervised runs; no other budget is printed
+
+
+def published(dataset: str, labels: int, percent: float, spread: float) -> Recipe:
+    """One cell of the paper's tables."""
+    return Recipe(
+        dataset=dataset,
+        config={"latent_dim": 64 if dataset == "cifar10" else 256, "lr": 1e-4},
+        budget=Budget(iterations=EPOCHS[dataset]),
+        metric="classification_error",
+        published=round(percent / 100, 4),
+        spread=f"+-{spread / 100:g} (three std)",
+        protocol=f"{labels} labels, whole test set; by deeper networks than these",
+        source="arXiv:1606.00704, tables 1 and 2",
+        sure="verified",
+    )
+
+
+@register(
+    "ali_semisup",
+    family="semi_supervised",
+    paper="arXiv:1606.00704",
+    gives=("sample", "encode", "reconstruct", "classify"),
+    needs=("labels",),
+)
+class SemiSupervisedALI(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        batch_size: Count = 100
+        labelled_batch_size: Count = 100
+        latent_dim: Count = 2
+        input_noise: NonNegative = 0.3
+
+    config: Config
+    on_images = {"latent_dim": 64, "lr": 5e-4}
+    recipes = tuple(
+        published(dataset, labels, *cell)
+        for dataset, table in (("cifar10", CIFAR10), ("svhn", SVHN))
+        for labels, cell in table.items()
+    )
+
+    def build(self, spec: DataSpec) -> None:
+        if spec.n_classes is None:
+            raise NotApplicable(f"ali_semisup learns classes; {spec.name} has none")
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
+        # (B, *E), (B, Z) -> (B, K); the logit of "generated" is held at 0
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), (spec.n_classes,))
+
+    def players(self) -> list[Player]:
+        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
+        coders = nn.ModuleList([self.generator, self.encoder])
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator and encoder", coders, self.coders_loss, adam),
+        ]
+
+    def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
+        mean, log_var = self.encoder(x).chunk(2, dim=1)
+        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+
+    def judge(self, x: Tensor, z: Tensor, rng: torch.Generator) -> Tensor:
+        """Class logits of pairs whose events carry noise: (B, *E), (B, Z) -> (B, K)."""
+        noise = torch.randn(x.shape, generator=rng, device=x.device)
+        out: Tensor = self.discriminator(x + self.config.input_noise * noise, z)
+        return out
+
+    def discriminator_loss(self, batch: Batch) -> Tensor:
+        assert batch.x_labelled is not None
+        assert batch.y_labelled is not None
+        rng = batch.rng
+        with torch.no_grad():
+            z = self.draw_latent(len(batch.x), rng)
+            x = torch.cat([batch.x_labelled, batch.x])
+            pairs = torch.cat([x, self.generator(z)]), torch.cat([self.infer(x, rng), z])
+        logits = self.judge(*pairs, rng)  # (L + 2 B, K)
+        labelled, inferred, generated = logits.split([len(batch.x_labelled), len(batch.x), len(z)])
+        unsupervised = discriminator_bce(inferred.logsumexp(1), generated.logsumexp(1))
+        return F.cross_entropy(labelled, batch.y_labelled) + unsupervised / 2
+
+    def coders_loss(self, batch: Batch) -> Tensor:
+        z = self.draw_latent(len(batch.x), batch.rng)
+        inferred = self.judge(batch.x, self.infer(batch.x, batch.rng), batch.rng)
+        generated = self.judge(self.generator(z), z, batch.rng)
+        return discriminator_bce(generated.logsumexp(1), inferred.logsumexp(1))  # labels swapped
+
+    def encode(self, x: Tensor) -> Tensor:
+        mean, _ = self.encoder(x).chunk(2, dim=1)
+        return mean
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        out: Tensor = self.generator(self.encode(x))
+        return out
+
+    def classify(self, x: Tensor) -> Tensor:
+        out: Tensor = self.discriminator(x, self.encode(x))
+        return out
