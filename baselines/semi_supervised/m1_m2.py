@@ -7,7 +7,7 @@ Departures  1. M1 takes the first share `pretrain` of the budget and all its cod
             2. M1 alone is followed by a softmax classifier on sampled codes, not by a transductive SVM.
             3. Grey values are used as probabilities; labelled images are among the unlabelled ones.
             4. A rate of 1e-3 instead of 3e-4 (the recipe keeps it); below 100 numbers smaller networks, a rate of 3e-3.
-            5. The prior on weights covers the biases; M1 has none.
+            5. The prior on weights covers the biases; M1 has none. Summing over classes, one noise serves for all of z.
 Shapes      B batch, K classes, C classes considered per example (1 or K), D numbers, Z latent, *E event shape.
 """
 
@@ -58,8 +58,12 @@ def unlabelled_bound(bounds: Tensor, logits: Tensor) -> Tensor:
 
 
 def draw(mean: Tensor, log_var: Tensor, rng: torch.Generator) -> Tensor:
-    """A reparametrised draw of N(mean, exp(log_var)), of the same shape."""
-    return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
+    """A reparametrised draw of N(mean, exp(log_var)): (B, Z), or (B, C, Z) where all C share the noise.
+
+    Bounds of one event under different classes then differ by the classes, not by luck.
+    """
+    noise = torch.randn(len(mean), mean.shape[-1], generator=rng, device=mean.device)
+    return mean + torch.exp(0.5 * log_var) * noise.view(len(mean), *[1] * (mean.ndim - 2), -1)
 
 
 class Bernoulli:
