@@ -3,7 +3,7 @@
 Source      Makhzani et al. 2015, "Adversarial Autoencoders", section 4: a one-hot class beside the code enters the
             decoder; a discriminator pulls all codes together, whatever their class, to one Gaussian.
 Departures  1. Adam instead of SGD with momentum; 400 units a layer instead of 1000, 128 on events below 100 numbers.
-            2. The prior has unit deviation; the paper's runs on MNIST use 5.
+            2. The prior has unit deviation; the paper's likelihood runs use 5.
 Shapes      B batch, Z latent_dim, K classes, *E event shape.
 """
 

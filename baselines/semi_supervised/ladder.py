@@ -3,8 +3,8 @@
 Source      Rasmus, Valpola, Honkala, Berglund & Raiko 2015, "Semi-Supervised Learning with Ladder Networks", Algorithm
             1 with the Gaussian combinator; costs, rates and initialisation are those of the authors' code.
 Departures  1. Test-time statistics are running averages over the clean path of unlabelled batches.
-            2. A first layer of 500 units instead of 1000 by default, and smaller networks on events below 100 numbers;
-               the recipes keep the published sizes.
+            2. Layers of 500-250-250-250 units by default instead of 1000-500-250-250-250, which the recipes keep, and
+               128-64 on events below 100 numbers.
 Shapes      B batch, K classes, M units of a layer, F last hidden layer, *E event shape.
 """
 
@@ -147,7 +147,7 @@ class Ladder(Model):
     class Config(Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100
-        hidden: tuple[Count, ...] = (500, 500, 250, 250, 250)
+        hidden: tuple[Count, ...] = (500, 250, 250, 250)
         denoising: tuple[NonNegative, ...] = (1000.0, 10.0, 0.1)  # from the input up, the last for all layers above
         input_noise: NonNegative = 0.3
         noise: NonNegative = 0.3  # at every layer above the input

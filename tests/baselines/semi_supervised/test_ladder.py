@@ -102,7 +102,7 @@ def test_test_time_uses_running_moments_of_the_clean_path(workbench: Any, rng: t
 
 
 def test_the_objective_weighs_layers_as_published(workbench: Any, image28_spec: DataSpec) -> None:
-    model = workbench.build(Ladder, image28_spec)
+    model = workbench.build(Ladder, image28_spec, hidden=(16,) * 5)
     assert model.weights == (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1)
     model.network.costs = lambda x, rng: [torch.tensor(2.0**-i) for i in range(7)]
     x, y = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
