@@ -2,8 +2,8 @@
 
 Source      Makhzani et al. 2015, "Adversarial Autoencoders", section 5: phases of reconstruction, of regularisation (a
             categorical and a Gaussian discriminator, then the encoder) and of classification on labelled batches.
-Departures  1. Adam instead of SGD with momentum; 400 units a layer instead of 1000 (the recipes keep 1000), 128 on
-               events below 100 numbers.
+Departures  1. Adam instead of SGD with momentum; 400 units a layer instead of 1000 (the recipes keep 1000); 128
+               units and a style of 2 numbers on events below 100.
 Shapes      B batch, Z latent_dim, K classes, *E event shape.
 """
 
@@ -34,7 +34,7 @@ from ganbench.model import (
 )
 from ganbench.nn import MLP
 
-SMALL = {"batch_size": 50, "hidden": (128, 128)}
+SMALL = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
 
 
 @register(

@@ -2,7 +2,8 @@
 
 Source      Makhzani et al. 2015, "Adversarial Autoencoders", section 4: a one-hot class beside the code enters the
             decoder; a discriminator pulls all codes together, whatever their class, to one Gaussian.
-Departures  1. Adam instead of SGD with momentum; 400 units a layer instead of 1000, 128 on events below 100 numbers.
+Departures  1. Adam instead of SGD with momentum; 400 units a layer instead of 1000; 128 units and a
+               style of 2 numbers on events below 100.
             2. The prior has unit deviation; the paper's likelihood runs use 5.
 Shapes      B batch, Z latent_dim, K classes, *E event shape.
 """
@@ -21,7 +22,7 @@ from ganbench.losses.adversarial import discriminator_bce, generator_non_saturat
 from ganbench.model import Batch, Config, Count, DataSpec, Fraction, Model, NotApplicable, Player, Positive, register
 from ganbench.nn import MLP
 
-SMALL = {"batch_size": 50, "hidden": (128, 128)}
+SMALL = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
 
 
 @register(

@@ -83,10 +83,10 @@ def test_the_supervised_decoder_reads_class_and_style_the_encoder_gives_style_al
     model.decoder.register_forward_hook(lambda module, args, out: seen.append(args[0]))
     y = torch.tensor([3, 0, 9])
     model.sample(3, rng, y)
-    assert seen[0].shape == (3, 10 + 15)
+    assert seen[0].shape == (3, 10 + 2)
     assert_close(seen[0][:, :10], F.one_hot(y, 10).float())
     x = few_labels().x
-    assert model.encode(x).shape == (64, 15)
+    assert model.encode(x).shape == (64, 2)
     # Equal codes at other labels are other losses: the label does enter.
     losses = [model.reconstruction_loss(Batch(x, rng, torch.full((64,), k))) for k in (0, 1)]
     assert losses[0] != losses[1]
