@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.metadata
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice, product
@@ -44,7 +44,7 @@ class JobSpec(BaseModel):
     versions: dict[str, str] = {}
     code_sha256: str = ""
     # Extra: `precision` of matrix products in training, where it is not "ieee"; `labels`, how many labels a few-label
-    # model sees, where the user said so.
+    # model sees, where the user said so, and `draw`, which draw of them, where it is not the seed's own.
 
     @property
     def job_id(self) -> str:
@@ -53,9 +53,30 @@ class JobSpec(BaseModel):
 
     @property
     def label(self) -> str:
-        """model/dataset/seed, with the number of labels where one is said, for people."""
-        labels = getattr(self, "labels", None)
-        return f"{self.model}/{self.dataset}/s{self.seed}" + (f"/{labels}y" if labels else "")
+        """row/dataset/seed, for people."""
+        return f"{self.row}/{self.dataset}/s{self.seed}"
+
+    @property
+    def row(self) -> str:
+        """The row of a table that the job belongs to."""
+        return row_name(self.model_dump())
+
+
+ROW_KEYS = ("draw", "ensemble", "labels")  # parts of a spec, beside model and config, that set rows apart
+
+
+def row_name(spec: Mapping[str, Any]) -> str:
+    """The row that a job stands in, whatever its data set and seed: `wgan_gp`, `wgan_gp[lr=0.001]`, `vat[labels=50]`.
+
+    Records are averaged over seeds only within a row: tables, boards, comparisons and gates all go by this name.
+    """
+    parts = {**(spec.get("config") or {}), **{k: spec[k] for k in ROW_KEYS if spec.get(k) is not None}}
+    inner = ",".join(f"{k}={v if isinstance(v, str) else _compact(v)}" for k, v in sorted(parts.items()))
+    return f"{spec['model']}[{inner}]" if inner else str(spec["model"])
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,3 +165,17 @@ def test_bad_suites(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises((BadConfig, UnknownName), match=match):
             suites.load(str(file))
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ({"model": "a"}, "a"),
+        ({"model": "a", "config": {}, "labels": None}, "a"),
+        ({"model": "a", "config": {"lr": 0.1, "act": "relu"}}, "a[act=relu,lr=0.1]"),
+        ({"model": "a", "labels": 50}, "a[labels=50]"),
+        ({"model": "a", "config": {"lr": 0.1}, "labels": 50, "draw": 0}, "a[draw=0,labels=50,lr=0.1]"),
+    ],
+)
+def test_a_row_is_a_model_with_what_sets_it_apart(spec: dict[str, Any], name: str) -> None:
+    assert jobs.row_name(spec) == name

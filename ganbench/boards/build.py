@@ -29,8 +29,9 @@ from ganbench.boards.render import (
     to_csv,
     to_markdown,
 )
-from ganbench.boards.standings import Standing, block_name, label_of, latest, read_records, standings
+from ganbench.boards.standings import Standing, block_name, latest, read_records, standings
 from ganbench.boards.submission import accepted
+from ganbench.jobs import row_name
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
@@ -252,7 +253,7 @@ def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
 
 def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int]:
     spec = record["spec"]
-    return (label_of(spec), spec["dataset"], spec["seed"])
+    return (row_name(spec), spec["dataset"], spec["seed"])
 
 
 def replace_file(path: Path, text: str) -> None:

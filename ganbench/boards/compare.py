@@ -15,8 +15,9 @@ import numpy as np
 from scipy import stats
 
 from ganbench.boards.rank import estimate, holm, welch
-from ganbench.boards.standings import Record, label_of, latest
+from ganbench.boards.standings import Record, latest
 from ganbench.errors import BadInput
+from ganbench.jobs import row_name
 
 Verdict = Literal["better", "worse", "same", "not comparable"]
 
@@ -67,7 +68,7 @@ def _table(records: Iterable[Record]) -> dict[tuple[str, str, str, str], dict[in
         spec = record["spec"]
         for score in record.get("metrics") or () if record["status"] == "ok" else ():
             if score.get("value") is not None:
-                key = (label_of(spec), spec["dataset"], spec["scale"], score["name"])
+                key = (row_name(spec), spec["dataset"], spec["scale"], score["name"])
                 table.setdefault(key, {})[spec["seed"]] = score
     return table
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.rank import Estimate, estimate
-from ganbench.boards.standings import label_of, latest, read_records
+from ganbench.boards.standings import latest, read_records
+from ganbench.jobs import row_name
 
 LIMIT = 200  # versions of one file that are read
 
@@ -56,7 +57,7 @@ def _points(records: Iterable[Mapping[str, Any]], metric: str, board: str, commi
         spec = record["spec"]
         for m in record.get("metrics") or () if record["status"] == "ok" else ():
             if m["name"] == metric and m.get("value") is not None:
-                key = (label_of(spec), spec["dataset"], spec["scale"], str(m.get("signature")))
+                key = (row_name(spec), spec["dataset"], spec["scale"], str(m.get("signature")))
                 groups.setdefault(key, []).append(float(m["value"]))
     for (model, dataset, scale, signature), values in sorted(groups.items()):
         yield Point(date, commit, board, model, dataset, scale, signature, estimate(values))

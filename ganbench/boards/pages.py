@@ -11,8 +11,9 @@ from typing import Any
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import Built, build, family_of, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
-from ganbench.boards.standings import Record, label_of, standings
+from ganbench.boards.standings import Record, standings
 from ganbench.errors import BadInput
+from ganbench.jobs import row_name
 
 PICTURES = "pictures"  # of a board: <model>-<dataset>.webp, kept by `leaderboard build --from`
 
@@ -29,14 +30,14 @@ def run_page(root: Path) -> Page:
     pictures, curves = [], []
     for record in found:
         spec = record.spec.model_dump()
-        if record.spec.seed != min(r.spec.seed for r in found if r.spec.model == record.spec.model):
+        if record.spec.seed != min(r.spec.seed for r in found if r.spec.row == record.spec.row):
             continue
         job, family = folder.job_folder(record.spec), family_of(record.spec.model)
         if uri := picture_uri(job / "samples.png"):
-            pictures.append(Picture(record.spec.dataset, label_of(spec), family, uri))
+            pictures.append(Picture(record.spec.dataset, row_name(spec), family, uri))
         lines = {name: line for name, line in read_curves(job / "history.json").items() if line}
         if lines:
-            curves.append(Curves(record.spec.dataset, label_of(spec), family, lines))
+            curves.append(Curves(record.spec.dataset, row_name(spec), family, lines))
     status = Counter(r.status for r in found)
     subtitle = f"Suite {request.get('suite')}, scale {built.board.scale}, {len(found)} jobs: " + ", ".join(
         f"{n} {s}" for s, n in status.most_common()
@@ -105,7 +106,7 @@ def troubles(records: Iterable[Record]) -> list[str]:
     lines: dict[str, list[str]] = {}
     for r in records:
         if r["status"] != "ok":
-            text = f"{r['status']}: {label_of(r['spec'])} on {r['spec']['dataset']}: {r.get('reason') or ''}"
+            text = f"{r['status']}: {row_name(r['spec'])} on {r['spec']['dataset']}: {r.get('reason') or ''}"
             lines.setdefault(text, []).append(str(r["spec"]["seed"]))
     return [f"{text} (seed {', '.join(seeds)})" for text, seeds in lines.items()]
 
@@ -137,7 +138,7 @@ def take_pictures(folder: Path, run: Path) -> int:
         uri = picture_uri(opened.job_folder(spec) / "samples.png")
         if uri:
             (folder / PICTURES).mkdir(exist_ok=True)
-            name = picture_name(label_of(spec.model_dump()), spec.dataset)
+            name = picture_name(row_name(spec.model_dump()), spec.dataset)
             write_atomic(folder / PICTURES / name, b64decode(uri.partition(",")[2]))
             taken += 1
     return taken

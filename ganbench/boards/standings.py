@@ -18,6 +18,7 @@ from typing import Any
 from ganbench.boards.board import Board, Metric, Task
 from ganbench.boards.rank import Estimate, Rank, estimate, impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
+from ganbench.jobs import row_name
 
 Record = Mapping[str, Any]
 
@@ -79,13 +80,6 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
 
 
-def label_of(spec: Mapping[str, Any]) -> str:
-    """The model with the overrides that set it apart: `wgan_gp` or `wgan_gp[lr=0.001]`."""
-    config = spec.get("config") or {}
-    inner = ",".join(f"{k}={_plain(v)}" for k, v in sorted(config.items()))
-    return f"{spec['model']}[{inner}]" if inner else str(spec["model"])
-
-
 def latest(records: Iterable[Record]) -> list[Record]:
     """One record per job: of several attempts the last `ok` one, else the last."""
     kept: dict[str, Record] = {}
@@ -110,7 +104,7 @@ def standings(
     groups: dict[str, tuple[Entry, list[Record]]] = {}
     for record in latest(records):
         if board.admits(record):
-            label = label_of(record["spec"])
+            label = row_name(record["spec"])
             entry = Entry(label, label, family(record["spec"]["model"]))
             groups.setdefault(label, (entry, []))[1].append(record)
     own = [r for _, rs in groups.values() for r in rs]
@@ -216,7 +210,7 @@ def _check_comparable(board: Board, own: Sequence[Record], everyone: Sequence[Re
 
 
 def _check_score(board: Board, task: Task, m: Metric, record: Record, score: Mapping[str, Any]) -> None:
-    where = f"{m.name} of {label_of(record['spec'])} on {task.dataset}"
+    where = f"{m.name} of {row_name(record['spec'])} on {task.dataset}"
     pinned = m.signatures.get(task.dataset)
     for what, wanted, got in (
         ("signature", pinned, score.get("signature")),
@@ -234,7 +228,7 @@ def _one(board: Board, what: str, found: Sequence[tuple[Record, Any]]) -> None:
         kinds.setdefault(json.dumps(value, sort_keys=True), record)
     if len(kinds) > 1:
         counts = Counter(json.dumps(v, sort_keys=True) for _, v in found)
-        seen = "; ".join(f"{k} ({counts[k]} records, e.g. {label_of(kinds[k]['spec'])})" for k in sorted(kinds))
+        seen = "; ".join(f"{k} ({counts[k]} records, e.g. {row_name(kinds[k]['spec'])})" for k in sorted(kinds))
         raise BadInput(f"board {board.id} does not mix {what}: {seen}; rerun or score again so that they agree")
 
 
@@ -260,7 +254,3 @@ def _shortfall(task: Task, records: Iterable[Record], done: int, wanted: int) ->
 
 def _failed(record: Record) -> bool:
     return record["status"] not in ("ok", "diverged")
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -210,7 +210,7 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
         record = folder.read(job.spec) if folder and not job.skip else None
         state = "skipped" if job.skip else "cached" if record is not None and record.final else "to run"
         spec = job.spec.model_dump(include={"model", "dataset", "seed", "scale", "budget"})
-        row = {"job_id": job.spec.job_id, **spec, "state": state, "reason": job.skip}
+        row = {"job_id": job.spec.job_id, "row": job.spec.row, **spec, "state": state, "reason": job.skip}
         rows.append(row | estimate.of(job, known))
     todo = [r for r in rows if r["state"] == "to run"]
     total = {
@@ -227,7 +227,7 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
     groups: dict[tuple[str, ...], list[Any]] = {}
     for r in rows:
         budget = " ".join(f"{v:g} {k}" for k, v in r["budget"].items()) or "recipe"
-        groups.setdefault((r["model"], r["dataset"], budget, r["state"], r["reason"] or ""), []).append(r)
+        groups.setdefault((r["row"], r["dataset"], budget, r["state"], r["reason"] or ""), []).append(r)
     lines = []
     for (model, data, budget, state, reason), members in groups.items():
         each = f"{members[0]['estimated_s']:.1f}" if state == "to run" else ""

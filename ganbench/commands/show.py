@@ -64,7 +64,7 @@ def show(
 def _brief(record: Any) -> dict[str, Any]:
     return {
         "job_id": record.job_id[:12],
-        "model": record.spec.model,
+        "model": record.spec.row,
         "dataset": record.spec.dataset,
         "seed": record.spec.seed,
         "status": record.status,

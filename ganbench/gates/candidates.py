@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ganbench.errors import BadInput
 from ganbench.gates.golden import FOLDER
 from ganbench.gates.training import CONFIRM_SEEDS, SCREEN_SEEDS, SIGNED, Measure, Pool, Runs
-from ganbench.jobs import Job, Selection, plan
+from ganbench.jobs import Job, Selection, plan, row_name
 from ganbench.records import Record, RunFolder, parse_record
 
 POOL = "pool.json"
@@ -38,22 +38,25 @@ def make_pool(workers: int) -> dict[str, Any]:
 
 def pools_of(records: Iterable[Record], jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Values over seeds per "model/data set/score", with direction, scale and tolerance: what `read_pools` reads."""
-    scores = {(j["model"], j["dataset"]): j.get("scores") for j in jobs}
+    scores = {(_model(j), j["dataset"]): j.get("scores") for j in jobs}
     pools: dict[str, Any] = {}
     rows = [r for r in records if r.status in ("ok", "diverged")]
     for record in rows:
-        declared = scores.get((record.spec.model, record.spec.dataset))
+        where = (_model(record.spec.model_dump()), record.spec.dataset)
+        declared = scores.get(where)
         for m in record.metrics:
             if m.direction not in ("min", "max") or (declared is not None and m.name not in declared):
                 continue
-            name = f"{record.spec.model}/{record.spec.dataset}/{m.name}"
+            name = "/".join((*where, m.name))
             kind = {"scale": "raw"} if m.name in SIGNED else {}
             kind |= (declared or {}).get(m.name, {})
             pool = pools.setdefault(name, {"values": [], "direction": m.direction, "diverged": 0, **kind})
             pool["values"].append(m.value)
     for record in rows:
         for name, pool in pools.items():
-            if record.status == "diverged" and name.startswith(f"{record.spec.model}/{record.spec.dataset}/"):
+            if record.status == "diverged" and name.startswith(
+                f"{_model(record.spec.model_dump())}/{record.spec.dataset}/"
+            ):
                 pool["diverged"] += 1
     return pools
 
@@ -70,9 +73,10 @@ def from_records(path: Path) -> tuple[dict[str, Any], dict[str, Pool]]:
     jobs: dict[tuple[str, str], dict[str, Any]] = {}
     for r in records:
         budget = r.spec.budget or {}
-        jobs[r.spec.model, r.spec.dataset] = {
+        labels = {"labels": r.spec.labels} if getattr(r.spec, "labels", None) else {}  # type: ignore[attr-defined]
+        jobs[_model(r.spec.model_dump()), r.spec.dataset] = {
             "model": r.spec.model, "dataset": r.spec.dataset, "metrics": list(r.spec.metrics),
-            "config": dict(r.spec.config), **budget,
+            "config": dict(r.spec.config), **labels, **budget,
         }  # fmt: skip
     if not jobs:
         raise BadInput(f"{path.name} holds no record to compare with")
@@ -98,7 +102,7 @@ def candidate(run: Mapping[str, Any], workers: int, revision: str) -> Measure:
 
     def measure(stage: Literal["screen", "confirm"], names: Sequence[str]) -> Mapping[str, Runs]:
         count, offset = (SCREEN_SEEDS, 0) if stage == "screen" else (CONFIRM_SEEDS, 50)
-        wanted = [j for j in run["jobs"] if any(n.startswith(f"{j['model']}/{j['dataset']}/") for n in names)]
+        wanted = [j for j in run["jobs"] if any(n.startswith(f"{_model(j)}/{j['dataset']}/") for n in names)]
         seeds = range(first + offset, first + offset + count)
         records = train_jobs(wanted, seeds, run["n_samples"], workers)
         return {n: _runs(n, records) for n in names}
@@ -115,7 +119,7 @@ def train_jobs(jobs: Sequence[Mapping[str, Any]], seeds: Iterable[int], n_sample
         budget = {k: j[k] for k in ("iterations", "examples", "seconds") if k in j}
         selection = Selection(
             "check", (j["model"],), (j["dataset"],), tuple(seeds), "paper" if not budget else "custom",
-            tuple(j["metrics"]), n_samples, budget=budget,
+            tuple(j["metrics"]), n_samples, budget=budget, labels=(j["labels"],) if "labels" in j else (),
         )  # fmt: skip
         chosen += plan(selection, {j["model"]: dict(j.get("config", {}))})
     with (
@@ -139,9 +143,14 @@ def write(pool: Mapping[str, Any]) -> None:
 
 def _runs(name: str, records: Sequence[Record]) -> Runs:
     model, dataset, score = name.split("/", 2)
-    mine = [r for r in records if (r.spec.model, r.spec.dataset) == (model, dataset)]
+    mine = [r for r in records if (_model(r.spec.model_dump()), r.spec.dataset) == (model, dataset)]
     values = [m.value for r in mine for m in r.metrics if m.name == score]
     return values, sum(r.status == "diverged" for r in mine)
+
+
+def _model(job: Mapping[str, Any]) -> str:
+    """The first part of a pool's name: the model, with its label count where one is said; configs share a pool."""
+    return row_name({"model": job["model"], "labels": job.get("labels")})
 
 
 class _Quiet:

@@ -1,10 +1,9 @@
-"""The plain table of a run: one per data set, models down, metrics across, mean over training seeds with n."""
+"""The plain table of a run: one per data set, rows of `jobs.row_name` down, metrics across, means over training seeds."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ NOTE = "Mean ± standard deviation over training seeds; n: seeds scored (of thos
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric over the seeds of one model."""
+    """A metric over the seeds of one row."""
 
     mean: float
     sd: float | None  # over training seeds; None for one seed
@@ -27,7 +26,7 @@ class Cell:
 
 @dataclass
 class Row:
-    """One model."""
+    """One model, with the settings and the number of labels that set it apart."""
 
     name: str
     seeds: int  # with a score
@@ -54,7 +53,7 @@ def pivot(records: Iterable[Record]) -> list[Table]:
     for record in records:
         if record.status != "skipped":
             models = groups.setdefault((record.spec.dataset, record.spec.scale), {})
-            models.setdefault(record.spec.model + _override(record), []).append(record)
+            models.setdefault(record.spec.row, []).append(record)
     return [_table(dataset, scale, models) for (dataset, scale), models in groups.items()]
 
 
@@ -93,7 +92,7 @@ def troubles(records: Iterable[Record]) -> list[str]:
     lines: dict[str, list[str]] = {}
     for record in records:
         if record.status != "ok":
-            where = f"{record.spec.model}/{record.spec.dataset}"
+            where = f"{record.spec.row}/{record.spec.dataset}"
             lines.setdefault(f"{record.status}: {where}: {record.reason}", []).append(str(record.spec.seed))
     ordered = sorted(lines.items(), key=lambda kv: kv[0].startswith("skipped"))
     return [f"{text} (seed{'s' if len(s) > 1 else ''} {', '.join(s)})" for text, s in ordered]
@@ -216,11 +215,6 @@ def _text(value: Cell | None) -> str:
 
 def _title(table: Table) -> str:
     return f"{table.dataset}, scale {table.scale}"
-
-
-def _override(record: Record) -> str:
-    config = record.spec.config
-    return f" ({', '.join(f'{k}={json.dumps(v)}' for k, v in config.items())})" if config else ""
 
 
 def _rank(metric: str, order: dict[str, int]) -> tuple[int, str]:

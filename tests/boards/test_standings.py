@@ -12,6 +12,7 @@ from fakes import board, record
 
 from ganbench.boards.board import load_board
 from ganbench.boards.build import Built, build, files, stale, tables, take
+from ganbench.boards.compare import compare
 from ganbench.boards.standings import block_name, read_records, standings
 from ganbench.errors import BadInput
 
@@ -189,3 +190,16 @@ def test_committed_boards_are_what_their_records_give(name: str) -> None:
         "control_collapse",
         "control_memoriser",
     }
+
+
+def test_label_counts_never_share_a_row_or_a_comparison() -> None:
+    few = [
+        record("few", "ring8", s, {"mmd": v + s / 100}, labels=n) for s in range(3) for n, v in ((50, 1.0), (100, 2.0))
+    ]
+    rows = {s.entry.label: s.estimates["ring8", "mmd"] for s in standings(board("ring8"), few)}
+    assert {k: (e.n, round(e.mean, 2)) for k, e in rows.items()} == {
+        "few[labels=100]": (3, 2.01),
+        "few[labels=50]": (3, 1.01),
+    }
+    found = {d.model: d.difference for d in compare(few, few)}
+    assert found == {"few[labels=100]": 0.0, "few[labels=50]": 0.0}

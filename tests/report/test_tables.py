@@ -53,7 +53,16 @@ def test_configs_are_rows_of_their_own() -> None:
     other = record("a", 0, 9.0)
     other.spec = other.spec.model_copy(update={"config": {"lr": 0.1}})
     (table,) = tables.pivot([record("a", 0, 1.0), other])
-    assert [r.name for r in table.rows] == ["a", "a (lr=0.1)"]
+    assert [r.name for r in table.rows] == ["a", "a[lr=0.1]"]
+
+
+def test_label_counts_are_rows_of_their_own() -> None:
+    records = [record("few", s, float(s)) for s in (0, 1)]
+    for r, labels in zip(records, (50, 100), strict=True):
+        r.spec = r.spec.model_copy(update={"labels": labels})
+    (table,) = tables.pivot(records)
+    assert {r.name: r.cells["mmd"].mean for r in table.rows} == {"few[labels=50]": 0.0, "few[labels=100]": 1.0}
+    assert all(r.seeds == r.planned == 1 for r in table.rows)
 
 
 def test_troubles_name_status_reason_and_seeds() -> None:
