@@ -1,4 +1,4 @@
-"""The plain table of a run: one per data set, rows of `jobs.row_name` down, metrics across, means over training seeds."""
+"""The plain table of a run: one per data set, rows of `jobs.row_name` down, metrics across, means over seeds with n."""
 
 from __future__ import annotations
 
