@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from ganbench.registry import DATASETS, METRICS, MODELS, Entry
 from ganbench.source import canonical_hash, code_sha256, file_hash
 
 MAX_SEEDS = 10_000
+LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
 SCALES = ("smoke", "quick", "standard", "paper")
 Device = Literal["cpu", "cuda", "mps"]
 
@@ -44,7 +45,8 @@ class JobSpec(BaseModel):
     versions: dict[str, str] = {}
     code_sha256: str = ""
     # Extra: `precision` of matrix products in training, where it is not "ieee"; `labels`, how many labels a few-label
-    # model sees, where the user said so, and `draw`, which draw of them, where it is not the seed's own.
+    # model sees, where the user said so, and `draw`, which draw of them, where it is not the seed's own;
+    # `label_counts`, for other models: how many labels metrics on the frozen model see; `ensemble`: of how many models.
 
     @property
     def job_id(self) -> str:
@@ -106,7 +108,8 @@ class Selection:
     sets: tuple[str, ...] = ()  # key=value or model.key=value
     data_dir: str | None = None
     precision: str = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
-    labels: tuple[int, ...] = ()  # label counts for models that learn from a few; empty: the runner's default
+    labels: tuple[int, ...] = ()  # label counts for learners from a few labels; empty: the runner's default
+    draws: tuple[int, ...] = ()  # draws of the labels that every seed is trained on; empty: each seed has its own
 
     def manifest(self) -> dict[str, Any]:
         """The request as it is kept in run.json: strict JSON without paths."""
@@ -123,6 +126,7 @@ class Selection:
             "set": sorted(self.sets),
             **self.stated_precision,
             **({"labels": list(self.labels)} if self.labels else {}),
+            **({"draws": list(self.draws)} if self.draws else {}),
         }
 
     @property
@@ -158,23 +162,73 @@ def plan(
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
             for model_ref, model in models.items():
-                overrides, skip = (configs or {}).get(model_ref, {}), incompatible(model, dataset)
-                variants: list[tuple[dict[str, Any], dict[str, Any]]] = [(overrides, {})]
+                overrides, skip = (configs or {}).get(model_ref, {}), incompatible(model, dataset, selection.metrics)
+                variants = [Variant(overrides, {}, s) for s in _supervisions(selection, model)]
                 if recipes is not None:
-                    found = [r for r in recipes.get(model_ref, []) if r["dataset"] == dataset.name]
-                    variants = [(r["config"] | overrides, r["budget"]) for r in found] or variants
-                    skip = skip or (None if found else f"{model.name} has no published recipe for {dataset.name}")
-                counts = selection.labels if "labels" in model.meta.get("needs", ()) else ()
-                for (config, budget), labels in product(variants, counts or (None,)):
-                    spec = _spec(selection, model, (dataset_ref, dataset), seed, config, budget, labels)
+                    known = recipes.get(model_ref, [])
+                    found = _published(selection, model, dataset, known, overrides)
+                    variants = found or variants[:1]
+                    skip = skip or (None if found else _no_recipe(selection, model, dataset, known))
+                for variant in variants:
+                    spec = _spec(selection, model, (dataset_ref, dataset), seed, variant)
                     jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
     if not jobs:
         raise BadConfig("the selection holds no job: name at least one model, data set and seed")
     return jobs
 
 
-def incompatible(model: Entry, dataset: Entry) -> str | None:
-    """Why a model cannot take a data set, as far as their registrations say; None when they go together."""
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a model on a data set with one seed."""
+
+    config: dict[str, Any]
+    budget: dict[str, int | float]
+    supervision: dict[str, Any]  # extra fields of the spec: labels and draw, or label_counts
+
+
+def _supervisions(selection: Selection, model: Entry) -> list[dict[str, Any]]:
+    """What `--labels` and `--label-draws` mean for a model: a job each for one that learns from few labels.
+
+    For another model one job, whose metrics on frozen features look at each of the counts.
+    """
+    if "labels" in model.meta.get("needs", ()):
+        counts = [{"labels": n} for n in selection.labels] or [{}]
+        return [c | d for c in counts for d in [{"draw": d} for d in selection.draws] or [{}]]
+    looks = any("label_draws" in METRICS.get(m).meta.get("needs", ()) for m in selection.metrics)
+    return [{"label_counts": list(selection.labels)} if looks and selection.labels else {}]
+
+
+def _published(
+    selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[dict[str, Any]], overrides: dict[str, Any]
+) -> list[Variant]:
+    """A model's recipes for a data set; one that speaks of a number of labels runs with it, where it is asked for."""
+    found: list[Variant] = []
+    for r in recipes:
+        if r["dataset"] != dataset.name:
+            continue
+        for supervision in _supervisions(selection, model):
+            said, asked = r.get("labels"), supervision.get("labels")
+            if "label_counts" not in supervision and said is not None and "labels" in model.meta.get("needs", ()):
+                if asked not in (None, said):
+                    continue
+                supervision = supervision | {"labels": said}
+            variant = Variant(r["config"] | overrides, r["budget"], supervision)
+            if variant not in found:
+                found.append(variant)
+    return found
+
+
+def _no_recipe(selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[dict[str, Any]]) -> str:
+    """Why no recipe of a model is run."""
+    counts = " or ".join(map(str, selection.labels)) if any(r["dataset"] == dataset.name for r in recipes) else ""
+    return f"{model.name} has no published recipe for {dataset.name}" + (f" with {counts} labels" if counts else "")
+
+
+def incompatible(model: Entry, dataset: Entry, metrics: Sequence[str] = ()) -> str | None:
+    """Why a model cannot take a data set, as far as registrations say; None when they go together.
+
+    A model that none of the metrics could say anything of is not trained either.
+    """
     event = dataset.meta.get("event", "")
     events = model.meta.get("events", ("vector", "image"))
     if event in ("vector", "image") and event not in events and not dataset.meta.get("prefix"):
@@ -182,6 +236,18 @@ def incompatible(model: Entry, dataset: Entry) -> str | None:
     needs = set(model.meta.get("needs", ())) & {"y", "labels"}
     if needs and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):
         return f"{model.name} learns from labels; {dataset.name} has none"
+    reasons = [_inapplicable(METRICS.get(m), model, dataset) for m in metrics if model.meta]
+    return "; ".join(dict.fromkeys(map(str, reasons))) if reasons and all(reasons) else None
+
+
+def _inapplicable(metric: Entry, model: Entry, dataset: Entry) -> str | None:
+    """Why a metric cannot be computed of a model on a data set, as far as registrations say."""
+    needs, gives = set(metric.meta.get("needs", ())), set(model.meta.get("gives", ("sample",)))
+    asks = {"sample"} if needs & {"samples", "probs", "features"} else set(metric.meta.get("asks", ()))
+    if asks and not asks & gives:
+        return f"{metric.name} needs a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
+    if needs & LABELS and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):
+        return f"{metric.name} needs labels; {dataset.name} has none"
     return None
 
 
@@ -306,9 +372,7 @@ def _spec(
     model: Entry,
     data: tuple[str, Entry],
     seed: int,
-    config: dict[str, Any],
-    budget: dict[str, int | float],
-    labels: int | None,
+    variant: Variant,
 ) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
@@ -322,10 +386,10 @@ def _spec(
         versions["files"] = _files_hash(Path(ref.partition(":")[2]))
     return JobSpec(
         model=model.name,
-        config=config,
+        config=variant.config,
         dataset=display_name(ref),
         scale="custom" if selection.budget else selection.scale,
-        budget=selection.budget or budget or budget_for(dataset, selection.scale),
+        budget=selection.budget or variant.budget or budget_for(dataset, selection.scale),
         seed=seed,
         metrics=selection.metrics,
         n_samples=selection.n_samples,
@@ -333,7 +397,7 @@ def _spec(
         versions=versions,
         code_sha256=code_sha256(model, dataset, *metrics),
         **selection.stated_precision,
-        **({} if labels is None else {"labels": labels}),  # type: ignore[arg-type]
+        **variant.supervision,
     )
 
 

@@ -6,6 +6,7 @@ Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -111,6 +112,12 @@ class Recipe:
     source: str  # paper and table
     sure: Literal["verified", "secondary", "recalled"]
 
+    @property
+    def labels(self) -> int | None:
+        """How many labels the protocol speaks of, as in "100 labels, ..."; None where it speaks of none."""
+        found = re.search(r"\b(\d[\d,]*) labels\b", self.protocol)
+        return int(found.group(1).replace(",", "")) if found else None
+
 
 class Model(nn.Module):
     """A generative model, classifier or representation that ganbench can train, sample and score.
@@ -199,6 +206,13 @@ class Model(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Features a frozen classifier may use, such as a discriminator's last hidden layer: (B, *E) -> (B, F)."""
         raise NotApplicable(f"{self.name or type(self).__name__} has no features")
+
+    def representation(self, x: Tensor) -> Tensor:
+        """What a classifier on the frozen model is fitted to: codes where it encodes, else features: (B, *E) -> (B, F).
+
+        A model whose paper names other layers for this overrides it.
+        """
+        return self.encode(x) if "encode" in self.gives else self.features(x)
 
     def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
         """Fill in the unknown pixels: (B, *E), mask (*E) true where known -> (B, *E)."""

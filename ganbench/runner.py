@@ -25,10 +25,11 @@ from ganbench.data import DataSpec, Split
 from ganbench.datasets.base import Dataset
 from ganbench.engine import Training, matmul_precision, train
 from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
-from ganbench.jobs import Job, JobSpec
+from ganbench.jobs import LABELS, Job, JobSpec
+from ganbench.labels import check_range, draw_labels
 from ganbench.model import Budget, Model
 from ganbench.records import SCHEMA, MetricRow, Record
-from ganbench.registry import MODELS
+from ganbench.registry import METRICS, MODELS
 from ganbench.scoring import Inputs, MetricFailed, Workplace, score_all
 
 Progress = Callable[[int, float], None]
@@ -93,6 +94,7 @@ def _run(
     spec, device = job.spec, pick_device(job.spec.device)
     with clock("data"):
         dataset = place.dataset(job.dataset_ref, job.data_dir)
+        check_labels(spec, dataset)
         partial["data_sha256"] = dataset.spec.sha256
     with clock("build"):
         model = make_model(job, dataset.spec).to(device)
@@ -104,7 +106,11 @@ def _run(
         trained = train(model, training_data(model, dataset, spec).to(device), budget, rng, on_progress=on_progress)
     partial |= {"iterations": trained.iterations, "examples": trained.examples, "trained": trained}
     partial |= _kept_history(folder, trained.history)
-    inputs = Inputs(place, job.dataset_ref, dataset, spec.n_samples, spec.seed, model=model)
+    counts = getattr(spec, "label_counts", None) or ([spec.labels] if hasattr(spec, "labels") else [])
+    draw_of = getattr(spec, "draw", None)
+    inputs = Inputs(
+        place, job.dataset_ref, dataset, spec.n_samples, spec.seed, model=model, label_counts=counts, draw=draw_of
+    )
     if "sample" in model.gives:
         with clock("sample"):
             inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, device), dataset.spec)
@@ -164,29 +170,31 @@ def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
         if split.y is None:
             raise NotApplicable(f"{spec.model} learns from labels; {spec.dataset} has none")
         if "labels" in model.needs:
-            count = getattr(spec, "labels", None) or LABELLED_PER_CLASS * len(split.y.unique())
-            chosen = split.labelled
-            if chosen is None:
-                chosen = few_labels(split.y, count, seeding.stream("labels", spec.dataset, spec.seed))
-            return split.with_labels(chosen)
+            k = dataset.spec.n_classes or int(split.y.max()) + 1
+            usual = LABELLED_PER_CLASS * k if split.labelled is None else len(split.labelled)
+            draw = getattr(spec, "draw", spec.seed)
+            return split.with_labels(draw_labels(split, dataset.spec, getattr(spec, "labels", usual), draw))
+        check_range(split.y, dataset.spec.n_classes, "training")
         return split
     return Split(split.x)
 
 
-def few_labels(y: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Indices (count,) of equally many examples of every class, drawn at random.
+def check_labels(spec: JobSpec, dataset: Dataset) -> None:
+    """Refuse, before anything is trained, labels that the job's metrics could not use.
 
-    Raises `BadInput` when the count is no multiple of the number of classes, or a class has too few examples.
+    Raises `BadInput` for labels out of range or counts that cannot be drawn, `NotApplicable` where no metric is left.
     """
-    classes, sizes = y.unique(return_counts=True)
-    each, rest = divmod(count, len(classes))
-    if rest or each < 1:
-        raise BadInput(f"labels must be a multiple of the {len(classes)} classes, for a balanced draw; got {count}")
-    if int(sizes.min()) < each:
-        rare = int(classes[sizes.argmin()])
-        raise BadInput(f"{count} labels ask for {each} examples of every class; class {rare} has {int(sizes.min())}")
-    order = torch.randperm(len(y), generator=rng)
-    return torch.cat([order[y[order] == k][:each] for k in classes]).sort().values
+    asked = [set(METRICS.get(name).meta.get("needs", ())) & LABELS for name in spec.metrics]
+    if not any(asked):
+        return
+    if dataset.train.y is None or dataset.test.y is None:
+        if all(asked):
+            raise NotApplicable(f"{', '.join(spec.metrics)} need labels; {spec.dataset} has none")
+        return
+    check_range(dataset.train.y, dataset.spec.n_classes, "training")
+    check_range(dataset.test.y, dataset.spec.n_classes, "test")
+    for count in getattr(spec, "label_counts", ()):
+        draw_labels(dataset.train, dataset.spec, count, spec.seed)
 
 
 def draw(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.device) -> Tensor:

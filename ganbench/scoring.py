@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ganbench.datasets.base import Dataset
 from ganbench.datasets.load import load
 from ganbench.environment import without_paths
 from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
+from ganbench.labels import USUAL, draw_labels
 from ganbench.metrics.base import Score
 from ganbench.model import Model
 from ganbench.records import finite, write_atomic
@@ -86,9 +88,12 @@ class Inputs:
         *,
         model: Model | None = None,
         samples: Tensor | None = None,
+        label_counts: Sequence[int] = (),
+        draw: int | None = None,
     ) -> None:
         self.place, self.ref, self.dataset, self.seed = place, ref, dataset, seed
         self.model, self.samples = model, samples
+        self.label_counts, self.draw = label_counts, draw
         self.n = min(n_samples, dataset.spec.n_eval or n_samples)
         self._made: dict[str, Any] = {}
 
@@ -110,6 +115,8 @@ class Inputs:
             if self.model is None:
                 raise NotApplicable("needs the trained model, not only its samples")
             return self.model
+        if name == "label_draws":
+            return label_draws(self.dataset, self.label_counts, int(str(self.seed)) if self.draw is None else self.draw)
         key = (self.ref, name, self.n)
         if key not in self.place.real:
             self.place.real[key] = self._real(name)
@@ -173,6 +180,24 @@ class Inputs:
                 index = _some(len(data.test), self.n, data.spec.name, "reference")
                 return _there(data.test.y, f"needs labels; {data.spec.name} has none")[index]
         raise BadInput(f"no metric input is called {name!r}; ganbench/metrics/base.py lists them")
+
+
+def label_draws(dataset: Dataset, counts: Sequence[int], draw: int) -> dict[int, Tensor]:
+    """The rows of the training split whose labels draw number `draw` reveals, for each count; the usual ones for none.
+
+    Raises `NotApplicable` for data without labels, `BadInput` for counts it does not allow.
+    """
+    train, spec = dataset.train, dataset.spec
+    if counts or train.labelled is not None:
+        counts = counts or (len(train.labelled),)  # type: ignore[arg-type]
+        return {n: draw_labels(train, spec, n, draw) for n in counts}
+    found: dict[int, Tensor] = {}
+    for n in USUAL:
+        with contextlib.suppress(BadInput):
+            found[n] = draw_labels(train, spec, n, draw)
+    if not found:
+        raise NotApplicable(f"{spec.name} allows none of {', '.join(map(str, USUAL))} labels, as many of every class")
+    return found
 
 
 def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:

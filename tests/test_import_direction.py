@@ -22,7 +22,7 @@ LAYERS = [
     {"jobs", "suites"},
     {"source", "environment", "samples_io", "engine", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
-    {"data", "registry", "seeding", "errors"},
+    {"data", "registry", "seeding", "errors", "labels"},
 ]
 FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
 

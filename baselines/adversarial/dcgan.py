@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, register
-from ganbench.nn import DCGANDiscriminator, DCGANGenerator
+from ganbench.nn import DCGANDiscriminator, DCGANGenerator, hidden_layers, pooled
 
 
 @register("dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",))
@@ -27,6 +27,7 @@ class DCGAN(GAN):
         architecture: Literal["conv"] = "conv"
 
     config: Config
+    discriminator: DCGANDiscriminator
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -44,3 +45,7 @@ class DCGAN(GAN):
 
     def generator_loss(self, batch: Batch) -> Tensor:
         return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))
+
+    def representation(self, x: Tensor) -> Tensor:  # section 5.1: every convolutional layer, max-pooled to 4x4
+        layers = hidden_layers(self.discriminator.body, x)
+        return pooled([layer for layer in layers if layer.ndim == 4])

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Recipe, register
-from ganbench.nn import JointDiscriminator, make_encoder, make_generator
+from ganbench.nn import JointDiscriminator, hidden_layers, make_encoder, make_generator, pooled
 
 
 def published(dataset: str, metric: str, value: float, spread: str, source: str) -> Recipe:
@@ -88,6 +89,11 @@ class ALI(GAN):
     def encode(self, x: Tensor) -> Tensor:
         mean, _ = self.encoder(x).chunk(2, dim=1)
         return mean
+
+    def representation(self, x: Tensor) -> Tensor:  # section 3.3: the encoder's last three hidden layers and output
+        body: Any = self.encoder.body
+        layers = hidden_layers(body, x if isinstance(body[0], nn.Conv2d) else x.flatten(1))
+        return torch.cat([pooled(layers[-3:]), self.encoder(x)], 1)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         out: Tensor = self.generator(self.encode(x))

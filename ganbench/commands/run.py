@@ -25,7 +25,8 @@ SAMPLES = typer.Option("--samples", help="Samples drawn per job.", min=2)
 SETS = typer.Option("--set", help="Config override, key=value or model.key=value; values are JSON. Repeat for more.")
 DEVICE = typer.Option("--device", help="auto, cpu, cuda or mps.")
 PRECISION = typer.Option("--precision", help="Of float32 products in training: ieee, tf32 or bf16; recorded.")
-LABELS = typer.Option("--labels", help="Labels that few-label models see, e.g. 20,50,100: a job for each count.")
+LABELS = typer.Option("--labels", help="Labels that few-label models and svm_error see, e.g. 20,50,100.")
+DRAWS = typer.Option("--label-draws", help="Train every seed on these draws of the labels (0-4), for ensembles.")
 OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 
@@ -52,6 +53,7 @@ def run(
     device: Annotated[str, DEVICE] = "auto",
     precision: Annotated[str, PRECISION] = "ieee",
     labels: Annotated[str | None, LABELS] = None,
+    label_draws: Annotated[str | None, DRAWS] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
@@ -68,8 +70,9 @@ def run(
     if scorer_weights is not None and not Path(scorer_weights).is_file():
         raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
     selection = select(
-        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels
-    )
+        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
+        label_draws,
+    )  # fmt: skip
     jobs = make_jobs(selection)
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
@@ -118,6 +121,7 @@ def plan(
     device: Annotated[str, DEVICE] = "auto",
     precision: Annotated[str, PRECISION] = "ieee",
     labels: Annotated[str | None, LABELS] = None,
+    label_draws: Annotated[str | None, DRAWS] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     data_dir: DataDir = None,
@@ -125,8 +129,9 @@ def plan(
 ) -> None:
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
     selection = select(
-        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels
-    )
+        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
+        label_draws,
+    )  # fmt: skip
     print_plan(make_jobs(selection), Path(out) if out else None, workers, as_json)
 
 
@@ -144,6 +149,7 @@ def select(
     data_dir: str | None,
     precision: str = "ieee",
     labels: str | None = None,
+    draws: str | None = None,
 ) -> Any:
     """The selection that options describe; the suite fills what they leave open."""
     from ganbench import jobs, suites
@@ -171,6 +177,7 @@ def select(
         data_dir=data_dir,
         precision=precision,
         labels=base.labels if labels is None else jobs.parse_labels(labels),
+        draws=() if draws is None else jobs.parse_seeds(draws),
     )
 
 

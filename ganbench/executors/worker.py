@@ -181,7 +181,7 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
 
 
 def published(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The distinct recipes of each model as JSON: {ref: [{"dataset", "config", "budget"}]}; two metrics share one."""
+    """The distinct recipes of each model as JSON: {ref: [{"dataset", "config", "budget", "labels"}]}."""
     from ganbench.registry import MODELS
 
     found: dict[str, list[dict[str, Any]]] = {}
@@ -189,7 +189,8 @@ def published(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         with contextlib.suppress(ImportFailed):  # its jobs will fail with this reason, and the others run
             for recipe in MODELS.load(ref).recipes:
                 budget = {k: v for k, v in dataclasses.asdict(recipe.budget).items() if v is not None}
-                row = json.loads(json.dumps({"dataset": recipe.dataset, "config": recipe.config, "budget": budget}))
+                row = {"dataset": recipe.dataset, "config": recipe.config, "budget": budget, "labels": recipe.labels}
+                row = json.loads(json.dumps(row))
                 if row not in found.setdefault(ref, []):
                     found[ref].append(row)
     return found

@@ -10,6 +10,7 @@ features, reference_features, train_features   (N, F) the scorer's penultimate f
 mixture                 the exact `ganbench.data.Mixture` behind the data
 model                   the trained `Model`: metrics that use encode, features, classify, log_prob or reconstruct
 train_labels, test_labels   (N,) int64 labels of train and reference
+label_draws             {L: (L,) int64 rows of train}: the labels this seed reveals, for each number of labels asked for
 space                   what distances look at, for the signature: "x" or the scorer's name and hash
 rng                     a `torch.Generator` of the metrics role
 """
@@ -52,6 +53,7 @@ def metric(
     direction: Direction,
     needs: tuple[str, ...],
     returns: tuple[str, ...] = (),  # names of the scores when it returns more than one
+    asks: tuple[str, ...] = (),  # capabilities of which a model must have one for the metric to apply
     version: int = 1,
 ) -> Callable[[F], F]:
     """Register a function as the metric `name`; arguments must be literals, for they are read without importing."""

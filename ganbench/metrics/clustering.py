@@ -23,7 +23,7 @@ from ganbench.metrics.intervals import wilson
 BATCH = 1000
 
 
-@metric("clustering_error", direction="min", needs=("model", "reference", "test_labels"))
+@metric("clustering_error", direction="min", needs=("model", "reference", "test_labels"), asks=("cluster",))
 def clustering_error(model: Any, reference: Tensor, test_labels: Tensor) -> Score:
     """Share of the test set (M, *E) outside its class when clusters are matched one to one with classes, at best.
 
@@ -48,7 +48,7 @@ def clustering_error(model: Any, reference: Tensor, test_labels: Tensor) -> Scor
     )
 
 
-@metric("nmi", direction="max", needs=("model", "reference", "test_labels"))
+@metric("nmi", direction="max", needs=("model", "reference", "test_labels"), asks=("cluster",))
 def nmi(model: Any, reference: Tensor, test_labels: Tensor) -> Score:
     """Mutual information of clusters and classes over the mean of their entropies: 0 independent, 1 the same partition.
 

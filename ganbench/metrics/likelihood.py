@@ -19,7 +19,9 @@ from ganbench.metrics.base import Score, check_events, check_pair, metric, signa
 BATCH = 500
 
 
-@metric("nll", direction="min", needs=("model", "reference", "rng"), returns=("nll", "bits_per_dim"))
+@metric(
+    "nll", direction="min", needs=("model", "reference", "rng"), returns=("nll", "bits_per_dim"), asks=("log_prob",)
+)
 def nll(model: Any, reference: Tensor, *, rng: torch.Generator) -> list[Score]:
     """Mean negative log likelihood of the test set (M, *E) in nats an event, and in bits a dimension.
 
@@ -97,7 +99,7 @@ def log_density(points: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
     return torch.cat(rows) - constant
 
 
-@metric("reconstruction_error", direction="min", needs=("model", "reference"))
+@metric("reconstruction_error", direction="min", needs=("model", "reference"), asks=("reconstruct",))
 def reconstruction_error(model: Any, reference: Tensor) -> Score:
     """Mean squared error a dimension of reconstructions of test events (M, *E), in the data's units squared.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ STRENGTHS = {  # scikit-learn's C, inverse weight of the L2 penalty
     "semi_supervised_accuracy",
     direction="max",
     needs=("model", "train", "train_labels", "reference", "test_labels", "rng"),
+    asks=("encode", "features"),
 )
 def semi_supervised_accuracy(
     model: Any,
@@ -71,6 +73,7 @@ def semi_supervised_accuracy(
     direction="min",
     needs=("model", "reference", "test_labels"),
     returns=("classification_error", "classification_error_last"),
+    asks=("classify",),
 )
 def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> list[Score]:
     """Share of the test set (M, *E) that the model's own classifier gets wrong, with Wilson's interval.
@@ -87,10 +90,77 @@ def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> 
     return scores
 
 
+@metric(
+    "svm_error",
+    direction="min",
+    needs=("model", "train", "train_labels", "reference", "test_labels", "label_draws"),
+    asks=("encode", "features"),
+)
+def svm_error(
+    model: Any,
+    train: Tensor,
+    train_labels: Tensor,
+    reference: Tensor,
+    test_labels: Tensor,
+    label_draws: Mapping[int, Tensor],
+) -> list[Score]:
+    """Share of the test set (M, *E) that an L2-SVM on the frozen model gets wrong: one score for each number of labels.
+
+    The SVM is fitted to `model.representation` of the events in `label_draws`, standardised by the whole (unlabelled)
+    training set (N, *E); C is chosen by three folds of the labelled events. `svm_error_100` is that of 100 labels. The
+    labels are those a few-label classifier of the same seed is trained on, one draw a seed, so that both stand in one
+    table: the spread over seeds is that over draws and trainings. `interval` is Wilson's, over the test set.
+
+    Raises `NotApplicable` for a model without features, or one that was trained with all labels; `BadInput` for fewer
+    than two labels of every class.
+    """
+    if not {"encode", "features"} & set(model.gives):
+        raise NotApplicable(f"{model.name} neither encodes nor has features, so there is nothing to classify on")
+    if "y" in model.needs:
+        raise NotApplicable(f"{model.name} was trained with all labels: its features say nothing of few")
+    y = _labels(train_labels, len(train), "train_labels")
+    truth = _labels(test_labels, len(reference), "test_labels")
+    mean, std = _moments(model.representation, train)
+    test = (_batched(model.representation, reference) - mean) / std
+    scores = []
+    for count, rows in sorted(label_draws.items()):
+        x = (_batched(model.representation, train[rows]) - mean) / std
+        predicted, strength = fit_svm(x, y[rows.numpy()], test)
+        score = _error(f"svm_error_{count}", predicted, truth, int(max(y.max(), truth.max())) + 1)
+        scores.append(replace(score, extra=score.extra | {"labels": count, "C": strength, "n_features": test.shape[1]}))
+    return scores
+
+
+def fit_svm(x: Array, y: Array, test: Array) -> tuple[Array, float | None]:
+    """Classes (M,) that an L2-SVM fitted to (L, F), (L,) predicts for (M, F), and its C. Raises `BadInput`."""
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    classes, y, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    if sizes.min() < 2:
+        raise BadInput(f"C is chosen on the labelled data, which takes two of every class; got {len(y)} labels")
+    # Folds go by position and must hold every class: the n-th example of each class stands before any (n+1)-th.
+    rank = np.empty(len(y), int)
+    for c in range(len(classes)):
+        rank[y == c] = np.arange(sizes[c])
+    order = np.lexsort((y, rank))
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit, strength = _choose(x[order], y[order], "svm")
+    return classes[fit.predict(test)], strength
+
+
 def _head_error(name: str, logits: Array, truth: Array) -> Score:
-    wrong, m, k = int((logits.argmax(1) != truth).sum()), len(truth), logits.shape[1]
+    return _error(name, logits.argmax(1), truth, logits.shape[1])
+
+
+def _error(name: str, predicted: Array, truth: Array, k: int) -> Score:
+    """The share of wrong predictions (M,) among K classes; whoever predicts, the signature is the same."""
+    if truth.max() >= k:
+        raise BadInput(f"test_labels must be below the {k} classes of the classifier; got {int(truth.max())}")
+    wrong, m = int((predicted != truth).sum()), len(truth)
     value = wrong / m
-    extra = {"errors_per_10000": 1e4 * value, "confusion": _confusion(truth, logits.argmax(1), k)}
+    extra = {"errors_per_10000": 1e4 * value, "confusion": _confusion(truth, predicted, k)}
     text = signature("classification", f"K={k}", f"m={m}")
     return Score(name, value, m, text, "min", math.sqrt(value * (1 - value) / m), wilson(wrong, m), extra=extra)
 
@@ -197,6 +267,19 @@ def _batched(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 1024) 
     """The function over x in batches, flattened, as float64 (N, F) on the CPU."""
     out = torch.cat([function(x[i : i + size]).flatten(1).cpu() for i in range(0, len(x), size)])
     return check_events(out, "the model's features").double().numpy()
+
+
+@torch.no_grad()
+def _moments(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 1024) -> tuple[Array, Array]:
+    """Mean and standard deviation (F,) of the function over x, batch by batch: (N, F) would not always fit."""
+    total = square = torch.zeros(())
+    for i in range(0, len(x), size):
+        f = function(x[i : i + size]).flatten(1).cpu().double()
+        total, square = total + f.sum(0), square + f.square().sum(0)
+    mean = total / len(x)
+    std = (square / len(x) - mean.square()).clamp_min(0).sqrt()
+    std[std < 1e-6 * (1 + mean.abs())] = 1.0  # constant features stay zero
+    return mean.numpy(), std.numpy()
 
 
 def _standardise(x: Array) -> tuple[Array, Array, Array]:

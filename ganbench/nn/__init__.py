@@ -11,6 +11,7 @@ from ganbench.nn.maxout import Maxout, MaxoutDiscriminator
 from ganbench.nn.minibatch import MinibatchDiscrimination, MinibatchDiscriminator
 from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
 from ganbench.nn.packing import check_pack, pack, packed_spec
+from ganbench.nn.representation import hidden_layers, pooled
 from ganbench.nn.spectral import spectrally_normalised
 from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
 from ganbench.nn.weight_norm import NoisyClassifier, WeightNormLinear
@@ -37,6 +38,7 @@ __all__ = [
     "bounds",
     "check_pack",
     "from_unit",
+    "hidden_layers",
     "make_decoder",
     "make_discriminator",
     "make_encoder",
@@ -46,6 +48,7 @@ __all__ = [
     "mlp_generator",
     "pack",
     "packed_spec",
+    "pooled",
     "spectrally_normalised",
     "to_unit",
 ]

@@ -13,6 +13,7 @@ from ganbench.metrics.semi_supervised import (
     balanced_draw,
     classification_error,
     semi_supervised_accuracy,
+    svm_error,
 )
 
 
@@ -162,3 +163,62 @@ def test_labels_out_of_step_and_nan_features_are_refused():
     broken = torch.full((500, 5), math.nan)
     with pytest.raises(BadInput, match="features must be finite"):
         semi_supervised_accuracy(Encoder(), broken, y, broken, y, rng=rng())
+
+
+class Frozen(Encoder):
+    needs = ()
+
+    def representation(self, x):
+        return self.encode(x)
+
+
+def test_an_svm_on_frozen_features_scores_each_number_of_labels():
+    x, y = blobs(500, 0.05)
+    test, truth = blobs(300, 0.05, seed=1)
+    x, test = torch.from_numpy(x).float(), torch.from_numpy(test).float()
+    draws = {n: balanced_draw(y, n, rng(n)) for n in (50, 10)}
+    scores = svm_error(Frozen(), x, y, test, truth, draws)
+    assert [(s.name, s.value) for s in scores] == [("svm_error_10", 0.0), ("svm_error_50", 0.0)]
+    (head,) = classification_error(Judge(), test, truth)
+    assert {s.signature for s in scores} == {head.signature}  # one quantity, whoever predicts
+    noise, _ = blobs(500, 100.0)
+    hopeless = svm_error(Frozen(), torch.from_numpy(noise).float(), y, test, truth, {50: draws[50]})[0]
+    assert 0.5 < hopeless.value <= 1
+    assert hopeless.extra["errors_per_10000"] == pytest.approx(1e4 * hopeless.value)
+    assert sum(map(sum, hopeless.extra["confusion"])) == 300
+
+
+def test_an_svm_agrees_with_scikit_learn_at_the_same_strength():
+    from sklearn.svm import LinearSVC
+
+    x, y = blobs(500, 1.0)
+    test, truth = blobs(300, 1.0, seed=1)
+    rows = balanced_draw(y, 50, rng())
+    known = (Frozen(), torch.from_numpy(x).float(), y, torch.from_numpy(test).float(), truth)
+    (score,) = svm_error(*known, {50: rows})
+    mean, std = x.mean(0), x.std(0)
+    fit = LinearSVC(C=score.extra["C"], tol=1e-6, max_iter=100_000).fit((x[rows] - mean) / std, y[rows])
+    wrong = float((fit.predict((test - mean) / std) != truth.numpy()).mean())
+    assert_close(score.value, wrong, rtol=0, atol=0.01)  # the representation is 3 x + 1: standardising removes that
+
+
+def test_frozen_svm_refuses_what_it_cannot_fit():
+    x, y = torch.randn(100, 5, generator=rng()), torch.arange(100) % 5
+    with pytest.raises(BadInput, match="two of every class; got 5 labels"):
+        svm_error(Frozen(), x, y, x, y, {5: torch.arange(5)})
+
+    class Supervised(Frozen):
+        needs = ("y",)
+
+    class Bare(Frozen):
+        gives = ("sample",)
+
+    with pytest.raises(NotApplicable, match="trained with all labels"):
+        svm_error(Supervised(), x, y, x, y, {10: torch.arange(10)})
+    with pytest.raises(NotApplicable, match="neither encodes"):
+        svm_error(Bare(), x, y, x, y, {10: torch.arange(10)})
+
+
+def test_test_labels_beyond_the_classifier_are_refused():
+    with pytest.raises(BadInput, match="below the 4 classes of the classifier; got 5"):
+        classification_error(Judge(), torch.eye(4), torch.tensor([0, 1, 2, 5]))
