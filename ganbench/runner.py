@@ -283,10 +283,13 @@ class Clock:
 
 
 def _label_draws(model: Model, dataset: Dataset, n: int, rng: torch.Generator) -> Tensor | None:
-    """Labels (n,) from the training marginal for models whose `sample` takes them as a third argument."""
+    """Labels (n,) from the training marginal for models whose `sample` takes them as a third argument.
+
+    A model that was shown a few labels, as many of every class, is asked for as many of every class.
+    """
     if len(inspect.signature(model.sample).parameters) < 3 or dataset.train.y is None:
         return None
-    y = dataset.train.y
+    y = dataset.train.y.unique() if "labels" in model.needs else dataset.train.y
     return y[torch.randint(len(y), (n,), generator=rng, device=rng.device).to(y.device)].to(rng.device)
 
 
