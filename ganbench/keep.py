@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ganbench.errors import NotApplicable
 from ganbench.model import Model
 from ganbench.records import finite, write_atomic
 from ganbench.scoring import Inputs
@@ -35,10 +36,26 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
         if len(shape) == 3 or shape == (2,):
             files["picture"] = folder / "samples.png"
             picture(files["picture"], inputs)
+    found = test_logits(model, inputs)
+    if found is not None:
+        files["logits"] = folder / "logits.npz"
+        np.savez_compressed(files["logits"], logits=found[0].numpy(), y=found[1].numpy())
     if save_weights:
         files["weights"] = folder / "weights.safetensors"
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, files["weights"])
     return [_describe(path, kind) for kind, path in files.items()]
+
+
+def test_logits(model: Model, inputs: Inputs) -> tuple[Tensor, Tensor] | None:
+    """Logits (M, K) of the classifier on the test events that metrics see, and their labels (M,); None without either."""
+    if "classify" not in model.gives or inputs.dataset.test.y is None:
+        return None
+    events = inputs.real("reference").split(1000)
+    try:
+        with torch.no_grad():
+            return torch.cat([model.classify(x) for x in events]).float(), inputs.real("test_labels")
+    except NotApplicable:
+        return None
 
 
 def save_samples(path: Path, x: Tensor, domain: tuple[float, float] | None) -> None:

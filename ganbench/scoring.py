@@ -117,6 +117,10 @@ class Inputs:
             return self.model
         if name == "label_draws":
             return label_draws(self.dataset, self.label_counts, int(str(self.seed)) if self.draw is None else self.draw)
+        return self.real(name)
+
+    def real(self, name: str) -> Any:
+        """An input made of real data alone, kept between jobs. Raises `NotApplicable` where the data has none."""
         key = (self.ref, name, self.n)
         if key not in self.place.real:
             self.place.real[key] = self._real(name)

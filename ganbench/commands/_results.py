@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from ganbench.commands._common import console, duration, print_json, say
+from ganbench.commands._common import console, duration, print_json, print_table, say
 from ganbench.errors import MissingResource
 from ganbench.records import STATUSES, Record, write_atomic
-from ganbench.report import tables
+from ganbench.report import label_counts, tables
 
 BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends with code 3
 
@@ -62,18 +62,35 @@ def print_results(records: list[Record]) -> None:
             out.print(part)
     if made:
         out.print(tables.NOTE + "\n", style="dim")
+    by_labels = label_counts.tables(label_counts.curves(plain(records)))
+    for found in by_labels:
+        out.print(found.title, style="bold")
+        print_table(found.header, found.rows)
+    if by_labels:
+        out.print(label_counts.NOTE + "\n", style="dim")
     for line in tables.troubles(records):
         out.print(line, soft_wrap=True)
 
 
 def as_data(records: list[Record]) -> dict[str, Any]:
     """Tables and troubles as plain data."""
-    return {"tables": tables.json_ready(tables.pivot(records)), "troubles": tables.troubles(records)}
+    curves = label_counts.json_ready(label_counts.curves(plain(records)))
+    return {
+        "tables": tables.json_ready(tables.pivot(records)),
+        "troubles": tables.troubles(records),
+        **({"label_curves": curves} if curves else {}),
+    }
+
+
+def plain(records: list[Record]) -> list[dict[str, Any]]:
+    """Records as lines of results.jsonl hold them."""
+    return [r.model_dump(mode="json", by_alias=True) for r in records]
 
 
 def write_summary(root: Path, records: list[Record]) -> None:
     """summary.md, summary.csv and summary.json in the run folder."""
     made = tables.pivot(records)
-    write_atomic(root / "summary.md", tables.markdown(made, records))
+    by_labels = label_counts.markdown(label_counts.tables(label_counts.curves(plain(records))))
+    write_atomic(root / "summary.md", "\n".join(t for t in (by_labels, tables.markdown(made, records)) if t))
     write_atomic(root / "summary.csv", tables.csv_text(made))
     write_atomic(root / "summary.json", json.dumps(as_data(records), indent=1, allow_nan=False) + "\n")

@@ -126,7 +126,7 @@ def svm_error(
     for count, rows in sorted(label_draws.items()):
         x = (_batched(model.representation, train[rows]) - mean) / std
         predicted, strength = fit_svm(x, y[rows.numpy()], test)
-        score = _error(f"svm_error_{count}", predicted, truth, int(max(y.max(), truth.max())) + 1)
+        score = error_score(f"svm_error_{count}", predicted, truth, int(max(y.max(), truth.max())) + 1)
         scores.append(replace(score, extra=score.extra | {"labels": count, "C": strength, "n_features": test.shape[1]}))
     return scores
 
@@ -151,10 +151,10 @@ def fit_svm(x: Array, y: Array, test: Array) -> tuple[Array, float | None]:
 
 
 def _head_error(name: str, logits: Array, truth: Array) -> Score:
-    return _error(name, logits.argmax(1), truth, logits.shape[1])
+    return error_score(name, logits.argmax(1), truth, logits.shape[1])
 
 
-def _error(name: str, predicted: Array, truth: Array, k: int) -> Score:
+def error_score(name: str, predicted: Array, truth: Array, k: int) -> Score:
     """The share of wrong predictions (M,) among K classes; whoever predicts, the signature is the same."""
     if truth.max() >= k:
         raise BadInput(f"test_labels must be below the {k} classes of the classifier; got {int(truth.max())}")
