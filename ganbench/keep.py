@@ -18,6 +18,7 @@ from ganbench.records import finite, write_atomic
 from ganbench.scoring import Inputs
 
 SAMPLES_BYTES = 1 << 21  # samples.npz keeps as many rows as fit
+MISTAKES = 36  # misclassified test images that are drawn
 
 
 def history(folder: Path, curves: dict[str, tuple[list[int], list[float]]]) -> str:
@@ -40,6 +41,7 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
     if found is not None:
         files["logits"] = folder / "logits.npz"
         np.savez_compressed(files["logits"], logits=found[0].numpy(), y=found[1].numpy())
+        files |= {kind: folder / f"{kind}.png" for kind in classifier_pictures(folder, inputs, *found)}
     if save_weights:
         files["weights"] = folder / "weights.safetensors"
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, files["weights"])
@@ -47,7 +49,7 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
 
 
 def test_logits(model: Model, inputs: Inputs) -> tuple[Tensor, Tensor] | None:
-    """Logits (M, K) of the classifier on the test events that metrics see, and their labels (M,); None without either."""
+    """Logits (M, K) on the test events that metrics see, with their labels (M,); None where nothing classifies."""
     if "classify" not in model.gives or inputs.dataset.test.y is None:
         return None
     events = inputs.real("reference").split(1000)
@@ -56,6 +58,21 @@ def test_logits(model: Model, inputs: Inputs) -> tuple[Tensor, Tensor] | None:
             return torch.cat([model.classify(x) for x in events]).float(), inputs.real("test_labels")
     except NotApplicable:
         return None
+
+
+def classifier_pictures(folder: Path, inputs: Inputs, logits: Tensor, y: Tensor) -> list[str]:
+    """Draw the confusion matrix, and for images samples beside mistakes; the names of the files, without .png."""
+    from ganbench.report.grids import confusion, mistakes
+
+    predicted, k = logits.argmax(1), max(logits.shape[1], int(y.max()) + 1)
+    confusion(folder / "confusion.png", torch.bincount(y * k + predicted, minlength=k * k).view(k, k).numpy())
+    wrong = (predicted != y).nonzero().squeeze(1)[:MISTAKES]
+    if not inputs.dataset.spec.is_image or not len(wrong):
+        return ["confusion"]
+    samples = None if inputs.samples is None else to_pixels(inputs.samples[:MISTAKES])
+    events = to_pixels(inputs.real("reference")[wrong])
+    mistakes(folder / "mistakes.png", samples, events, y[wrong].numpy(), predicted[wrong].numpy())
+    return ["confusion", "mistakes"]
 
 
 def save_samples(path: Path, x: Tensor, domain: tuple[float, float] | None) -> None:

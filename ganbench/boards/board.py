@@ -29,11 +29,22 @@ class _Strict(BaseModel):
 
 
 class Task(_Strict):
-    """One data set of the board."""
+    """One data set of the board; on boards of few labels, one number of labels of it."""
 
     dataset: Data
-    n: Annotated[int, Field(ge=2, le=100_000)]  # generated samples per seed that are scored
+    n: Annotated[int, Field(ge=2, le=100_000)]  # generated samples per seed that are scored; test examples with labels
     primary: Name | None = None  # the metric that ranks this task, where it is not the board's
+    labels: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells tasks apart: the data set, with the number of labels where there is one."""
+        return self.dataset if self.labels is None else f"{self.dataset}_{self.labels}y"
+
+    @property
+    def title(self) -> str:
+        """The key in words."""
+        return self.dataset if self.labels is None else f"{self.dataset}, {self.labels} labels"
 
 
 class Metric(_Strict):
@@ -53,6 +64,19 @@ class Ranking(_Strict):
     draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
 
 
+class Published(_Strict):
+    """What a paper prints for one method and number of labels."""
+
+    method: Text  # as the board calls it: ssl_gan, ssl_gan[ensemble=10], dcgan + L2-SVM
+    dataset: Data
+    labels: Annotated[int, Field(ge=1)]
+    errors: float  # of 10,000
+    spread: Text = ""
+    protocol: Text
+    source: Text
+    sure: Literal["verified", "secondary", "recalled"]
+
+
 class Board(_Strict):
     """A parsed board.toml."""
 
@@ -65,10 +89,18 @@ class Board(_Strict):
     tasks: Annotated[tuple[Task, ...], Field(alias="task", min_length=1)]
     metrics: Annotated[tuple[Metric, ...], Field(alias="metric", min_length=1)]
     ranking: Ranking = Ranking()
+    published: tuple[Published, ...] = ()  # what no model's recipe says, such as ensembles
+
+    @property
+    def by_labels(self) -> bool:
+        """Whether it compares test errors over numbers of labels; its full recipes stand beside its own scale."""
+        return self.tasks[0].labels is not None
 
     @model_validator(mode="after")
     def _consistent(self) -> Board:
-        datasets = [t.dataset for t in self.tasks]
+        datasets = [t.key for t in self.tasks]
+        if len({t.labels is None for t in self.tasks}) > 1:
+            raise ValueError("either every task names a number of labels or none does")
         names = [m.name for m in self.metrics]
         for kind, values in (("task", datasets), ("metric", names)):
             if len(set(values)) < len(values):
@@ -84,12 +116,12 @@ class Board(_Strict):
                     raise ValueError(f"metric {m.name}: signature for {dataset!r}, which is no task of the board")
         return self
 
-    def task(self, dataset: str) -> Task:
-        """The task on `dataset`. Raises `UnknownName`."""
+    def task(self, key: str) -> Task:
+        """The task of that key. Raises `UnknownName`."""
         for task in self.tasks:
-            if task.dataset == dataset:
+            if task.key == key:
                 return task
-        raise UnknownName(f"task of board {self.id}", dataset, [t.dataset for t in self.tasks])
+        raise UnknownName(f"task of board {self.id}", key, [t.key for t in self.tasks])
 
     def primary(self, task: Task) -> Metric:
         """The metric that ranks `task`."""
@@ -104,7 +136,8 @@ class Board(_Strict):
                 f"board {self.id} is of protocol {self.protocol}; record {str(record.get('job_id'))[:12]} is of "
                 f"protocol {protocol}: their numbers cannot be compared; run it again"
             )
-        return spec["dataset"] in {t.dataset for t in self.tasks} and spec["scale"] == self.scale
+        scales = (self.scale, "paper") if self.by_labels else (self.scale,)
+        return spec["dataset"] in {t.dataset for t in self.tasks} and spec["scale"] in scales
 
 
 def load_board(path: Path) -> Board:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganbench.boards.board import Board, Task, load_board
+from ganbench.boards.board import Board, Published, Task, first_problem, load_board
 from ganbench.boards.rank import FORMULA
 from ganbench.boards.render import (
     Cell,
@@ -31,10 +31,13 @@ from ganbench.boards.render import (
 )
 from ganbench.boards.standings import Standing, block_name, latest, read_records, standings
 from ganbench.boards.submission import accepted
+from ganbench.errors import BadInput
 from ganbench.jobs import row_name
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
+PUBLISHED = "published.json"  # what the recipes of the board's models say, kept by `leaderboard build --from`
+LABEL_CURVES = "pictures/label-curves.png"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,22 @@ def build(folder: Path) -> Built:
     board = load_board(folder)
     records = read_records(folder / "records.jsonl") if (folder / "records.jsonl").is_file() else []
     rows = standings(board, records, family_of, accepted(folder, board))
-    return Built(board, rows, tables(board, rows))
+    return Built(board, rows, tables(board, rows, published(folder, board)))
+
+
+def published(folder: Path, board: Board) -> list[Published]:
+    """Published values of a board of few labels: those its definition states and those of its models' recipes.
+
+    Raises `BadInput` for a damaged file.
+    """
+    path = folder / PUBLISHED
+    if not path.is_file():
+        return list(board.published)
+    try:
+        found = [Published.model_validate(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{PUBLISHED} of board {board.id}: {first_problem(error)}") from None
+    return [*board.published, *found]
 
 
 def files(built: Built) -> dict[str, str]:
@@ -93,17 +111,35 @@ def usual_n(rows: Sequence[Standing]) -> int | None:
     return min(counts, key=lambda n: (-counts[n], n)) if counts else None
 
 
-def tables(board: Board, rows: Sequence[Standing]) -> list[Table]:
-    """The overall table, then one table per task with every metric."""
+def tables(board: Board, rows: Sequence[Standing], known: Sequence[Published] = ()) -> list[Table]:
+    """The overall table, on boards of few labels the published values, then one table per task with every metric."""
+    beside = [published_table(board, rows, known)] if known else []
     one = len(board.tasks) == 1
-    return [*([] if one else [overall_table(board, rows)]), *(task_table(board, t, rows) for t in board.tasks)]
+    return [*([] if one else [overall_table(board, rows)]), *beside, *(task_table(board, t, rows) for t in board.tasks)]
+
+
+def published_table(board: Board, rows: Sequence[Standing], known: Sequence[Published]) -> Table:
+    """What was measured beside what was published, one line for each row and number of labels that have both."""
+    columns = [Column("model", "model"), Column("labels", "labels"), Column("run", "run")]
+    columns += [Column("measured", "errors of 10,000", "min"), Column("published", "published errors", "min")]
+    columns += [Column(k, k) for k in ("spread", "protocol", "source", "sure")]
+    body, n = [], usual_n(rows)
+    for s in rows:
+        for task in board.tasks:
+            e = s.estimates.get((task.key, board.primary(task).name))
+            for p in known if e is not None else ():
+                if (p.method, p.dataset, p.labels) == (s.entry.method, task.dataset, task.labels):
+                    cells: list[Cell] = [Text(s.entry.label), Number(p.labels), Text(s.entry.badge), Measured(e, "", n)]
+                    cells += [Number(p.errors), *map(Text, (p.spread, p.protocol, p.source, p.sure))]
+                    body.append(Row(block_name(s), cells, s.entry.family))
+    return Table(f"{board.id}-published", "Beside the published values", columns, body, notes(board, rows))
 
 
 def overall_table(board: Board, rows: Sequence[Standing]) -> Table:
     """Places with intervals over all tasks, and the primary metric of each task."""
     columns = [Column("rank", "rank", "min"), Column("model", "model"), Column("badge", "badge")]
     columns += [Column("mean_rank", "mean rank", "min")]
-    columns += [_primary_column(board, t, f"{t.dataset}: {board.primary(t).name}") for t in board.tasks]
+    columns += [_primary_column(board, t, f"{t.title}: {board.primary(t).name}") for t in board.tasks]
     n = usual_n(rows)
     body = []
     for s in rows:
@@ -116,10 +152,10 @@ def overall_table(board: Board, rows: Sequence[Standing]) -> Table:
 
 def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     """Every metric on one task, in the order of the primary one; claimed values stand in columns of their own."""
-    seen = {m for s in rows for d, m in [*s.estimates, *s.entry.claimed] if d == task.dataset}
+    seen = {m for s in rows for d, m in [*s.estimates, *s.entry.claimed] if d == task.key}
     metrics = sorted((m for m in board.metrics if m.name in seen), key=lambda m: m != board.primary(task))
-    here = [s for s in rows if any(d == task.dataset for d, _ in [*s.estimates, *s.entry.claimed])]
-    claims = [m for m in metrics if any((task.dataset, m.name) in s.entry.claimed for s in here)]
+    here = [s for s in rows if any(d == task.key for d, _ in [*s.estimates, *s.entry.claimed])]
+    claims = [m for m in metrics if any((task.key, m.name) in s.entry.claimed for s in here)]
     columns = [Column("rank", "rank", "min"), Column("model", "model"), Column("badge", "badge")]
     columns += [Column(m.name, m.name, m.direction) for m in metrics]
     columns += [Column(f"claimed.{m.name}", f"claimed {m.name}", m.direction) for m in claims]
@@ -127,15 +163,15 @@ def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     n = usual_n(rows)
     body = []
     for s in sorted(here, key=lambda s: _task_order(board, task, s)):
-        cells: list[Cell] = [Place(s.places.get(task.dataset)), Text(s.entry.label), Text(_badge(s))]
+        cells: list[Cell] = [Place(s.places.get(task.key)), Text(s.entry.label), Text(_badge(s))]
         for m in metrics:
-            letters = s.letters.get(task.dataset, "") if m == board.primary(task) else ""
-            cells.append(Measured(s.estimates.get((task.dataset, m.name)), letters, n))
-        cells += [Number(s.entry.claimed.get((task.dataset, m.name))) for m in claims]
-        cost = s.cost.get(task.dataset)
+            letters = s.letters.get(task.key, "") if m == board.primary(task) else ""
+            cells.append(Measured(s.estimates.get((task.key, m.name)), letters, n))
+        cells += [Number(s.entry.claimed.get((task.key, m.name))) for m in claims]
+        cost = s.cost.get(task.key)
         cells.append(Number(cost.mean if cost else None))
         body.append(Row(block_name(s), cells, s.entry.family))
-    return Table(f"{board.id}-{task.dataset}", f"{task.dataset}", columns, body, notes(board, rows))
+    return Table(f"{board.id}-{task.key}", task.title, columns, body, notes(board, rows))
 
 
 def long_table(built: Built) -> Table:
@@ -147,13 +183,13 @@ def long_table(built: Built) -> Table:
     for s in built.standings:
         for task in board.tasks:
             for m in board.metrics:
-                key = (task.dataset, m.name)
+                key = (task.key, m.name)
                 if key not in s.estimates and key not in s.entry.claimed:
                     continue
-                letters = s.letters.get(task.dataset, "") if m == board.primary(task) else ""
-                cost = s.cost.get(task.dataset)
+                letters = s.letters.get(task.key, "") if m == board.primary(task) else ""
+                cost = s.cost.get(task.key)
                 cells: list[Cell] = [Place(s.rank), Number(s.rank.mean_rank if s.rank else None), Text(s.entry.label)]
-                cells += [Text(s.entry.family), Text(s.entry.badge), Text(task.dataset), Text(m.name)]
+                cells += [Text(s.entry.family), Text(s.entry.badge), Text(task.key), Text(m.name)]
                 cells += [Measured(s.estimates.get(key), letters), Number(s.entry.claimed.get(key))]
                 cells += [Number(cost.mean if cost else None)]
                 body.append(Row(block_name(s), cells, s.entry.family))
@@ -161,18 +197,18 @@ def long_table(built: Built) -> Table:
 
 
 def _task_order(board: Board, task: Task, s: Standing) -> tuple[bool, float, str]:
-    e = s.estimates.get((task.dataset, board.primary(task).name))
+    e = s.estimates.get((task.key, board.primary(task).name))
     sign = -1 if board.primary(task).direction == "max" else 1
-    mean = s.ranked_by.get(task.dataset, e.mean if e and e.n else None)
+    mean = s.ranked_by.get(task.key, e.mean if e and e.n else None)
     return (mean is None, 0.0 if mean is None else sign * mean, s.entry.key)
 
 
 def _primary_column(board: Board, task: Task, title: str) -> Column:
-    return Column(f"{task.dataset}.{board.primary(task).name}", title, board.primary(task).direction)
+    return Column(f"{task.key}.{board.primary(task).name}", title, board.primary(task).direction)
 
 
 def _primary_cell(board: Board, task: Task, s: Standing, n: int | None) -> Measured:
-    return Measured(s.estimates.get((task.dataset, board.primary(task).name)), s.letters.get(task.dataset, ""), n)
+    return Measured(s.estimates.get((task.key, board.primary(task).name)), s.letters.get(task.key, ""), n)
 
 
 def _badge(s: Standing) -> str:
@@ -190,6 +226,12 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
         f"training seeds{f' (n={n} unless noted)' if n else ''}, at the final checkpoint.",
         f"Ranking {rule.method}: {formula}",
     ]
+    if board.by_labels:
+        lines.append(
+            "Errors are counted of 10,000 test examples: 100 are 1 %. Each seed is one draw of the labels, as many of "
+            "every class, and one training; SVMs on frozen features are fitted to the same draws. Rows named `full "
+            "recipe` ran a published setting for all of its budget; all others are shortened and reproduce nothing."
+        )
     lines += [f"Incomplete, unranked: {text}" for text in _incomplete(board, rows)]
     if any(s.entry.control for s in rows):
         lines.append(
@@ -213,6 +255,8 @@ def readme(built: Built) -> str:
     parts = [f"# {escape_markdown(board.title)}"]
     if board.description:
         parts.append(escape_markdown(board.description.strip()))
+    if board.by_labels and built.standings:
+        parts.append(f"![Accuracy over the number of labels]({LABEL_CURVES})")
     for table in built.tables:
         parts.append(f"## {escape_markdown(table.title)}")
         parts.append(to_markdown(table).rstrip())
@@ -251,9 +295,9 @@ def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
     return new, replaced
 
 
-def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int]:
+def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int, str]:
     spec = record["spec"]
-    return (row_name(spec), spec["dataset"], spec["seed"])
+    return (row_name(spec), spec["dataset"], spec["seed"], spec["scale"])
 
 
 def replace_file(path: Path, text: str) -> None:

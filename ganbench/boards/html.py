@@ -56,6 +56,8 @@ class Page:
     curves: Sequence[Curves] = ()
     troubles: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)  # environment, in words
+    label_plots: Sequence[Picture] = ()  # accuracy over the number of labels
+    classifiers: Sequence[Picture] = ()  # confusion matrices, and samples beside mistakes
 
 
 def page(content: Page) -> str:
@@ -74,8 +76,8 @@ def page(content: Page) -> str:
             families=families,
             tables=[(t, Markup(to_html(t))) for t in built.tables],
             notes=built.tables[0].notes if built.tables else (),
-            plots=[p for task in built.board.tasks if (p := cost_plot(built, task.dataset))],
-            datasets=[t.dataset for t in built.board.tasks],
+            plots=[p for task in built.board.tasks if (p := cost_plot(built, task.key))],
+            datasets=list(dict.fromkeys(t.dataset for t in built.board.tasks)),
             curve_plots=[(c, curve_plot(c)) for c in content.curves],
         )
     )
@@ -153,7 +155,8 @@ def cost_plot(built: Built, dataset: str) -> Plot | None:
             )
         )
     arrow = "lower is better" if metric.direction == "min" else "higher is better"
-    return Plot(dataset, f"{metric.name} ({arrow})", x_axis.ticks(), y_axis.ticks(), marks)
+    title = built.board.task(dataset).title
+    return Plot(title, f"{metric.name} ({arrow})", x_axis.ticks(), y_axis.ticks(), marks)
 
 
 def curve_plot(curves: Curves) -> Plot:
@@ -221,8 +224,8 @@ def _ends(s: Standing, dataset: str, metric: str) -> tuple[float, float, float]:
     return (e.mean if e.low is None else e.low, e.mean, e.mean if e.high is None else e.high)
 
 
-def picture_uri(path: Path) -> str | None:
-    """A picture file as a small data URI; None for one that is not there, too large or unreadable."""
+def picture_uri(path: Path, largest: int = MAX_PIXELS) -> str | None:
+    """A picture file as a data URI of at most `largest` pixels a side; None for one that is not there or unreadable."""
     from PIL import Image
 
     try:
@@ -232,8 +235,8 @@ def picture_uri(path: Path) -> str | None:
             if max(opened.size) > 8192:
                 return None
             picture = opened.convert("RGB")
-        if max(picture.size) > MAX_PIXELS:
-            picture.thumbnail((MAX_PIXELS, MAX_PIXELS))
+        if max(picture.size) > largest:
+            picture.thumbnail((largest, largest))
         out = io.BytesIO()
         picture.save(out, format="WEBP", quality=80, method=4)
     except Exception:  # a picture that cannot be read is left out; the numbers stand without it

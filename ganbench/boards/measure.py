@@ -91,6 +91,11 @@ def check_against(board: Board, submission: Submission) -> None:
             f"the submission follows protocol {submission.protocol}; board {board.id} is of protocol {board.protocol}: "
             "score it again under that protocol"
         )
+    if board.by_labels and submission.tier != "claim":
+        raise BadInput(
+            f"board {board.id} compares classifiers that saw few labels, which neither samples nor weights show: "
+            "register the model and run `ganbench run --suite ssl`, or send a claim"
+        )
     for f in submission.files:
         board.task(f.dataset)
     known = {m.name for m in board.metrics}

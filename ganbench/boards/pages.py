@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.build import Built, build, family_of, tables
+from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_of, replace_file, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
-from ganbench.boards.standings import Record, standings
+from ganbench.boards.standings import Record, read_records, standings
 from ganbench.errors import BadInput
-from ganbench.jobs import row_name
+from ganbench.jobs import JobSpec, row_name
+from ganbench.report import label_counts
 
+CLASSIFIER = ("confusion", "mistakes")  # pictures that a job of a classifier leaves
+LARGE = 840  # pixels of their longer side on a page
 PICTURES = "pictures"  # of a board: <model>-<dataset>.webp, kept by `leaderboard build --from`
 
 
@@ -27,7 +31,7 @@ def run_page(root: Path) -> Page:
     records: list[dict[str, Any]] = [r.model_dump(mode="json", by_alias=True) for r in found]
     request = folder.manifest["request"]
     built = board_of(records, str(request.get("suite", "run")))
-    pictures, curves = [], []
+    pictures, curves, classifiers = [], [], []
     for record in found:
         spec = record.spec.model_dump()
         if record.spec.seed != min(r.spec.seed for r in found if r.spec.row == record.spec.row):
@@ -35,6 +39,9 @@ def run_page(root: Path) -> Page:
         job, family = folder.job_folder(record.spec), family_of(record.spec.model)
         if uri := picture_uri(job / "samples.png"):
             pictures.append(Picture(record.spec.dataset, row_name(spec), family, uri))
+        for kind in CLASSIFIER:
+            if uri := picture_uri(job / f"{kind}.png", LARGE):
+                classifiers.append(Picture(record.spec.dataset, row_name(spec), family, uri))
         lines = {name: line for name, line in read_curves(job / "history.json").items() if line}
         if lines:
             curves.append(Curves(record.spec.dataset, row_name(spec), family, lines))
@@ -42,7 +49,20 @@ def run_page(root: Path) -> Page:
     subtitle = f"Suite {request.get('suite')}, scale {built.board.scale}, {len(found)} jobs: " + ", ".join(
         f"{n} {s}" for s, n in status.most_common()
     )
-    return Page(built, subtitle, pictures, curves, troubles(records), facts(root / "env.json"))
+    plots = list(label_plots(label_counts.curves(records)))
+    return Page(built, subtitle, pictures, curves, troubles(records), facts(root / "env.json"), plots, classifiers)
+
+
+def label_plots(found: Sequence[label_counts.Curve]) -> Iterator[Picture]:
+    """Accuracy over the number of labels, a plot for each data set and scale."""
+    from base64 import b64encode
+
+    from ganbench.report.label_plots import accuracy_over_labels
+
+    for dataset, scale in dict.fromkeys((c.dataset, c.scale) for c in found):
+        title = f"{dataset}, scale {scale}"
+        png = accuracy_over_labels([c for c in found if (c.dataset, c.scale) == (dataset, scale)], title)
+        yield Picture(dataset, title, "", "data:image/png;base64," + b64encode(png).decode())
 
 
 def board_page(folder: Path) -> Page:
@@ -56,7 +76,33 @@ def board_page(folder: Path) -> Page:
             if uri:
                 pictures.append(Picture(task.dataset, s.entry.label, s.entry.family, uri))
     subtitle = f"Protocol {board.protocol}, scale {board.scale}, at least {board.min_seeds} training seeds"
-    return Page(built, subtitle, pictures)
+    if not board.by_labels:
+        return Page(built, subtitle, pictures)
+    classifiers = []
+    for path in sorted((folder / PICTURES).glob("*.webp")):
+        if uri := picture_uri(path, LARGE):
+            classifiers.append(Picture(board.tasks[0].dataset, path.stem, "", uri))
+    return Page(built, subtitle, label_plots=list(label_plots(board_curves(folder))), classifiers=classifiers)
+
+
+def board_curves(folder: Path) -> list[label_counts.Curve]:
+    """The curves of a board's records, full recipes and shortened runs apart; members of ensembles left out."""
+    path = folder / "records.jsonl"
+    records = read_records(path) if path.is_file() else []
+    return label_counts.curves(r for r in records if r["spec"].get("draw") is None)
+
+
+def draw_label_curves(folder: Path) -> None:
+    """Write a board's plot of accuracy over the number of labels beside its pages."""
+    from ganbench.records import write_atomic
+    from ganbench.report.label_plots import accuracy_over_labels
+
+    found = board_curves(folder)
+    if load_board(folder).by_labels and found:
+        full = [replace(c, method=f"{c.method}, full recipe") for c in found if c.scale == "paper"]
+        (folder / LABEL_CURVES).parent.mkdir(exist_ok=True)
+        short = [c for c in found if c.scale != "paper"]
+        write_atomic(folder / LABEL_CURVES, accuracy_over_labels([*short, *full], load_board(folder).title))
 
 
 def picture_name(key: str, dataset: str) -> str:
@@ -122,6 +168,20 @@ def facts(path: Path) -> Mapping[str, str]:
         return {}
 
 
+def take_published(folder: Path) -> None:
+    """Keep beside a board of few labels what its models' recipes say was published."""
+    from ganbench.executors import local, worker
+
+    board = load_board(folder)
+    path = folder / "records.jsonl"
+    if not board.by_labels or not path.is_file():
+        return
+    names = sorted({str(r["spec"]["model"]) for r in read_records(path)})
+    datasets = {t.dataset for t in board.tasks}
+    rows = [r for r in local.ask(worker.label_recipes, names) if r["dataset"] in datasets]
+    replace_file(folder / PUBLISHED, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+
+
 def take_pictures(folder: Path, run: Path) -> int:
     """Keep small pictures of a run's first seed beside a board's records; returns how many."""
     from base64 import b64decode
@@ -133,12 +193,38 @@ def take_pictures(folder: Path, run: Path) -> int:
     opened, taken = RunFolder.open(run), 0
     for record in opened.records():
         spec = record.spec
+        if board.by_labels:
+            taken += _take_classifier(folder, board, opened, spec)
+            continue
         if spec.seed != 0 or spec.dataset not in wanted or spec.scale != board.scale:
             continue
         uri = picture_uri(opened.job_folder(spec) / "samples.png")
         if uri:
             (folder / PICTURES).mkdir(exist_ok=True)
             name = picture_name(row_name(spec.model_dump()), spec.dataset)
+            write_atomic(folder / PICTURES / name, b64decode(uri.partition(",")[2]))
+            taken += 1
+    return taken
+
+
+def _take_classifier(folder: Path, board: Board, run: Any, spec: JobSpec) -> int:
+    """Keep what a classifier gets wrong with 100 labels, or the board's most; returns how many pictures that is."""
+    from base64 import b64decode
+
+    from ganbench.records import write_atomic
+
+    counts = [t.labels for t in board.tasks if t.labels]
+    said = spec.model_extra or {}
+    chosen = 100 if 100 in counts else max(counts)
+    if spec.seed != 0 or said.get("draw") is not None or said.get("labels") != chosen:
+        return 0
+    if not board.admits({"job_id": spec.job_id, "spec": spec.model_dump()}):
+        return 0
+    taken = 0
+    for kind in CLASSIFIER:
+        if uri := picture_uri(run.job_folder(spec) / f"{kind}.png", LARGE):
+            (folder / PICTURES).mkdir(exist_ok=True)
+            name = picture_name(f"{spec.row}-{spec.scale}-{kind}", spec.dataset)
             write_atomic(folder / PICTURES / name, b64decode(uri.partition(",")[2]))
             taken += 1
     return taken

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ganbench.boards.board import Board, Metric, Task
 from ganbench.boards.rank import Estimate, Rank, estimate, impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
 from ganbench.jobs import row_name
+from ganbench.report.label_counts import SVM, reached
 
 Record = Mapping[str, Any]
 
@@ -33,6 +34,7 @@ class Entry:
     badge: str = "baseline"  # or claimed, re-scored, re-sampled, retrained for submissions
     flags: tuple[str, ...] = ()  # what a reader must know, such as "better than real data on digits"
     claimed: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (data set, metric) -> value
+    method: str = ""  # what published values of it are filed under, on boards of few labels
 
     @property
     def control(self) -> bool:
@@ -103,16 +105,47 @@ def standings(
     """
     groups: dict[str, tuple[Entry, list[Record]]] = {}
     for record in latest(records):
-        if board.admits(record):
-            label = row_name(record["spec"])
-            entry = Entry(label, label, family(record["spec"]["model"]))
-            groups.setdefault(label, (entry, []))[1].append(record)
+        for label, badge, method, seen in views(board, record) if board.admits(record) else ():
+            entry = Entry(label, label, family(record["spec"]["model"]), badge, method=method)
+            groups.setdefault(label, (entry, []))[1].append(seen)
     own = [r for _, rs in groups.values() for r in rs]
     for entry, theirs in submissions:
         groups[entry.key] = (entry, [r for r in latest(theirs) if board.admits(r)])
     _check_comparable(board, own, [r for _, rs in groups.values() for r in rs])
     rows = [_row(board, entry, rs) for entry, rs in groups.values()]
     return _place(board, sorted(rows, key=lambda pair: pair[0].entry.key))
+
+
+def views(board: Board, record: Record) -> Iterator[tuple[str, str, str, Record]]:
+    """A record as the board sees it: row, badge, method and a record of one of its tasks.
+
+    On a board of few labels a record of a frozen model, which holds an error for each number of labels, is one of each
+    task; errors are counted of 10,000, and what ran a published recipe in full is a row of its own.
+    """
+    spec = record["spec"]
+    if not board.by_labels:
+        yield row_name(spec), "baseline", "", record
+        return
+    if spec.get("draw") is not None:  # a member of ensembles: its seeds share one draw of the labels
+        return
+    full = spec["scale"] == "paper"
+    suffix, badge = (", full recipe", "full recipe") if full else ("", "shortened")
+    ensemble = spec.get("ensemble")
+    plain = row_name({"model": spec["model"], "ensemble": ensemble})
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for r in reached(record) if record["status"] == "ok" else ():
+        name = "errors_of_10000" + ("_last" if r.last else "")
+        score = {**r.score, "name": name, "value": 1e4 * r.score["value"]}
+        found.setdefault((r.method, r.labels), []).append(score)
+    if record["status"] != "ok":  # it counts as diverged or missing where it would have stood
+        method = row_name({**spec, "labels": None})
+        counts = [spec["labels"]] if spec.get("labels") else spec.get("label_counts") or [t.labels for t in board.tasks]
+        found = {(method if spec.get("labels") else method + SVM, n): [] for n in counts}
+    tasks = {t.labels: t.key for t in board.tasks if t.dataset == spec["dataset"]}
+    for (method, labels), scores in found.items():
+        if labels in tasks:
+            seen = {**record, "spec": {**spec, "dataset": tasks[labels]}, "metrics": scores}
+            yield method + suffix, badge, plain + (SVM if method.endswith(SVM) else ""), seen
 
 
 def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standing, dict[str, tuple[list[float], int]]]:
@@ -132,18 +165,18 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
     missing = []
     level = 1 - board.ranking.alpha
     for task in board.tasks:
-        seeds = by_task.get(task.dataset, {})
+        seeds = by_task.get(task.key, {})
         lost = sum(r["status"] == "diverged" for r in seeds.values())
         for m in board.metrics:
             values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]
             if values or lost:
-                estimates[task.dataset, m.name] = estimate(values, lost, level)
+                estimates[task.key, m.name] = estimate(values, lost, level)
             if m == board.primary(task):
-                primary[task.dataset] = (values, lost)
+                primary[task.key] = (values, lost)
         seconds = [float(s) for r in seeds.values() if r["status"] == "ok" and (s := _train_s(r)) is not None]
         if seconds:
-            cost[task.dataset] = estimate(seconds, level=level)
-        done = len(primary[task.dataset][0]) + lost
+            cost[task.key] = estimate(seconds, level=level)
+        done = len(primary[task.key][0]) + lost
         if done < board.min_seeds:
             missing.append(_shortfall(task, seeds.values(), done, board.min_seeds))
     return Standing(entry, estimates, cost, tuple(missing)), primary
@@ -159,10 +192,10 @@ def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[flo
     letters: dict[str, dict[str, str]] = {}
     for task in board.tasks:
         direction = board.primary(task).direction
-        values = {key: p[task.dataset][0] for key, p in ranked.items()}
-        filled = impute_worst(values, {key: p[task.dataset][1] for key, p in ranked.items()}, direction)
-        table[task.dataset] = (direction, filled)
-        letters[task.dataset] = tie_letters(filled, direction, board.ranking.alpha)
+        values = {key: p[task.key][0] for key, p in ranked.items()}
+        filled = impute_worst(values, {key: p[task.key][1] for key, p in ranked.items()}, direction)
+        table[task.key] = (direction, filled)
+        letters[task.key] = tie_letters(filled, direction, board.ranking.alpha)
     rule = board.ranking
     ranks = overall(table, rule.alpha, rule.draws)
     places = {d: overall({d: column}, rule.alpha, rule.draws) for d, column in table.items()}
@@ -194,24 +227,24 @@ def block_name(s: Standing) -> str:
 
 def _check_comparable(board: Board, own: Sequence[Record], everyone: Sequence[Record]) -> None:
     for task in board.tasks:
-        here = [r for r in own if r["spec"]["dataset"] == task.dataset]
+        here = [r for r in own if r["spec"]["dataset"] == task.key and r["spec"]["scale"] == board.scale]
         for what, read in (
             ("training budgets", lambda r: r["spec"].get("budget")),
             ("data versions", lambda r: (r["spec"].get("versions") or {}).get("dataset")),
         ):
-            _one(board, f"{what} on {task.dataset}", [(r, read(r)) for r in here])
-        ok = [r for r in everyone if r["spec"]["dataset"] == task.dataset and r["status"] == "ok"]
+            _one(board, f"{what} on {task.key}", [(r, read(r)) for r in here])
+        ok = [r for r in everyone if r["spec"]["dataset"] == task.key and r["status"] == "ok"]
         for m in board.metrics:
             found = [(r, s) for r in ok if (s := _score(r, m.name)) is not None and s.get("value") is not None]
-            _one(board, f"signatures of {m.name} on {task.dataset}", [(r, s.get("signature")) for r, s in found])
-            _one(board, f"sample sizes of {m.name} on {task.dataset}", [(r, s.get("n")) for r, s in found])
+            _one(board, f"signatures of {m.name} on {task.key}", [(r, s.get("signature")) for r, s in found])
+            _one(board, f"sample sizes of {m.name} on {task.key}", [(r, s.get("n")) for r, s in found])
             for r, s in found:
                 _check_score(board, task, m, r, s)
 
 
 def _check_score(board: Board, task: Task, m: Metric, record: Record, score: Mapping[str, Any]) -> None:
-    where = f"{m.name} of {row_name(record['spec'])} on {task.dataset}"
-    pinned = m.signatures.get(task.dataset)
+    where = f"{m.name} of {row_name(record['spec'])} on {task.key}"
+    pinned = m.signatures.get(task.key)
     for what, wanted, got in (
         ("signature", pinned, score.get("signature")),
         ("n", task.n if m == board.primary(task) else None, score.get("n")),
@@ -249,7 +282,7 @@ def _train_s(record: Record) -> float | None:
 def _shortfall(task: Task, records: Iterable[Record], done: int, wanted: int) -> str:
     reasons = Counter(f"{r['status']}: {r.get('reason') or 'no reason given'}" for r in records if _failed(r))
     why = f" ({reasons.most_common(1)[0][0]})" if reasons else ""
-    return f"{task.dataset}: {done} of {wanted} seeds{why}"
+    return f"{task.key}: {done} of {wanted} seeds{why}"
 
 
 def _failed(record: Record) -> bool:

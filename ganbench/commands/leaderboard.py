@@ -37,7 +37,7 @@ def build(
 ) -> None:
     """Write README.md and board.csv of each board from its records and submissions."""
     from ganbench.boards import build as pages
-    from ganbench.boards.pages import take_pictures
+    from ganbench.boards.pages import draw_label_curves, take_pictures, take_published
 
     chosen = _formats(formats)
     report: list[dict[str, Any]] = []
@@ -48,7 +48,10 @@ def build(
             taken = {"new": taken["new"] + new, "replaced": taken["replaced"] + replaced}
             if (Path(one) / "run.json").is_file():
                 take_pictures(folder, Path(one))
+        if source:
+            take_published(folder)
         built = pages.write(folder)
+        draw_label_curves(folder)
         for form in chosen:
             pages.replace_file(folder / FORMATS[form], _text(built, folder, form))
         ranked = sum(s.rank is not None for s in built.standings)

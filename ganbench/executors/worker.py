@@ -196,6 +196,19 @@ def published(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def label_recipes(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Published test errors of registered models by number of labels, as boards of few labels list them."""
+    from ganbench.registry import MODELS
+
+    found = []
+    for name in names:
+        for r in MODELS.load(name).recipes if name in MODELS.entries else ():
+            if r.metric == "classification_error" and r.labels is not None:
+                row = {"method": name, "dataset": r.dataset, "labels": r.labels, "errors": round(1e4 * r.published, 6)}
+                found.append(row | {k: getattr(r, k) for k in ("spread", "protocol", "source", "sure")})
+    return found
+
+
 def _die_with(driver: int) -> None:
     """End this process when its driver has gone, even by kill -9: a job must not run on behind a new driver's back."""
     while os.getppid() == driver:

@@ -65,3 +65,60 @@ def scatter(path: Path, points: Array, real: Array, density: Callable[[Array], A
     outside = int(((points < low) | (points > high)).any(1).sum())
     axes.set_title(f"{len(points)} samples, {outside} outside the frame", fontsize=9)
     figure.savefig(path)
+
+
+def confusion(path: Path, table: Array) -> None:
+    """Write a confusion matrix (K, K) of counts, rows true and columns predicted; wrong answers coloured by share."""
+    k = len(table)
+    figure = blank(max(3.0, 0.36 * k + 0.6), max(3.0, 0.36 * k + 0.6))
+    axes = figure.add_axes((0.14, 0.12, 0.82, 0.8))
+    wrong = table / np.maximum(table.sum(1, keepdims=True), 1)
+    wrong[np.arange(k), np.arange(k)] = 0
+    axes.imshow(wrong, cmap="Reds", vmin=0, vmax=max(0.01, wrong.max()))
+    if k <= 12:
+        for i, j in np.argwhere(table):
+            colour = "white" if wrong[i, j] > 0.6 * wrong.max() > 0 else "#444444" if i == j else "black"
+            axes.text(j, i, str(table[i, j]), ha="center", va="center", fontsize=7, color=colour)
+        axes.set(xticks=range(k), yticks=range(k))
+    axes.set_xlabel("predicted", fontsize=8)
+    axes.set_ylabel("true", fontsize=8)
+    axes.tick_params(labelsize=7, length=0)
+    total, off = int(table.sum()), int(table.sum() - np.trace(table))
+    axes.set_title(f"{off} of {total} wrong", fontsize=9)
+    figure.savefig(path)
+
+
+def mistakes(path: Path, samples: Array | None, wrong: Array, truth: Array, predicted: Array, columns: int = 6) -> None:
+    """Write generated images beside misclassified ones, (N, C, H, W) uint8 each, with true and predicted classes.
+
+    `samples` is None for a classifier that generates nothing.
+    """
+    panels = [p for p in (samples, wrong) if p is not None]
+    figure = blank(3.4 * len(panels), 3.9)
+    share = 1 / len(panels)
+    cell = 1 / columns
+    for number, images in enumerate(panels):
+        mine = images is wrong
+        title = "misclassified test images: true → predicted" if mine else "samples"
+        figure.text((number + 0.5) * share, 0.985, title, ha="center", va="top", fontsize=9)
+        for i, image in enumerate(images[: columns * columns]):
+            left = number * share + share * (0.03 + 0.94 * cell * (i % columns))
+            bottom = 0.93 * (1 - cell * (i // columns + 1))
+            axes = figure.add_axes((left, bottom + 0.004, 0.9 * 0.94 * cell * share, 0.93 * cell * 0.78))
+            grey = image.shape[0] == 1
+            picture = image[0] if grey else image[:3].transpose(1, 2, 0)
+            axes.imshow(picture, cmap="gray" if grey else None, vmin=0, vmax=255)
+            axes.set_axis_off()
+            if mine:
+                axes.set_title(f"{truth[i]} → {predicted[i]}", fontsize=7, pad=1)
+    figure.savefig(path)
+
+
+def blank(width: float, height: float) -> Any:
+    """A figure of that size in inches, without pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=120)
+    FigureCanvasAgg(figure)
+    return figure
