@@ -129,7 +129,12 @@ def published_table(board: Board, rows: Sequence[Standing], known: Sequence[Publ
             e = s.estimates.get((task.key, board.primary(task).name))
             for p in known if e is not None else ():
                 if (p.method, p.dataset, p.labels) == (s.entry.method, task.dataset, task.labels):
-                    cells: list[Cell] = [Text(s.entry.label), Text(str(p.labels)), Text(s.entry.badge), Measured(e, "", n)]
+                    cells: list[Cell] = [
+                        Text(s.entry.label),
+                        Text(str(p.labels)),
+                        Text(s.entry.badge),
+                        Measured(e, "", n),
+                    ]
                     cells += [Number(p.errors), *map(Text, (p.spread, p.protocol, p.source, p.sure))]
                     body.append(Row(block_name(s), cells, s.entry.family))
     return Table(f"{board.id}-published", "Beside the published values", columns, body, notes(board, rows))

@@ -139,6 +139,9 @@ def fit_svm(x: Array, y: Array, test: Array) -> tuple[Array, float | None]:
     classes, y, sizes = np.unique(y, return_inverse=True, return_counts=True)
     if sizes.min() < 2:
         raise BadInput(f"C is chosen on the labelled data, which takes two of every class; got {len(y)} labels")
+    if x.shape[1] > len(x):  # an L2 penalty keeps the weights in the span of the examples, so nothing is lost
+        basis = np.linalg.qr(x.T)[0]  # (F, L)
+        x, test = x @ basis, test @ basis
     # Folds go by position and must hold every class: the n-th example of each class stands before any (n+1)-th.
     rank = np.empty(len(y), int)
     for c in range(len(classes)):

@@ -217,10 +217,13 @@ def _title(table: Table) -> str:
     return f"{table.dataset}, scale {table.scale}"
 
 
-def _rank(metric: str, order: dict[str, int]) -> tuple[int, str]:
-    """Scores of a metric that returns several stand where the metric does: `modes_hq` with `modes`."""
+def _rank(metric: str, order: dict[str, int]) -> tuple[int, str, int]:
+    """Several scores of one metric stand where the metric does, numbered ones in order: `modes_hq`, `svm_error_20`."""
     fitting = [m for m in order if metric == m or metric.startswith(m + "_")]
-    return (order[max(fitting, key=len)] if fitting else len(order), metric)
+    stem, _, number = metric.rpartition("_")
+    numbered = number.isdigit()
+    place = order[max(fitting, key=len)] if fitting else len(order)
+    return (place, stem if numbered else metric, int(number) if numbered else 0)
 
 
 def _mean(value: Cell | None) -> float | None:

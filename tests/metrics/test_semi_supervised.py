@@ -12,6 +12,7 @@ from ganbench.metrics.semi_supervised import (
     accuracy_of_features,
     balanced_draw,
     classification_error,
+    fit_svm,
     semi_supervised_accuracy,
     svm_error,
 )
@@ -222,3 +223,14 @@ def test_frozen_svm_refuses_what_it_cannot_fit():
 def test_test_labels_beyond_the_classifier_are_refused():
     with pytest.raises(BadInput, match="below the 4 classes of the classifier; got 5"):
         classification_error(Judge(), torch.eye(4), torch.tensor([0, 1, 2, 5]))
+
+
+def test_an_svm_in_the_span_of_its_examples_is_the_same_svm():
+    from sklearn.svm import LinearSVC
+
+    g = np.random.default_rng(0)
+    y = np.arange(40) % 4
+    x, test = (g.normal(size=(n, 300)) + np.eye(4)[np.arange(n) % 4] @ g.normal(size=(4, 300)) * 0.3 for n in (40, 500))
+    predicted, strength = fit_svm(x, y, test)
+    plain = LinearSVC(C=strength, tol=1e-8, max_iter=100_000).fit(x, y)
+    assert (predicted == plain.predict(test)).mean() > 0.98  # but for the last digits of the optimum

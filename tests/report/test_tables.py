@@ -65,6 +65,13 @@ def test_label_counts_are_rows_of_their_own() -> None:
     assert all(r.seeds == r.planned == 1 for r in table.rows)
 
 
+def test_numbered_scores_stand_in_order() -> None:
+    one = record("a", 0, 1.0)
+    one.metrics += [MetricRow(name=f"fit_{n}", value=1.0, n=10, signature="x", direction="min") for n in (200, 20, 100)]
+    (table,) = tables.pivot([one])
+    assert list(table.columns) == ["fit_20", "fit_100", "fit_200", "fit_hq", "mmd"]
+
+
 def test_troubles_name_status_reason_and_seeds() -> None:
     more = record("b", 2, None, reason="train: boom")
     assert tables.troubles([*RECORDS, more]) == [
