@@ -11,7 +11,7 @@ import typer
 from ganbench.commands._common import console, duration, print_json, print_table, say
 from ganbench.errors import MissingResource
 from ganbench.records import STATUSES, Record, write_atomic
-from ganbench.report import label_counts, tables
+from ganbench.report import label_counts, published, tables
 
 BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends with code 3
 
@@ -68,6 +68,10 @@ def print_results(records: list[Record]) -> None:
         print_table(found.header, found.rows)
     if by_labels:
         out.print(label_counts.NOTE + "\n", style="dim")
+    if beside := beside_papers(records):
+        out.print("beside the papers", style="bold")
+        print_table(published.HEADER, [line.cells() for line in beside])
+        out.print(published.NOTE + "\n", style="dim")
     for line in tables.troubles(records):
         out.print(line, soft_wrap=True)
 
@@ -75,11 +79,23 @@ def print_results(records: list[Record]) -> None:
 def as_data(records: list[Record]) -> dict[str, Any]:
     """Tables and troubles as plain data."""
     curves = label_counts.json_ready(label_counts.curves(plain(records)))
+    beside = [vars(line) for line in beside_papers(records)]
     return {
         "tables": tables.json_ready(tables.pivot(records)),
         "troubles": tables.troubles(records),
         **({"label_curves": curves} if curves else {}),
+        **({"published": beside} if beside else {}),
     }
+
+
+def beside_papers(records: list[Record]) -> list[published.Line]:
+    """What full-budget runs reached beside what their papers printed."""
+    models = sorted({r.spec.model for r in records if r.spec.scale == "paper" and r.status == "ok"})
+    if not models:
+        return []
+    from ganbench.executors import local, worker
+
+    return published.lines(plain(records), local.ask(worker.published_values, models))
 
 
 def plain(records: list[Record]) -> list[dict[str, Any]]:
@@ -91,6 +107,7 @@ def write_summary(root: Path, records: list[Record]) -> None:
     """summary.md, summary.csv and summary.json in the run folder."""
     made = tables.pivot(records)
     by_labels = label_counts.markdown(label_counts.tables(label_counts.curves(plain(records))))
-    write_atomic(root / "summary.md", "\n".join(t for t in (by_labels, tables.markdown(made, records)) if t))
+    beside = published.markdown(beside_papers(records))
+    write_atomic(root / "summary.md", "\n".join(t for t in (by_labels, beside, tables.markdown(made, records)) if t))
     write_atomic(root / "summary.csv", tables.csv_text(made))
     write_atomic(root / "summary.json", json.dumps(as_data(records), indent=1, allow_nan=False) + "\n")

@@ -196,6 +196,19 @@ def published(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def published_values(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Every published number of registered models with its recipe, as `ganbench.report.published` compares them."""
+    from ganbench.registry import MODELS
+
+    found = []
+    for name in names:
+        for r in MODELS.load(name).recipes if name in MODELS.entries else ():
+            budget = {k: v for k, v in dataclasses.asdict(r.budget).items() if v is not None}
+            row = {"model": name, **dataclasses.asdict(r), "budget": budget, "labels": r.labels}
+            found.append(json.loads(json.dumps(row)))
+    return found
+
+
 def label_recipes(names: Sequence[str]) -> list[dict[str, Any]]:
     """Published test errors of registered models by number of labels, as boards of few labels list them."""
     from ganbench.registry import MODELS

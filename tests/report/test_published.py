@@ -1,0 +1,58 @@
+"""A run is set beside its paper's number only when it ran that recipe in full."""
+
+from __future__ import annotations
+
+from ganbench.report.published import HEADER, lines, markdown
+
+RECIPE = {
+    "model": "pacgan",
+    "dataset": "grid25",
+    "config": {"pack": 2},
+    "budget": {"iterations": 400},
+    "labels": None,
+    "metric": "modes",
+    "published": 23.8,
+    "spread": "+-0.7 (SE of 10 runs)",
+    "protocol": "2,500 samples",
+    "source": "table 1",
+    "sure": "verified",
+}
+
+
+def record(value: float = 24.0, status: str = "ok", **spec):
+    base = {"model": "pacgan", "dataset": "grid25", "config": {"pack": 2}, "budget": {"iterations": 400}}
+    base |= {"scale": "paper", "seed": 0} | spec
+    return {"status": status, "spec": base, "metrics": [{"name": "modes", "value": value}]}
+
+
+def test_seeds_of_the_same_recipe_share_a_line() -> None:
+    (line,) = lines([record(24), record(25, seed=1), record(23, seed=2)], [RECIPE])
+    assert line.ours == [24, 25, 23]
+    cells = dict(zip(HEADER, line.cells(), strict=True))
+    assert cells["ours"].startswith("24 [")  # mean 24, s.d. 1, t(2) = 4.303: 24 +- 2.48
+    assert cells["ours"].endswith("[21.52, 26.48]")
+    assert cells["published"] == "23.8 +-0.7 (SE of 10 runs)"
+    assert "pacgan[pack=2]" in markdown([line])
+
+
+def test_shortened_changed_or_failed_runs_are_not_compared() -> None:
+    others = [
+        record(scale="custom", budget={"iterations": 40}),
+        record(budget={"iterations": 40}),
+        record(config={"pack": 2, "lr": 1.0}),
+        record(status="diverged"),
+        record(dataset="ring8"),
+    ]
+    assert lines(others, [RECIPE]) == []
+    assert markdown([]) == ""
+
+
+def test_numbers_of_other_label_counts_are_not_compared() -> None:
+    recipe = RECIPE | {"labels": 100}
+    assert lines([record(labels=50)], [recipe]) == []
+    assert len(lines([record(labels=100)], [recipe])) == 1
+
+
+def test_a_source_that_is_not_verified_says_so() -> None:
+    (line,) = lines([record()], [RECIPE | {"sure": "recalled"}])
+    assert line.cells()[-1] == "table 1 (recalled)"
