@@ -46,6 +46,7 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 Capability = Literal["sample", "encode", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster"]
+SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
 
 
@@ -129,6 +130,7 @@ class Model(nn.Module):
 
     Config: ClassVar[type[Config]] = Config
     on_images: ClassVar[dict[str, Any]] = {}  # defaults that differ on images, as the paper's own runs do
+    on_small: ClassVar[dict[str, Any]] = {}  # defaults that differ on events of fewer than SMALL numbers
     recipes: ClassVar[tuple[Recipe, ...]] = ()
     log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
     log_prob_of: str = "density"  # or the probability of a discrete event, e.g. "mass of 17 levels": never compared
@@ -146,18 +148,19 @@ class Model(nn.Module):
 
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """The config for this data: the defaults, those of images where events are images, then the overrides."""
-        base = cls.Config().override(**cls.image_defaults()) if spec.is_image else cls.Config()
-        return base.override(**overrides)
+        """The config for this data: the defaults, those of images, those of small events, then the overrides."""
+        special = cls.special_defaults("on_images") if spec.is_image else {}
+        special |= cls.special_defaults("on_small") if spec.n_dims < SMALL else {}
+        return cls.Config().override(**special | overrides)
 
     @classmethod
-    def image_defaults(cls) -> dict[str, Any]:
-        """`on_images` of the class and its bases; a base's no longer holds for a field that a subclass redefines."""
+    def special_defaults(cls, which: Literal["on_images", "on_small"]) -> dict[str, Any]:
+        """Those of the class and its bases; a base's no longer holds for a field that a subclass redefines."""
         merged: dict[str, Any] = {}
         for c in reversed(cls.__mro__):
             for name in inspect.get_annotations(vars(c).get("Config", object)):
                 merged.pop(name, None)
-            merged |= vars(c).get("on_images", {})
+            merged |= vars(c).get(which, {})
         return merged
 
     def build(self, spec: DataSpec) -> None:

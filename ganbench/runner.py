@@ -141,9 +141,8 @@ def resolve_config(model_ref: str, overrides: dict[str, Any]) -> dict[str, Any]:
     cls: type[Model] = MODELS.load(model_ref)
     default = cls.Config()
     made = default.override(**overrides)
-    return {
-        k: getattr(made, k) for k in overrides if k in cls.image_defaults() or getattr(made, k) != getattr(default, k)
-    }
+    special = cls.special_defaults("on_images") | cls.special_defaults("on_small")
+    return {k: getattr(made, k) for k in overrides if k in special or getattr(made, k) != getattr(default, k)}
 
 
 def config_fields(model_ref: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,8 +34,6 @@ from ganbench.model import (
     register,
 )
 from ganbench.nn import MLP
-
-SMALL = {"batch_size": 50, "hidden": (128, 128)}
 
 
 def head_cost(heads: Tensor, threshold: float) -> Tensor:
@@ -66,6 +63,7 @@ class DimensionReducingAAE(Model):
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)  # of the adversaries
 
     config: Config
+    on_small = {"batch_size": 50, "hidden": (128, 128)}
     recipes = tuple(
         Recipe(
             "mnist",
@@ -80,10 +78,6 @@ class DimensionReducingAAE(Model):
         )
         for labels, published in ((100, 0.0608), (1000, 0.0420))
     )
-
-    @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        return super().configure(spec, **((SMALL if spec.n_dims < 100 else {}) | overrides))
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,8 +33,6 @@ from ganbench.model import (
 )
 from ganbench.nn import MLP
 
-SMALL = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
-
 
 @register(
     "aae_semisup",
@@ -57,6 +54,7 @@ class SemiSupervisedAAE(Model):
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)  # of the adversaries
 
     config: Config
+    on_small = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
     on_images = {"latent_dim": 10}
     recipes = tuple(
         Recipe(
@@ -72,10 +70,6 @@ class SemiSupervisedAAE(Model):
         )
         for labels, published, spread in ((100, 0.0190, "+-0.0010"), (1000, 0.0160, "+-0.0008"))
     )
-
-    @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        return super().configure(spec, **((SMALL if spec.n_dims < 100 else {}) | overrides))
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +20,6 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import Batch, Config, Count, DataSpec, Fraction, Model, NotApplicable, Player, Positive, register
 from ganbench.nn import MLP
-
-SMALL = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
 
 
 @register(
@@ -40,11 +37,8 @@ class SupervisedAAE(Model):
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)  # of the adversaries
 
     config: Config
+    on_small = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
     on_images = {"latent_dim": 15}
-
-    @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        return super().configure(spec, **((SMALL if spec.n_dims < 100 else {}) | overrides))
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

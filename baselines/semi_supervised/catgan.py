@@ -5,6 +5,7 @@ Source      Springenberg 2016, "Unsupervised and Semi-supervised Learning with C
 Departures  1. The discriminator is that of Salimans et al. 2016 for MNIST, whose weight norm, unlike batch norm, keeps
                an event's prediction from hanging on those beside it.
             2. Generator and optimiser are ours: two hidden layers of 500 under batch norm, Adam at 1e-3.
+            3. Smaller networks on events below 100 numbers.
 Shapes      B batch, L labelled, Z latent_dim, K classes, F features, *E event shape.
 """
 
@@ -60,6 +61,7 @@ class CatGAN(GAN):
         lr: Positive = 1e-3
 
     config: Config
+    on_small = {"hidden": (128, 128), "classifier": (250, 250, 250)}
     recipes = tuple(
         Recipe(
             "mnist",

@@ -14,7 +14,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +36,6 @@ from ganbench.model import (
 from ganbench.nn import to_unit
 from ganbench.nn.linear import linear
 
-SMALL = {"batch_size": 50, "hidden": (128, 64)}
 TINY = 1e-10  # added to variances
 Moments = tuple[Tensor, Tensor]  # mean and deviation of each unit over a batch: (M,), (M,)
 
@@ -154,6 +152,7 @@ class Ladder(Model):
         lr: Positive = 2e-3
 
     config: Config
+    on_small = {"batch_size": 50, "hidden": (128, 64)}
     recipes = (
         Recipe(
             "mnist",
@@ -178,10 +177,6 @@ class Ladder(Model):
             "recalled",
         ),
     )
-
-    @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        return super().configure(spec, **((SMALL if spec.n_dims < 100 else {}) | overrides))
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

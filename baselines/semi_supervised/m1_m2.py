@@ -43,8 +43,6 @@ from ganbench.model import (
 from ganbench.nn import MLP, from_unit, to_unit
 from ganbench.nn.linear import Linear
 
-SMALL = {"batch_size": 50, "lr": 3e-3, "code_dim": 10, "latent_dim": 10, "code_hidden": (128, 128), "hidden": (100,)}
-
 
 def labelled_bound(log_likelihood: Tensor, kl: Tensor, n_classes: int) -> Tensor:
     """-L(x, y) <= log p(x, y): E log p(x | y, z) + log p(y) - KL(q(z | x, y) || p(z)), y uniform. Equation 6."""
@@ -211,6 +209,14 @@ class M1M2(Model):
         weight_prior: bool = True  # N(0, 1) on every weight of M2
 
     config: Config
+    on_small = {
+        "batch_size": 50,
+        "lr": 3e-3,
+        "code_dim": 10,
+        "latent_dim": 10,
+        "code_hidden": (128, 128),
+        "hidden": (100,),
+    }
     recipes = (
         Recipe(
             "mnist",
@@ -224,10 +230,6 @@ class M1M2(Model):
             "secondary",
         ),
     )
-
-    @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        return super().configure(spec, **((SMALL if spec.n_dims < 100 else {}) | overrides))
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

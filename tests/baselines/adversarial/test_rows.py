@@ -246,10 +246,12 @@ def test_composed_penalties_match_the_wasserstein_rows() -> None:
 
 def test_a_moving_average_is_what_the_composed_gan_samples() -> None:
     model = make("gan", stabilisers=("ema:0.5",), lr=0.01)
-    start = copy.deepcopy(model.generator.state_dict())
-    train(model, Split(torch.randn(64, 2)), Budget(iterations=1), torch.Generator().manual_seed(0))
-    for key, now in model.generator.state_dict().items():
-        close(model.average.average.state_dict()[key], (start[key] + now) / 2)
+    seen: list[dict[str, Tensor]] = []
+    update = model.average.update
+    model.average.update = lambda: (update(), seen.append(copy.deepcopy(model.generator.state_dict())))
+    train(model, Split(torch.randn(64, 2)), Budget(iterations=2), torch.Generator().manual_seed(0))
+    for key, average in model.average.average.state_dict().items():  # weights 1/2 and 1 over their sum
+        close(average, (seen[0][key] + 2 * seen[1][key]) / 3)
     rng = torch.Generator().manual_seed(1)
     z = model.draw_latent(5, torch.Generator().manual_seed(1))
     close(model.sample(5, rng), model.average.average(z))
@@ -320,11 +322,18 @@ def test_pacgan_on_images_packs_channels_and_draws_uniform_latents() -> None:
 
 
 def test_learning_rates_stay_for_half_the_budget_and_then_fall_to_zero() -> None:
-    for name in ("gan_ns", "wgan", "wgan_gp", "wgan_1sided", "unrolled", "gan", "pacgan", "k_steps", "historical_avg"):
-        for player in make(name).players():
-            assert player.schedule is not None
-            assert [player.schedule(s) for s in (0.0, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
-        assert all(p.schedule is None for p in make(name, decay="none").players())
+    for name in ("gan_ns", "wgan", "wgan_gp", "wgan_1sided", "unrolled", "gan", "pacgan", "ebgan", "ali", "gmmn"):
+        model = make(name)
+        assert all(player.schedule is None for player in model.players())  # the model's holds
+        assert [model.schedule(s) for s in (0.0, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
+        assert make(name, decay="none").schedule is None
+
+
+def test_small_events_have_defaults_of_their_own_which_overrides_beat() -> None:
+    cls = MODELS.load("vat")
+    small, large = DataSpec("s", (1, 8, 8), (-1, 1), 10), DataSpec("l", (1, 28, 28), (-1, 1), 10)
+    assert (cls.configure(small).hidden, cls.configure(large).hidden) == ((200, 200), (1200, 1200))
+    assert cls.configure(small, hidden=(7,)).hidden == (7,)
 
 
 def test_image_defaults_are_inherited_unless_a_row_redefines_the_field() -> None:
