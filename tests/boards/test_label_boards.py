@@ -146,7 +146,8 @@ def test_committed_boards_name_counts_that_can_be_drawn(name: str) -> None:
 
 def test_recipes_say_how_many_labels_they_speak_of() -> None:
     rows = worker.label_recipes(["ssl_gan", "gan_ns", "nobody"])
-    assert {r["labels"]: r["errors"] for r in rows} == {20: 1677, 50: 221, 100: 93, 200: 90}
+    of_mnist = {r["labels"]: r["errors"] for r in rows if r["dataset"] == "mnist"}
+    assert of_mnist == {20: 1677, 50: 221, 100: 93, 200: 90}
     assert all(r["sure"] == "verified" and r["method"] == "ssl_gan" for r in rows)
 
 
