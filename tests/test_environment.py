@@ -12,9 +12,9 @@ import torch
 from ganbench import environment, evaluate
 
 
-def told(code: str, *arguments: str) -> str:
+def told(code: str) -> str:
     """What a fresh process prints: memory that earlier tests left behind would blur it."""
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=True, text=True).stdout
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resident memory is read from /proc")
@@ -44,10 +44,9 @@ def test_scores_say_what_they_took() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="asks glibc's allocator")
 def test_freed_pages_are_kept_on_request() -> None:
     code = """
-import resource, sys, torch
+import resource, torch
 from ganbench.environment import keep_freed_memory
-if sys.argv[1] == "keep":
-    keep_freed_memory()
+keep_freed_memory()
 x = torch.ones(1 << 21)
 for i in range(20):
     if i == 5:
@@ -56,9 +55,8 @@ for i in range(20):
     del step
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    faults = {how: int(told(code, how)) for how in ("keep", "free")}
-    assert faults["keep"] < 10_000, faults  # 15 steps of 64 MB are 245,760 pages of 4 KiB
-    assert faults["keep"] < faults["free"] / 4, faults
+    # 15 steps of 64 MB are 245,760 pages of 4 KiB; without the call glibc returns them or not, as its heap happens to lie.
+    assert int(told(code)) < 10_000
 
 
 def test_paths_lose_their_folders() -> None:
