@@ -55,7 +55,7 @@ for i in range(20):
     del step
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    # 15 steps of 64 MB are 245,760 pages of 4 KiB; without the call glibc returns them or not, as its heap happens to lie.
+    # 15 steps of 64 MB are 245,760 pages of 4 KiB; without the call it depends on how the heap happens to lie.
     assert int(told(code)) < 10_000
 
 
