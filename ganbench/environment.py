@@ -138,11 +138,13 @@ def peak_memory() -> dict[str, float]:
 def scratch() -> Iterator[dict[str, int]]:
     """Memory that a piece of work takes beyond what was there before: `{"bytes": N}` once it has ended.
 
-    Resident memory, or the device's where CUDA allocates more; empty where the system does not tell. Freed pages that
-    the process kept count as there before. Starts the process's peak anew.
+    Resident memory, or the device's where CUDA allocates more; empty where the system does not tell. Starts the
+    process's peak anew, and lets go of pages that earlier work freed: taken up again, they would not be seen.
     """
     import torch
 
+    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
     reset_peak_memory()
     found: dict[str, int] = {}
     before = _resident("VmRSS"), torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
@@ -164,9 +166,10 @@ def _resident(field: str) -> int | None:
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the pages it frees: glibc would return each large tensor's to the kernel, to fault them in
+    """Let this process keep the pages it frees; its peak stays what it was.
 
-    again at the next step, which costs more than the arithmetic on them. The peak stays what it was.
+    glibc would return those of large tensors to the kernel, and faulting them in again at the next step costs more than
+    the arithmetic on them.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
         mallopt = ctypes.CDLL(None).mallopt

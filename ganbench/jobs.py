@@ -153,7 +153,7 @@ def plan(
     """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
 
     `configs` maps a model reference to its checked overrides (`ganbench.runner.resolve_config`). At scale `paper` each
-    of a model's `recipes` for a data set (`ganbench.executors.worker.published`) is a job with its config and budget.
+    of a model's `recipes` for a data set (`ganbench.executors.worker.recipes`) is a job with its config and budget.
     Pairs that do not go together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
     """
     models = _select(MODELS.entries, selection.models, MODELS)

@@ -6,7 +6,6 @@ Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -112,12 +111,7 @@ class Recipe:
     protocol: str
     source: str  # paper and table
     sure: Literal["verified", "secondary", "recalled"]
-
-    @property
-    def labels(self) -> int | None:
-        """How many labels the protocol speaks of, as in "100 labels, ..."; None where it speaks of none."""
-        found = re.search(r"\b(\d[\d,]*) labels\b", self.protocol)
-        return int(found.group(1).replace(",", "")) if found else None
+    labels: int | None = None  # how many labels the protocol allows, where it speaks of few
 
 
 class Model(nn.Module):

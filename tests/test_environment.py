@@ -37,7 +37,10 @@ print(nothing.get("bytes", 0), used.get("bytes", -1))
 
 def test_scores_say_what_they_took() -> None:
     x = torch.randn(500, 2)
+    with environment.scratch() as used:
+        pass
     (score,) = evaluate(x, x + 1, ["wasserstein"])
+    assert (score.peak_bytes is None) == ("bytes" not in used)  # said wherever the system tells
     assert score.peak_bytes is None or 0 <= score.peak_bytes < 1 << 30
 
 

@@ -147,7 +147,7 @@ def test_every_suite_plans() -> None:
         assert suite.scale in jobs.SCALES
         metrics = jobs.metric_names(suite.metrics)
         selection = Selection(name, suite.models, suite.datasets, (0,), suite.scale, metrics, suite.n_samples)
-        recipes = worker.published(list(jobs.selected_models(selection))) if suite.scale == "paper" else None
+        recipes = worker.recipes(list(jobs.selected_models(selection))) if suite.scale == "paper" else None
         assert len(jobs.plan(selection, None, recipes)) >= 6
 
 

@@ -16,7 +16,7 @@ def selection(*models: str) -> Selection:
 
 def test_each_distinct_recipe_is_one_job_with_its_config_and_budget() -> None:
     chosen = selection("pacgan")
-    jobs = plan(chosen, None, worker.published(chosen.models))
+    jobs = plan(chosen, None, worker.recipes(chosen.models))
     assert [j.spec.config["pack"] for j in jobs if j.spec.dataset == "grid25"] == [1, 2, 3, 4]
     assert len({j.spec.job_id for j in jobs}) == len(jobs) == 8
     assert all(j.spec.budget == {"iterations": 400_000} and j.skip is None for j in jobs)
@@ -24,14 +24,14 @@ def test_each_distinct_recipe_is_one_job_with_its_config_and_budget() -> None:
 
 def test_overrides_are_laid_over_recipes_and_an_explicit_budget_over_theirs() -> None:
     chosen = dataclasses.replace(selection("pacgan"), budget={"iterations": 10})
-    jobs = plan(chosen, {"pacgan": {"lr": 0.5}}, worker.published(chosen.models))
+    jobs = plan(chosen, {"pacgan": {"lr": 0.5}}, worker.recipes(chosen.models))
     assert {(j.spec.config["lr"], j.spec.scale) for j in jobs} == {(0.5, "custom")}
     assert all(j.spec.budget == {"iterations": 10} for j in jobs)
 
 
 def test_models_without_a_recipe_are_skipped_with_the_reason() -> None:
     chosen = selection("hinge")
-    jobs = plan(chosen, None, worker.published(chosen.models))
+    jobs = plan(chosen, None, worker.recipes(chosen.models))
     assert [j.skip for j in jobs] == [f"hinge has no published recipe for {d}" for d in ("ring8", "grid25")]
 
 

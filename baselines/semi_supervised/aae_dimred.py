@@ -75,6 +75,7 @@ class DimensionReducingAAE(Model):
             f"{labels} labels, 2-dimensional code, 10,000 test images",
             "Makhzani et al. 2015, section 7",
             "recalled",
+            labels=labels,
         )
         for labels, published in ((100, 0.0608), (1000, 0.0420))
     )

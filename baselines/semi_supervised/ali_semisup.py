@@ -40,6 +40,7 @@ def published(dataset: str, labels: int, percent: float, spread: float) -> Recip
         protocol=f"{labels} labels, whole test set; by deeper networks than these",
         source="arXiv:1606.00704, tables 1 and 2",
         sure="verified",
+        labels=labels,
     )
 
 

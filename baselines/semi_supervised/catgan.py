@@ -73,6 +73,7 @@ class CatGAN(GAN):
             f"{labels} labels, permutation invariant, 10,000 test images",
             "arXiv:1511.06390; networks and budget (300 epochs) are ours",
             "recalled",
+            labels=labels,
         )
         for labels, (error, std) in MNIST.items()
     )

@@ -164,6 +164,7 @@ class Ladder(Model):
             "100 labels, permutation invariant, 10,000 test images",
             "arXiv:1507.02672, table 2",
             "secondary",
+            labels=100,
         ),
         Recipe(
             "mnist",
@@ -175,6 +176,7 @@ class Ladder(Model):
             "1000 labels, permutation invariant, 10,000 test images",
             "arXiv:1507.02672, table 2",
             "recalled",
+            labels=1000,
         ),
     )
 

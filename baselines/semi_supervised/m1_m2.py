@@ -228,6 +228,7 @@ class M1M2(Model):
             "100 labels, permutation invariant, 10,000 test images",
             "arXiv:1406.5298, table 1",
             "secondary",
+            labels=100,
         ),
     )
 

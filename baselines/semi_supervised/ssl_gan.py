@@ -84,6 +84,7 @@ def published(
         f"{labels} labels, {protocol}, averaged weights, whole test set",
         "arXiv:1606.03498, tables 1 to 3",
         "verified",
+        labels=labels,
     )
 
 

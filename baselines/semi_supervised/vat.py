@@ -67,6 +67,7 @@ class VAT(Model):
             "100 labels, permutation invariant, 10,000 test images",
             "arXiv:1507.00677, as quoted in arXiv:1606.03498, table 1",
             "secondary",
+            labels=100,
         ),
     )
 

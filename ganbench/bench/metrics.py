@@ -14,9 +14,8 @@ import io
 import os
 import statistics
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,7 @@ from tabulate import tabulate
 from torch import Tensor
 
 from ganbench.bench.timing import CLOCKS, Clock
-from ganbench.environment import cpu_name
+from ganbench.environment import cpu_name, scratch
 from ganbench.errors import UnknownName
 from ganbench.ops.pairwise import product
 
@@ -58,7 +57,7 @@ class Result:
     peer_seconds: float | None
     ratio: float | None  # the peer's seconds over ours
     ceiling: float | None  # share of the matrix-product rate
-    scratch_mb: float
+    scratch_mb: float | None  # None where the system does not tell
     target: str
     value: Value
     turns: int
@@ -100,9 +99,10 @@ def measure(name: str, turns: int = 3, clock: Callable[[], float] = time.perf_co
     seconds, peer = statistics.median(ours), statistics.median(theirs) if theirs else None
     share = made.operations / seconds / statistics.median(rates) if made.operations else None
     ratio = None if peer is None else peer / seconds
+    taken = grown["bytes"] / 2**20 if "bytes" in grown else None
     return Result(
-        name, made.work, made.peer_name, seconds, peer, ratio, share, grown[0] / 2**20, made.target, value, len(ours)
-    )
+        name, made.work, made.peer_name, seconds, peer, ratio, share, taken, made.target, value, len(ours)
+    )  # fmt: skip
 
 
 def _seconds(function: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -116,29 +116,6 @@ def product_rate(clock: Callable[[], float] = time.perf_counter, n: int = 1008) 
     a, b, out = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
     forms = (lambda: torch.mm(a, b, out=out), lambda: product(a, b))
     return 2 * n**3 / min(_seconds(form, clock) for _ in range(9) for form in forms)
-
-
-@contextlib.contextmanager
-def scratch() -> Iterator[list[int]]:
-    """Bytes by which resident memory grew at most within the block (Linux; elsewhere 0), sampled every 2 ms."""
-    grown, over, before = [0], threading.Event(), _resident()
-
-    def watch() -> None:
-        while not over.wait(0.002):
-            grown[0] = max(grown[0], _resident() - before)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield grown
-    finally:
-        over.set()
-        watcher.join()
-
-
-def _resident() -> int:
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
 def _normal(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
@@ -413,7 +390,7 @@ def render(results: list[Result]) -> str:
             "-" if r.peer_seconds is None else f"{r.peer_seconds:.3g}",
             "-" if r.ratio is None else f"{r.ratio:.1f}x",
             "-" if r.ceiling is None else f"{r.ceiling:.0%}",
-            f"{r.scratch_mb:.0f}",
+            "-" if r.scratch_mb is None else f"{r.scratch_mb:.0f}",
             r.target,
         ]
         for r in results

@@ -95,7 +95,8 @@ def beside_papers(records: list[Record]) -> list[published.Line]:
         return []
     from ganbench.executors import local, worker
 
-    return published.lines(plain(records), local.ask(worker.published_values, models))
+    known = local.ask(worker.recipes, models)
+    return published.lines(plain(records), [recipe for found in known.values() for recipe in found])
 
 
 def plain(records: list[Record]) -> list[dict[str, Any]]:

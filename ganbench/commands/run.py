@@ -199,7 +199,7 @@ def make_jobs(selection: Any) -> list[Any]:
     if selection.scale == "paper" and not selection.budget:
         from ganbench.executors import local, worker
 
-        recipes = local.ask(worker.published, list(jobs.selected_models(selection)))
+        recipes = local.ask(worker.recipes, list(jobs.selected_models(selection)))
     return jobs.plan(selection, configs, recipes)
 
 

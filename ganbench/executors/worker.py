@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganbench import environment
-from ganbench.errors import BadConfig, GanbenchError, ImportFailed
+from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
 from ganbench.jobs import Job
 from ganbench.records import RunFolder
 
@@ -149,7 +149,6 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
 
     A key without a model goes to every model that has it; one that none has is an error with near matches.
     """
-    from ganbench.errors import UnknownName
     from ganbench.registry import MODELS
     from ganbench.runner import config_fields, resolve_config
 
@@ -180,45 +179,18 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
         return {"error": f"a config value that JSON cannot hold: {error}"}
 
 
-def published(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The distinct recipes of each model as JSON: {ref: [{"dataset", "config", "budget", "labels"}]}."""
+def recipes(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The published recipes of each model as JSON, with its name and without limits that their budgets leave open."""
     from ganbench.registry import MODELS
 
     found: dict[str, list[dict[str, Any]]] = {}
     for ref in refs:
-        with contextlib.suppress(ImportFailed):  # its jobs will fail with this reason, and the others run
-            for recipe in MODELS.load(ref).recipes:
+        with contextlib.suppress(ImportFailed, UnknownName):  # its jobs say so, and the others run
+            cls = MODELS.load(ref)
+            for recipe in cls.recipes:
                 budget = {k: v for k, v in dataclasses.asdict(recipe.budget).items() if v is not None}
-                row = {"dataset": recipe.dataset, "config": recipe.config, "budget": budget, "labels": recipe.labels}
-                row = json.loads(json.dumps(row))
-                if row not in found.setdefault(ref, []):
-                    found[ref].append(row)
-    return found
-
-
-def published_values(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Every published number of registered models with its recipe, as `ganbench.report.published` compares them."""
-    from ganbench.registry import MODELS
-
-    found = []
-    for name in names:
-        for r in MODELS.load(name).recipes if name in MODELS.entries else ():
-            budget = {k: v for k, v in dataclasses.asdict(r.budget).items() if v is not None}
-            row = {"model": name, **dataclasses.asdict(r), "budget": budget, "labels": r.labels}
-            found.append(json.loads(json.dumps(row)))
-    return found
-
-
-def label_recipes(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Published test errors of registered models by number of labels, as boards of few labels list them."""
-    from ganbench.registry import MODELS
-
-    found = []
-    for name in names:
-        for r in MODELS.load(name).recipes if name in MODELS.entries else ():
-            if r.metric == "classification_error" and r.labels is not None:
-                row = {"method": name, "dataset": r.dataset, "labels": r.labels, "errors": round(1e4 * r.published, 6)}
-                found.append(row | {k: getattr(r, k) for k in ("spread", "protocol", "source", "sure")})
+                row = {**dataclasses.asdict(recipe), "model": cls.name, "budget": budget}
+                found.setdefault(ref, []).append(json.loads(json.dumps(row)))
     return found
 
 

@@ -42,22 +42,20 @@ def pools_of(records: Iterable[Record], jobs: Sequence[Mapping[str, Any]]) -> di
     pools: dict[str, Any] = {}
     rows = [r for r in records if r.status in ("ok", "diverged")]
     for record in rows:
-        where = (_model(record.spec.model_dump()), record.spec.dataset)
-        declared = scores.get(where)
+        pair = (_model(record.spec.model_dump()), record.spec.dataset)
+        declared = scores.get(pair)
         for m in record.metrics:
             if m.direction not in ("min", "max") or (declared is not None and m.name not in declared):
                 continue
-            name = "/".join((*where, m.name))
+            name = "/".join((*pair, m.name))
             kind = {"scale": "raw"} if m.name in SIGNED else {}
             kind |= (declared or {}).get(m.name, {})
             pool = pools.setdefault(name, {"values": [], "direction": m.direction, "diverged": 0, **kind})
             pool["values"].append(m.value)
     for record in rows:
+        where = f"{_model(record.spec.model_dump())}/{record.spec.dataset}/"
         for name, pool in pools.items():
-            if record.status == "diverged" and name.startswith(
-                f"{_model(record.spec.model_dump())}/{record.spec.dataset}/"
-            ):
-                pool["diverged"] += 1
+            pool["diverged"] += record.status == "diverged" and name.startswith(where)
     return pools
 
 

@@ -56,9 +56,10 @@ class _Affine(torch.autograd.Function):
 
 
 def _wanted(ctx: Any) -> tuple[bool, ...]:
-    """Which gradients this pass will use. Autograd tells a Python function only which could ever be needed, and a
+    """Which gradients this pass will use.
 
-    generator's turn would otherwise pay for the gradients of the discriminator's weights.
+    Autograd tells a Python function only which could ever be needed; a generator's turn would pay for the gradients of
+    the discriminator's weights.
     """
     could: tuple[bool, ...] = ctx.needs_input_grad
     nodes = [node for node, _ in ctx.next_functions]

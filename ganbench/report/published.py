@@ -43,7 +43,7 @@ class Line:
 def lines(records: Iterable[Mapping[str, Any]], recipes: Iterable[Mapping[str, Any]]) -> list[Line]:
     """Each recipe that some records (lines of results.jsonl) ran in full, in the order of the recipes.
 
-    `recipes` are those of `ganbench.executors.worker.published_values`.
+    `recipes` are those of `ganbench.executors.worker.recipes`.
     """
     ran = [r for r in records if r["status"] == "ok" and r["spec"]["scale"] == "paper"]
     found = []

@@ -12,6 +12,7 @@ from fakes import record
 from ganbench.boards import pages
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import PUBLISHED, build, readme, take
+from ganbench.boards.pages import published_errors
 from ganbench.boards.standings import block_name, standings
 from ganbench.boards.submission import parse_submission
 from ganbench.errors import BadInput
@@ -145,7 +146,8 @@ def test_committed_boards_name_counts_that_can_be_drawn(name: str) -> None:
 
 
 def test_recipes_say_how_many_labels_they_speak_of() -> None:
-    rows = worker.label_recipes(["ssl_gan", "gan_ns", "nobody"])
+    known = worker.recipes(["ssl_gan", "gan_ns", "nobody"])
+    rows = [row for found in known.values() for row in published_errors(found)]
     of_mnist = {r["labels"]: r["errors"] for r in rows if r["dataset"] == "mnist"}
     assert of_mnist == {20: 1677, 50: 221, 100: 93, 200: 90}
     assert all(r["sure"] == "verified" and r["method"] == "ssl_gan" for r in rows)
