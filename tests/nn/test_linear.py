@@ -63,3 +63,23 @@ def test_initialisation_and_state_are_those_of_torch() -> None:
     theirs = torch.nn.Linear(300, 300)
     theirs.load_state_dict(ours.state_dict())
     torch.testing.assert_close(ours.weight, theirs.weight, rtol=0, atol=0)
+
+
+@needs_onednn
+def test_a_turn_computes_the_gradients_of_its_own_weights_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def counting(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        shapes.append((len(x), len(weight)))
+        return affine(x, weight, bias)
+
+    monkeypatch.setattr(linear, "affine", counting)  # what derivatives are made of
+    z, g, d = (data(n, 256, seed=n).requires_grad_() for n in (8, 300, 300))
+    g_out = affine(z, g)  # (8, 300)
+    out = affine(g_out, data(256, 300, seed=1).requires_grad_())
+    affine(out, d).sum().backward(inputs=[g])
+    # From the end: the gradient of `out`, of `g_out`, then of g; none of the two weights above it, none of z.
+    assert shapes == [(8, 256), (8, 300), (300, 256)]
+    assert g.grad is not None
+    assert d.grad is None
+    assert z.grad is None
