@@ -145,7 +145,7 @@ def test_label_counts_are_jobs_of_few_label_models_and_a_curve_of_the_others() -
 def test_a_recipe_is_run_with_the_labels_it_speaks_of() -> None:
     from ganbench.executors import worker
 
-    recipes = worker.published(["ssl_gan"])
+    recipes = worker.recipes(["ssl_gan"])
     base = Selection("ssl", ("ssl_gan",), ("mnist",), (0,), "paper", ("classification_error",), 50)
     assert [j.spec.labels for j in plan(base, None, recipes)] == [20, 50, 100, 200]  # type: ignore[attr-defined]
     chosen = plan(replace(base, labels=(100, 200)), None, recipes)
