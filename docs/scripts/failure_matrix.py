@@ -62,7 +62,6 @@ def scores(samples: Tensor, reference: Tensor, holdout: Tensor, train: Tensor, s
 
 def main(name: str, size: int) -> None:
     """Print the matrix of one data set as Markdown."""
-    torch.set_num_threads(2)
     data, scorer = load(name), f"{name}_cnn"
     pick = torch.randperm(len(data.holdout), generator=torch.Generator().manual_seed(0))
     held, held_y = data.holdout.events(pick), data.holdout.y[pick]

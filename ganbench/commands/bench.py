@@ -61,7 +61,7 @@ def kernels(
 def train(
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these; repeat for more.")] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="ring8, digits, mnist.")] = None,
-    case: Annotated[str | None, typer.Option("--case", help="usual_script: an MLP GAN on MNIST as scripts do.")] = None,
+    case: Annotated[str | None, typer.Option("--case", help="usual_script or ssl_script, beside it.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", help="Interleaved rounds.", min=1, max=1000)] = 5,
     device: Annotated[str, DEVICE] = "cpu",
     threads: Annotated[int, THREADS] = 1,
@@ -71,16 +71,17 @@ def train(
 ) -> None:
     """Each model's training rate, beside a plain eager loop of the same networks and losses in the same run."""
     _prepare(device, clock, threads)
-    if case not in (None, "usual_script"):
-        raise UnknownName("training case", str(case), ("usual_script",))
     from ganbench.bench import calibration, ceilings, tables, usual
     from ganbench.bench import train as bench
+
+    if case is not None and case not in usual.CASES:
+        raise UnknownName("training case", case, tuple(usual.CASES))
 
     say("measuring ceilings and calibration, then training")
     best = ceilings.measure(("float32", "bfloat16"), device, clock)  # type: ignore[arg-type]
     before = calibration.measure(device, clock)  # type: ignore[arg-type]
     if case is not None:
-        rows: list[Any] = usual.run(best.gemm, clock=clock, rounds=rounds, data_dir=data_dir)  # type: ignore[arg-type]
+        rows: list[Any] = usual.run(case, best.gemm, clock=clock, rounds=rounds, data_dir=data_dir)  # type: ignore[arg-type]
         header, lines = tables.usual_rows(rows)
     else:
         sets = split_names(dataset) or list(bench.SIZES)
