@@ -23,7 +23,7 @@ class Line:
     dataset: str
     metric: str
     ours: list[float]  # a value a seed
-    published: float
+    published: float | None  # None: nobody has printed a number; ours is the first
     spread: str
     protocol: str
     source: str
@@ -36,7 +36,7 @@ class Line:
         e = estimate(self.ours)
         ours = f"{e.mean:.4g}" if e.low is None or e.high is None else f"{e.mean:.4g} [{e.low:.4g}, {e.high:.4g}]"
         sure = "" if self.sure == "verified" else f" ({self.sure})"
-        theirs = f"{self.published:g} {self.spread}".strip()
+        theirs = "no number" if self.published is None else f"{self.published:g} {self.spread}".strip()
         return [self.row, self.dataset, self.metric, ours, str(e.n), theirs, self.source + sure]
 
 
