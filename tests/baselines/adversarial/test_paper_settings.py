@@ -84,6 +84,28 @@ def test_toys_of_wgan_gp_train(dataset: str) -> None:
     assert not any(isinstance(m, torch.nn.LeakyReLU) for m in model.critic.modules())
 
 
+def test_the_rerun_of_ali_trains_and_its_encoder_is_noisy() -> None:
+    for dataset in ("ring8", "grid25"):
+        (recipe,) = settings("ali", dataset)
+        model = one_iteration("ali", VECTOR, recipe.config | {"batch_size": 8})
+        x = torch.randn(6, 2)
+        draws = [model.infer(x, torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
+        torch.testing.assert_close(draws[0], draws[1], rtol=0, atol=0)
+        assert not torch.equal(draws[0], draws[2])
+        assert model.reconstruct(x).shape == (6, 2)
+        assert model.representation(x).shape == (6, 2)
+    cls = MODELS.load("ali")
+    with pytest.raises(NotApplicable, match="take vectors"):
+        cls(cls.configure(MNIST, networks="paper")).build(MNIST)
+
+
+@pytest.mark.parametrize("name", ["veegan", "gan_ns"])
+def test_veegans_own_settings_of_mixtures_train(name: str) -> None:
+    for dataset in ("ring8", "grid25"):
+        (recipe,) = settings(name, dataset)
+        one_iteration(name, VECTOR, recipe.config | {"batch_size": 8})
+
+
 def test_playing_at_a_scale_is_playing_with_scaled_data() -> None:
     rng = torch.Generator().manual_seed(3)
     x = torch.randn(64, 2, generator=rng)
