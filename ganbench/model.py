@@ -113,6 +113,7 @@ class Recipe:
     source: str  # paper and table
     sure: Literal["verified", "secondary", "recalled"]
     labels: int | None = None  # how many labels the protocol allows, where it speaks of few
+    n_samples: int | None = None  # that the score must be of, where the number moves it
     label: str = ""  # names its rows in place of the config; other settings of the model on the data set, other label
 
 

@@ -31,52 +31,43 @@ from ganbench.nn import (
 )
 
 
-def stacked_recipes() -> Iterator[Recipe]:
-    """DCGAN as VEEGAN and unrolled GANs compare themselves with it on stacked MNIST, in the settings of PacGAN's code.
+METZ = "Metz et al. 2017 (unrolled GANs), in Lin et al. 2018 (PacGAN), table 3"
+RERUN = "rerun in Lin et al. 2018 (PacGAN), table 3"
+# Stacked MNIST: label -> modes, KL, their spreads, source. PacGAN's rerun of the first, which moves the generator
+# twice, is `pacgan` with m = 1.
+STACKED = (
+    ("paper", 99.0, 3.4, "", "", "Srivastava et al. 2017 (VEEGAN), table 2"),
+    ("paper quarter D", 30.6, 5.99, "+-20.73", "+-0.42", METZ),
+    ("paper quarter D", 78.5, 5.21, "+-17.56", "+-0.19", RERUN),
+    ("paper half D", 628.0, 2.58, "+-140.9", "+-0.75", METZ),
+    ("paper half D", 487.7, 2.24, "", "", RERUN),
+)
 
-    PacGAN's rerun of the first, which moves the generator twice, is `pacgan` with m = 1.
-    """
+
+def stacked_recipes() -> Iterator[Recipe]:
+    """DCGAN as VEEGAN and unrolled GANs compare themselves with it, in the settings of PacGAN's code."""
     veegan = {"architecture": "stacked", "batch_size": 64, "latent_dim": 100, "lr": 2e-4}
-    unrolled = {"batch_size": 128, "latent_dim": 256, "lr": 1e-4, "discriminator_lr": 2e-4, "betas": (0.5, 0.99)}
-    for label, config, iterations, said in (
-        ("paper", veegan, 100_000, ((99.0, 3.4, "", "", "Srivastava et al. 2017 (VEEGAN), table 2"),)),
-        (
-            "paper quarter D",
-            {"architecture": "stacked_quarter", **unrolled},
-            500_000,
-            (
-                (
-                    30.6,
-                    5.99,
-                    "+-20.73",
-                    "+-0.42",
-                    "Metz et al. 2017 (unrolled GANs), in Lin et al. 2018 (PacGAN), table 3",
-                ),
-                (78.5, 5.21, "+-17.56", "+-0.19", "rerun in Lin et al. 2018 (PacGAN), table 3"),
-            ),
-        ),
-        (
-            "paper half D",
-            {"architecture": "stacked_half", **unrolled},
-            500_000,
-            (
-                (
-                    628.0,
-                    2.58,
-                    "+-140.9",
-                    "+-0.75",
-                    "Metz et al. 2017 (unrolled GANs), in Lin et al. 2018 (PacGAN), table 3",
-                ),
-                (487.7, 2.24, "", "", "rerun in Lin et al. 2018 (PacGAN), table 3"),
-            ),
-        ),
-    ):
-        protocol = "26,000 samples (25,600 in table 3) through a digit classifier on each channel; MNIST's own digits"
-        for modes, kl, modes_spread, kl_spread, source in said:
-            shared = ("stacked_mnist", config, Budget(iterations=iterations))
-            yield Recipe(*shared, "classified_modes", modes, modes_spread, protocol, source, "verified", label=label)
+    small = {"batch_size": 128, "latent_dim": 256, "lr": 1e-4, "discriminator_lr": 2e-4, "betas": (0.5, 0.99)}
+    settings = {
+        "paper": (veegan, 100_000),
+        "paper quarter D": (small | {"architecture": "stacked_quarter"}, 500_000),
+        "paper half D": (small | {"architecture": "stacked_half"}, 500_000),
+    }
+    for label, modes, kl, modes_spread, kl_spread, source in STACKED:
+        config, iterations = settings[label]
+        for name, value, spread in (("", modes, modes_spread), ("_reverse_kl", kl, kl_spread)):
             yield Recipe(
-                *shared, "classified_modes_reverse_kl", kl, kl_spread, protocol, source, "verified", label=label
+                dataset="stacked_mnist",
+                config=config,
+                budget=Budget(iterations=iterations),
+                metric=f"classified_modes{name}",
+                published=value,
+                spread=spread or "mean",
+                protocol="26,000 samples (25,600 in table 3) through a digit classifier on each channel",
+                source=source,
+                sure="verified",
+                n_samples=26_000,
+                label=label,
             )
 
 

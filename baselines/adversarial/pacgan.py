@@ -115,7 +115,19 @@ def stacked_pair(
     for name, value, spread in zip(("", "_reverse_kl"), (modes, kl), spreads, strict=True):
         metric = f"classified_modes{name}"
         spread = f"{spread} (SE)" if spread else "mean"
-        yield Recipe("stacked_mnist", config, budget, metric, value, spread, protocol, source, "verified", label=label)
+        yield Recipe(
+            "stacked_mnist",
+            config,
+            budget,
+            metric,
+            value,
+            spread,
+            protocol,
+            source,
+            "verified",
+            n_samples=26_000,
+            label=label,
+        )
 
 
 @register("pacgan", family="adversarial", paper="arXiv:1712.04086")

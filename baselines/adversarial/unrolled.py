@@ -59,6 +59,7 @@ def stacked_recipes() -> Iterator[Recipe]:
                 protocol,
                 source,
                 "verified",
+                n_samples=26_000,
                 label=f"paper {size} D k={k}",
             )
 

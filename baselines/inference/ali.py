@@ -66,6 +66,7 @@ def stacked(metric: str, value: float) -> Recipe:
         protocol="26,000 samples through a digit classifier on each channel; the shared convolutions, 64 filters",
         source="rerun in Srivastava et al. 2017 (VEEGAN), Table 2",
         sure="verified",
+        n_samples=26_000,
         label="paper",
     )
 

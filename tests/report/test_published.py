@@ -65,6 +65,16 @@ def test_rows_of_labelled_recipes_are_named_by_the_label() -> None:
     assert line.row == "pacgan[paper m=2]"
 
 
+def test_scores_of_another_number_of_samples_are_not_compared() -> None:
+    spec = record()["spec"]
+    drawn = [
+        {"status": "ok", "spec": spec, "metrics": [{"name": "modes", "value": 9.0, "n": n}]} for n in (200, 26_000)
+    ]
+    (line,) = lines(drawn, [RECIPE | {"n_samples": 26_000}])
+    assert line.ours == [9.0]
+    assert len(lines(drawn, [RECIPE])[0].ours) == 2
+
+
 def test_a_source_that_is_not_verified_says_so() -> None:
     (line,) = lines([record()], [RECIPE | {"sure": "recalled"}])
     assert line.cells()[-1] == "table 1 (recalled)"
