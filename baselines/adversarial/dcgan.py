@@ -30,7 +30,6 @@ from ganbench.nn import (
     pooled,
 )
 
-
 METZ = "Metz et al. 2017 (unrolled GANs), in Lin et al. 2018 (PacGAN), table 3"
 RERUN = "rerun in Lin et al. 2018 (PacGAN), table 3"
 # Stacked MNIST: label -> modes, KL, their spreads, source. PacGAN's rerun of the first, which moves the generator

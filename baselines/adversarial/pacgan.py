@@ -85,8 +85,11 @@ def mixture_recipes() -> Iterator[Recipe]:
 
 
 def stacked_recipes() -> Iterator[Recipe]:
-    """VEEGAN's setting, 50 epochs over 128,000 images in batches of 64 packs with two generator updates each; and
-    unrolled GANs', 500,000 batches of 128 packs under smaller discriminators."""
+    """VEEGAN's setting and unrolled GANs'.
+
+    50 epochs over 128,000 packs in batches of 64 with two generator updates each; and 500,000 batches of 128 packs,
+    under smaller discriminators.
+    """
     said = "26,000 samples through a digit classifier on each channel; "
     for m, values in STACKED.items():
         config: dict[str, Any] = {"architecture": "stacked", "pack": m, "batch_size": 64 * m, "latent_dim": 100}
