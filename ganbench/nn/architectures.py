@@ -96,7 +96,7 @@ def _sides(spec: DataSpec, name: str) -> tuple[int, ...]:
         sizes = " or ".join(map(str, fits))
         raise NotApplicable(
             f"architecture={name!r} takes square images of {sizes} pixels a side; {spec.name} has {shape}; "
-            f"use architecture='auto'"
+            f"leave architecture at its default"
         )
     return fits[shape[1]]
 
