@@ -46,7 +46,8 @@ class JobSpec(BaseModel):
     code_sha256: str = ""
     # Extra: `precision` of matrix products in training, where it is not "ieee"; `labels`, how many labels a few-label
     # model sees, where the user said so, and `draw`, which draw of them, where it is not the seed's own;
-    # `label_counts`, for other models: how many labels metrics on the frozen model see; `ensemble`: of how many models.
+    # `label_counts`, for other models: how many labels metrics on the frozen model see; `ensemble`: of how many models;
+    # `recipe`: the label of the published setting that config and budget are, unchanged, where it has one.
 
     @property
     def job_id(self) -> str:
@@ -70,10 +71,14 @@ ROW_KEYS = ("draw", "ensemble", "labels")  # parts of a spec, beside model and c
 def row_name(spec: Mapping[str, Any]) -> str:
     """The row that a job stands in, whatever its data set and seed: `wgan_gp`, `wgan_gp[lr=0.001]`, `vat[labels=50]`.
 
+    A published setting goes by its label, `pacgan[paper m=2]`; with anything changed, by its overrides again.
     Records are averaged over seeds only within a row: tables, boards, comparisons and gates all go by this name.
     """
-    parts = {**(spec.get("config") or {}), **{k: spec[k] for k in ROW_KEYS if spec.get(k) is not None}}
-    inner = ",".join(f"{k}={v if isinstance(v, str) else _compact(v)}" for k, v in sorted(parts.items()))
+    label = spec.get("recipe")
+    parts = {} if label else dict(spec.get("config") or {})
+    parts |= {k: spec[k] for k in ROW_KEYS if spec.get(k) is not None}
+    said = [f"{k}={v if isinstance(v, str) else _compact(v)}" for k, v in sorted(parts.items())]
+    inner = ",".join([label, *said] if label else said)
     return f"{spec['model']}[{inner}]" if inner else str(spec["model"])
 
 
@@ -184,6 +189,7 @@ class Variant:
     config: dict[str, Any]
     budget: dict[str, int | float]
     supervision: dict[str, Any]  # extra fields of the spec: labels and draw, or label_counts
+    recipe: str = ""  # the label of the recipe that it is, with nothing changed
 
 
 def _supervisions(selection: Selection, model: Entry) -> list[dict[str, Any]]:
@@ -212,7 +218,8 @@ def _published(
                 if asked not in (None, said):
                     continue
                 supervision = supervision | {"labels": said}
-            variant = Variant(r["config"] | overrides, r["budget"], supervision)
+            label = "" if overrides or selection.budget else r.get("label", "")
+            variant = Variant(r["config"] | overrides, r["budget"], supervision, label)
             if variant not in found:
                 found.append(variant)
     return found
@@ -398,6 +405,7 @@ def _spec(
         code_sha256=code_sha256(model, dataset, *metrics),
         **selection.stated_precision,
         **variant.supervision,
+        **({"recipe": variant.recipe} if variant.recipe else {}),
     )
 
 

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.errors import BadConfig, NotApplicable, UnknownName
+from ganbench.nn.architectures import Robustness, Stacked
 
 __all__ = [
     "GAN",
@@ -106,12 +107,14 @@ class Recipe:
     config: dict[str, Any]
     budget: Budget
     metric: str
-    published: float
+    published: float | None  # None: the paper shows pictures or curves; no number was printed
     spread: str  # as printed, e.g. "+-0.8 (SE of 10 runs)"
     protocol: str
     source: str  # paper and table
     sure: Literal["verified", "secondary", "recalled"]
     labels: int | None = None  # how many labels the protocol allows, where it speaks of few
+    n_samples: int | None = None  # that the score must be of, where the number moves it
+    label: str = ""  # names its rows in place of the config; other settings of the model on the data set, other label
 
 
 class Model(nn.Module):
@@ -249,7 +252,7 @@ class GAN(Model):
     @dataclass(frozen=True)
     class Config(Config):
         latent_dim: Count = 2
-        architecture: Literal["auto", "mlp", "conv"] = "auto"  # auto: conv for images of 16 pixels and more
+        architecture: Literal["auto", "mlp", "conv"] | Robustness | Stacked = "auto"  # auto: conv from 16 pixels on
         hidden: tuple[Count, ...] = (128, 128)  # widths of both MLPs
         width: Count = 32  # filters of the convolutions next to the image
         lr: Positive = 1e-3

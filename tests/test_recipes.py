@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
+
+import pytest
 
 from ganbench import suites
 from ganbench.executors import worker
-from ganbench.jobs import Selection, plan
-from ganbench.registry import MODELS
+from ganbench.jobs import Selection, plan, row_name
+from ganbench.registry import DATASETS, METRICS, MODELS
 
 
 def selection(*models: str) -> Selection:
@@ -35,8 +38,58 @@ def test_models_without_a_recipe_are_skipped_with_the_reason() -> None:
     assert [j.skip for j in jobs] == [f"hinge has no published recipe for {d}" for d in ("ring8", "grid25")]
 
 
-def test_every_recipe_of_the_2d_suite_is_a_valid_config() -> None:
-    for name in suites.load("reproduce-2d").models:
-        cls = MODELS.load(name)
+@pytest.mark.parametrize("suite", [name for name in suites.names() if suites.load(name).scale == "paper"])
+def test_suites_of_recipes_run_some_of_every_model_and_data_set(suite: str) -> None:
+    base = suites.load(suite)
+    chosen = Selection(suite, base.models, base.datasets, (0,), "paper", base.metrics, base.n_samples)
+    jobs = [j for j in plan(chosen, None, worker.recipes(chosen.models)) if j.skip is None]
+    assert {j.spec.model for j in jobs} == set(base.models)
+    assert {j.spec.dataset for j in jobs} == set(base.datasets)
+    scores = {s for m in base.metrics for s in METRICS.get(m).meta.get("returns", (m,))}
+    recipes = [r for found in worker.recipes(base.models).values() for r in found if r["dataset"] in base.datasets]
+    assert {r["metric"] for r in recipes} <= scores
+
+
+def test_every_recipe_is_a_valid_config_on_a_known_data_set_with_a_known_score() -> None:
+    scores = {s for m in METRICS for s in (m.name, *m.meta.get("returns", ()))}
+    for entry in MODELS:
+        cls = entry.load()
         for recipe in cls.recipes:
             cls.Config().override(**recipe.config)
+            assert recipe.dataset in DATASETS.entries
+            assert recipe.metric in scores, (entry.name, recipe.metric)
+            assert recipe.budget.iterations or recipe.budget.examples
+
+
+def test_a_label_names_one_setting_of_a_model_on_a_data_set_and_looks_like_no_override() -> None:
+    for entry in MODELS:
+        settings, labels = defaultdict(set), defaultdict(set)
+        for r in (r for found in worker.recipes([entry.name]).values() for r in found if r["label"]):
+            setting = repr((r["config"], r["budget"], r["labels"]))
+            settings[r["dataset"], r["label"]].add(setting)
+            labels[r["dataset"], setting].add(r["label"])
+            assert r["label"].startswith("paper")  # no config field does, so `m[paper]` is never an override
+            assert not set("/[],") & set(r["label"])
+        assert all(len(found) == 1 for found in [*settings.values(), *labels.values()]), entry.name
+
+
+def test_rows_of_recipes_go_by_their_labels_unless_something_is_changed() -> None:
+    chosen = selection("pacgan")
+    recipes = worker.recipes(chosen.models)
+    jobs = plan(chosen, None, recipes)
+    assert [j.spec.row for j in jobs if j.spec.dataset == "ring8"] == [f"pacgan[paper m={m}]" for m in (1, 2, 3, 4)]
+    assert all(j.spec.label == f"{j.spec.row}/{j.spec.dataset}/s0" for j in jobs)
+    for changed in (
+        plan(chosen, {"pacgan": {"lr": 0.5}}, recipes),
+        plan(dataclasses.replace(chosen, budget={"iterations": 10}), None, recipes),
+    ):
+        rows = {j.spec.row for j in changed if j.spec.dataset == "ring8"}
+        assert len(rows) == 4  # still apart
+        assert not any("paper m=" in row for row in rows)
+        assert all("networks=paper" in row and "pack=" in row for row in rows)
+
+
+def test_a_label_stands_for_the_config_and_nothing_else() -> None:
+    spec = {"model": "vat", "config": {"lr": 0.1}, "recipe": "paper", "labels": 50}
+    assert row_name(spec) == "vat[paper,labels=50]"
+    assert row_name(spec | {"recipe": None}) == "vat[labels=50,lr=0.1]"

@@ -1,19 +1,23 @@
 """LSGAN: least-squares targets, so that fakes far on the right side of the boundary are pulled back too.
 
 Source      Mao et al. 2017, "Least Squares Generative Adversarial Networks", equation 2 with a, b, c = 0, 1, 1.
-Departures  1. The shared small networks instead of the paper's VGG-like and DCGAN ones.
+Departures  1. The shared small networks instead of the paper's VGG-like and DCGAN ones, and Adam; `architecture` and
+               `optimizer` also name those of WGAN-GP's comparison.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_least_squares, generator_least_squares
-from ganbench.model import GAN, Batch, register
+from ganbench.model import GAN, Batch, Budget, DataSpec, Player, Recipe, register
+from ganbench.nn import ROBUSTNESS, make_discriminator, make_generator
 
 
 @register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"))
@@ -23,8 +27,35 @@ class LSGAN(GAN):
         fake_target: float = 0.0  # a; the paper also gives (-1, 1, 0), which minimises Pearson's chi^2 (section 3.2)
         real_target: float = 1.0  # b
         generator_target: float = 1.0  # c
+        optimizer: Literal["adam", "rmsprop"] = "adam"
 
     config: Config
+    recipes = tuple(
+        Recipe(
+            dataset="mnist",
+            config={"architecture": a, "latent_dim": 128, "width": 64, "optimizer": "rmsprop", "lr": 1e-4},
+            budget=Budget(iterations=200_000),
+            metric="inception_score",
+            published=None,
+            spread="",
+            protocol="pictures of samples on LSUN bedrooms at 64 pixels; here MNIST",
+            source="Gulrajani et al. 2017 (WGAN-GP), figure 2; settings of the authors' code",
+            sure="verified",
+            label=f"paper {a}",
+        )
+        for a in ROBUSTNESS
+    )
+
+    def build(self, spec: DataSpec) -> None:
+        self.spec, c = spec, self.config
+        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
+
+    def players(self) -> list[Player]:
+        if self.config.optimizer == "adam":
+            return super().players()
+        rmsprop = partial(torch.optim.RMSprop, lr=self.config.lr)
+        return [replace(player, optimizer=rmsprop) for player in super().players()]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -19,8 +19,8 @@ from torch.optim import Optimizer
 
 from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
 from ganbench.losses.penalties import clip_gradient_, clip_weights_, gradient_norms, on_segments
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
-from ganbench.nn import make_discriminator, make_generator
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Positive, Recipe, register
+from ganbench.nn import ROBUSTNESS, make_discriminator, make_generator
 
 
 def warm_up(n_critic: int) -> Callable[[int], int]:
@@ -40,12 +40,27 @@ class WGAN(GAN):
 
     config: Config
     on_images = {"lr": 5e-5, "clip": 0.01}
+    recipes = tuple(
+        Recipe(
+            dataset="mnist",
+            config={"architecture": a, "latent_dim": 128, "width": 64},
+            budget=Budget(iterations=200_000),
+            metric="inception_score",
+            published=None,
+            spread="",
+            protocol="pictures of samples on LSUN bedrooms at 64 pixels; here MNIST",
+            source="Gulrajani et al. 2017 (WGAN-GP), figure 2; settings of the authors' code",
+            sure="verified",
+            label=f"paper {a}",
+        )
+        for a in ROBUSTNESS
+    )
     critic: nn.Module
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,)
+        self.critic = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         if c.clips == "weights":
             self.clip()  # Algorithm 1 assumes w in [-c, c] from the start
 

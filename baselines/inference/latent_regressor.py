@@ -34,12 +34,13 @@ class LatentRegressor(GAN):
             dataset="mnist",
             config={"architecture": "mlp", "hidden": (1024, 1024)},
             budget=Budget(iterations=187_200),
-            metric="nearest_neighbour_accuracy",
-            published=97.44,
+            metric="nn_accuracy",
+            published=0.9744,
             spread="one run",
-            protocol="1-nearest neighbour on E(x), all training labels, percent; 400 epochs",
+            protocol="1-nearest neighbour on E(x), all training labels (60,000; ours 50,000); 400 epochs",
             source="Donahue et al. 2017, Table 1",
             sure="recalled",
+            label="paper",
         ),
     )
 

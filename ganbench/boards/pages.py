@@ -186,7 +186,7 @@ def take_published(folder: Path) -> None:
 def published_errors(recipes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Published test errors by number of labels, as boards of few labels list them."""
     for r in recipes:
-        if r["metric"] == "classification_error" and r["labels"] is not None:
+        if r["metric"] == "classification_error" and r["labels"] is not None and r["published"] is not None:
             row = {"method": r["model"], "dataset": r["dataset"], "labels": r["labels"]}
             row |= {"errors": round(1e4 * r["published"], 6)}
             yield row | {k: r[k] for k in ("spread", "protocol", "source", "sure")}

@@ -182,8 +182,9 @@ def _of_model(entry: Any) -> dict[str, Any]:
     recipes = [
         {
             "dataset": r.dataset,
+            "row": r.label,
             "metric": r.metric,
-            "published": r.published,
+            "published": "none" if r.published is None else r.published,
             "spread": r.spread,
             "budget": _budget(r.budget),
             "source": r.source,

@@ -196,7 +196,7 @@ def make_jobs(selection: Any) -> list[Any]:
             raise BadConfig(answer["error"])
         configs = answer["configs"]
     recipes = None
-    if selection.scale == "paper" and not selection.budget:
+    if selection.scale == "paper":  # with a budget of its own it runs the recipes' settings, and reproduces nothing
         from ganbench.executors import local, worker
 
         recipes = local.ask(worker.recipes, list(jobs.selected_models(selection)))

@@ -32,7 +32,7 @@ FACE = 178  # side of the centre that is kept of an aligned 178x218 picture
 )
 def mnist(source: Source) -> Dataset:
     """MNIST: 28x28 grey handwritten digits, 50,000 / 10,000 / 10,000 (LeCun, Cortes, Burges 1998)."""
-    return _idx_dataset("mnist", "MNIST", source)
+    return idx_dataset("mnist", "MNIST", source)
 
 
 @dataset(
@@ -44,7 +44,7 @@ def mnist(source: Source) -> Dataset:
 )
 def fashion_mnist(source: Source) -> Dataset:
     """Fashion-MNIST: 28x28 grey pictures of clothes, 50,000 / 10,000 / 10,000 (arXiv:1708.07747)."""
-    return _idx_dataset("fashion_mnist", "FashionMNIST", source)
+    return idx_dataset("fashion_mnist", "FashionMNIST", source)
 
 
 @dataset(
@@ -56,7 +56,7 @@ def fashion_mnist(source: Source) -> Dataset:
 )
 def kmnist(source: Source) -> Dataset:
     """Kuzushiji-MNIST: 28x28 grey cursive characters, 50,000 / 10,000 / 10,000 (arXiv:1812.01718)."""
-    return _idx_dataset("kmnist", "KMNIST", source)
+    return idx_dataset("kmnist", "KMNIST", source)
 
 
 @dataset(
@@ -129,8 +129,11 @@ def _decode_faces(pictures: Any, cache: Path) -> None:
     half_done.replace(cache)
 
 
-def _idx_dataset(name: str, folder: str, source: Source) -> Dataset:
-    """A data set of four files in MNIST's format under `folder`/raw."""
+def idx_dataset(name: str, folder: str, source: Source) -> Dataset:
+    """The data set `name` from four files in MNIST's format under `folder`/raw.
+
+    Raises `MissingResource` where they are not there, `BadInput` where they are damaged.
+    """
     root = _root(name, source)
     raw = root / folder / "raw"
     files = [f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]

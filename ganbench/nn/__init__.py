@@ -1,5 +1,6 @@
 """Networks and layers: shapes in, module out; no training logic."""
 
+from ganbench.nn.architectures import ROBUSTNESS, STACKED, Robustness, Stacked
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import batch_norm, make_discriminator, make_generator
@@ -20,6 +21,8 @@ from ganbench.nn.weight_norm_conv import DoublingGenerator, DropoutClassifier
 __all__ = [
     "EMA",
     "MLP",
+    "ROBUSTNESS",
+    "STACKED",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DoublingGenerator",
@@ -31,6 +34,8 @@ __all__ = [
     "MinibatchDiscriminator",
     "NoisyClassifier",
     "ParameterHistory",
+    "Robustness",
+    "Stacked",
     "VirtualBatchNorm",
     "WeightNormLinear",
     "WithReference",

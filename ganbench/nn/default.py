@@ -8,6 +8,8 @@ from typing import Protocol
 from torch import nn
 
 from ganbench.data import DataSpec
+from ganbench.errors import NotApplicable
+from ganbench.nn.architectures import NAMED, named_discriminator, named_generator
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.mlp import mlp_discriminator, mlp_generator
 
@@ -26,6 +28,11 @@ class Sizes(Protocol):
 
 
 def _conv(spec: DataSpec, config: Sizes) -> bool:
+    if config.architecture in NAMED:
+        raise NotApplicable(
+            f"architecture={config.architecture!r} is a generator and a discriminator of images with their own norms; "
+            f"for encoders, joint discriminators and other norms use auto, mlp or conv"
+        )
     large = spec.is_image and spec.event_shape[1] >= 16
     return config.architecture == "conv" or (config.architecture == "auto" and large)
 
@@ -36,16 +43,26 @@ def batch_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module]:
 
 
 def make_generator(spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None) -> nn.Module:
-    """(B, Z) -> (B, *E): a DCGAN generator, batch-normed by default, on images of 16 pixels and more; else an MLP."""
+    """(B, Z) -> (B, *E): a DCGAN generator, batch-normed by default, on images of 16 pixels and more; else an MLP.
+
+    A config may name a paper's network instead (`ganbench.nn.architectures`), whose norms are its own.
+    """
+    if config.architecture in NAMED and norm is None:
+        return named_generator(spec, config.architecture, config.latent_dim, config.width)
     if _conv(spec, config):
         return DCGANGenerator(spec, config.latent_dim, config.width, norm or nn.BatchNorm2d)
     return mlp_generator(spec, config.latent_dim, config.hidden, norm=norm)
 
 
 def make_discriminator(
-    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None
+    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None, *, coupled: bool = False
 ) -> DCGANDiscriminator | nn.Module:
-    """(B, *E) -> (B,) logits or scores, with `.features(x)`; no norm by default, so that penalties per example hold."""
+    """(B, *E) -> (B,) logits or scores, with `.features(x)`; no norm by default, so that penalties per example hold.
+
+    Where the config names a paper's network, `coupled` says that its norms may be batch norms: no such penalty is used.
+    """
+    if config.architecture in NAMED and norm is None:
+        return named_discriminator(spec, config.architecture, config.width, coupled)
     if _conv(spec, config):
         return DCGANDiscriminator(spec, config.width, norm)
     return mlp_discriminator(spec, config.hidden, norm=norm)

@@ -1,6 +1,7 @@
 """Full-budget runs beside what their papers printed: one line per recipe and metric, with how sure the source is.
 
-Only a run of a recipe's own config and full budget is set against its number; a shortened one never is.
+Only a run of a recipe's own config and full budget, scored on as many samples where their number matters, is set
+against its number; a shortened one never is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Line:
     dataset: str
     metric: str
     ours: list[float]  # a value a seed
-    published: float
+    published: float | None  # None: nobody has printed a number; ours is the first
     spread: str
     protocol: str
     source: str
@@ -36,7 +37,7 @@ class Line:
         e = estimate(self.ours)
         ours = f"{e.mean:.4g}" if e.low is None or e.high is None else f"{e.mean:.4g} [{e.low:.4g}, {e.high:.4g}]"
         sure = "" if self.sure == "verified" else f" ({self.sure})"
-        theirs = f"{self.published:g} {self.spread}".strip()
+        theirs = "no number" if self.published is None else f"{self.published:g} {self.spread}".strip()
         return [self.row, self.dataset, self.metric, ours, str(e.n), theirs, self.source + sure]
 
 
@@ -54,7 +55,8 @@ def lines(records: Iterable[Mapping[str, Any]], recipes: Iterable[Mapping[str, A
             labels = recipe["labels"] is None or spec.get("labels") == recipe["labels"]
             same = all(spec[k] == recipe[k] for k in ("model", "dataset", "config", "budget"))
             for score in record.get("metrics") or () if same and labels else ():
-                if score["name"] == recipe["metric"] and score.get("value") is not None:
+                drawn = recipe.get("n_samples") in (None, score.get("n"))
+                if score["name"] == recipe["metric"] and score.get("value") is not None and drawn:
                     values.setdefault(row_name(spec), []).append(float(score["value"]))
         told = {k: recipe[k] for k in ("published", "spread", "protocol", "source", "sure")}
         found += [Line(row, recipe["dataset"], recipe["metric"], ours, **told) for row, ours in values.items()]

@@ -53,6 +53,28 @@ def test_numbers_of_other_label_counts_are_not_compared() -> None:
     assert len(lines([record(labels=100)], [recipe])) == 1
 
 
+def test_a_setting_without_a_published_number_says_so_beside_ours() -> None:
+    (line,) = lines([record(24)], [RECIPE | {"published": None, "spread": ""}])
+    assert line.ours == [24]
+    assert dict(zip(HEADER, line.cells(), strict=True))["published"] == "no number"
+    assert "no number" in markdown([line])
+
+
+def test_rows_of_labelled_recipes_are_named_by_the_label() -> None:
+    (line,) = lines([record(24, recipe="paper m=2")], [RECIPE])
+    assert line.row == "pacgan[paper m=2]"
+
+
+def test_scores_of_another_number_of_samples_are_not_compared() -> None:
+    spec = record()["spec"]
+    drawn = [
+        {"status": "ok", "spec": spec, "metrics": [{"name": "modes", "value": 9.0, "n": n}]} for n in (200, 26_000)
+    ]
+    (line,) = lines(drawn, [RECIPE | {"n_samples": 26_000}])
+    assert line.ours == [9.0]
+    assert len(lines(drawn, [RECIPE])[0].ours) == 2
+
+
 def test_a_source_that_is_not_verified_says_so() -> None:
     (line,) = lines([record()], [RECIPE | {"sure": "recalled"}])
     assert line.cells()[-1] == "table 1 (recalled)"

@@ -314,7 +314,7 @@ def test_pacgan_on_images_packs_channels_and_draws_uniform_latents() -> None:
     colour = DataSpec("stacked_mnist", (3, 28, 28), (-1.0, 1.0))
     cls = MODELS.load("pacgan")
     recipe = next(r for r in cls.recipes if r.dataset == "stacked_mnist" and r.config["pack"] == 3)
-    model = cls(cls.configure(colour, **{**recipe.config, "width": 4}))
+    model = cls(cls.configure(colour, **recipe.config))
     model.build(colour)
     assert model.judge(torch.zeros(6, 3, 28, 28)).shape == (2,)
     assert model.draw_latent(1000, torch.Generator()).abs().max() <= 1

@@ -1,0 +1,68 @@
+"""Classes by the nearest neighbour among all training codes: how well a representation keeps classes apart.
+
+Source      Donahue et al. 2017 (BiGAN, arXiv:1605.09782), section 4.1: 1-nearest neighbour on E(x), MNIST.
+Shapes      N train and M test events, F features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench.errors import BadInput, NotApplicable
+from ganbench.metrics.base import Score, check_events, metric, signature
+from ganbench.metrics.intervals import wilson
+from ganbench.ops.neighbors import nearest
+
+BATCH = 1000
+
+
+@metric(
+    "nn_accuracy",
+    direction="max",
+    needs=("model", "train", "train_labels", "reference", "test_labels"),
+    asks=("encode", "features"),
+)
+def nn_accuracy(model: Any, train: Tensor, train_labels: Tensor, reference: Tensor, test_labels: Tensor) -> Score:
+    """Share of the test set (M, *E) whose nearest training example (N, *E) is of its class, with Wilson's interval.
+
+    Nearest in Euclidean distance of the codes as they are, exactly; codes are `model.encode` where the model encodes,
+    else `model.features`. Every training label is used, which is what sets it apart from scores of few labels.
+
+    Raises `NotApplicable` for a model with neither, `BadInput` for labels out of step or codes that are not finite.
+    """
+    space, extract = _codes(model)
+    for name, y, n in (("train_labels", train_labels, len(train)), ("test_labels", test_labels, len(reference))):
+        if y.shape != (n,) or y.is_floating_point():
+            raise BadInput(f"{name} must be {n} integer class labels; got {y.dtype} {tuple(y.shape)}")
+    found = nearest(_batched(extract, reference), _batched(extract, train)).index[:, 0]
+    right, m = int((train_labels.cpu()[found] == test_labels.cpu()).sum()), len(reference)
+    value = right / m
+    return Score(
+        "nn_accuracy",
+        value,
+        m,
+        signature("nn_accuracy", "k=1", "euclidean", f"train={len(train)}", f"m={m}", space),
+        "max",
+        math.sqrt(value * (1 - value) / m),
+        wilson(right, m),
+        extra={"errors_per_10000": 1e4 * (1 - value)},
+    )
+
+
+def _codes(model: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
+    if "encode" in model.gives:
+        return "encode", model.encode
+    if "features" in model.gives:
+        return "features", model.features
+    raise NotApplicable(f"{model.name} neither encodes nor has features, so there are no codes to compare")
+
+
+@torch.no_grad()
+def _batched(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    codes = torch.cat([function(part).flatten(1).cpu() for part in x.split(BATCH)])
+    return check_events(codes, "the model's codes")
