@@ -44,6 +44,8 @@ class Moments:
         return cls(len(x), total + shift, scatter - len(x) * torch.outer(shift, shift))
 
     def __add__(self, other: Moments) -> Moments:
+        if self.mean.shape != other.mean.shape:
+            raise BadInput(f"parts must have one number of features; got {len(self.mean)} and {len(other.mean)}")
         n, gap = self.n + other.n, other.mean - self.mean
         scatter = self.scatter + other.scatter + torch.outer(gap, gap) * (self.n * other.n / n)
         return Moments(n, self.mean + gap * (other.n / n), scatter)

@@ -46,6 +46,11 @@ class ClassSums:
         )
 
     def __add__(self, other: ClassSums) -> ClassSums:
+        if self.p.shape != other.p.shape:
+            raise BadInput(
+                f"parts must share groups and classes; got {tuple(self.p.shape)} and {tuple(other.p.shape)}; "
+                "number the groups of the whole set, then cut it"
+            )
         return ClassSums(self.n + other.n, self.plogp + other.plogp, self.p + other.p, self.p_square + other.p_square)
 
     def total(self) -> ClassSums:
@@ -131,14 +136,22 @@ def inception_score(
             f"probs come sorted by class (neighbours agree {z:.0f} standard deviations above chance), so splits in "
             "file order would each see few classes; use shuffle=True"
         )
-    order = (
-        torch.randperm(n, generator=rng, device=rng.device).to(p.device) if shuffle else torch.arange(n).to(p.device)
-    )
+    group = split_groups(n, splits, rng if shuffle else None).to(p.device)
+    return score_from_sums(ClassSums.of(p, group, int(group.max()) + 1), splits, shuffle, class_sorted, space)
+
+
+def split_groups(n: int, splits: int, rng: torch.Generator | None) -> Tensor:
+    """The group of each of n samples, shuffled unless `rng` is None, so that groups nest in `splits` parts: -> (N,).
+
+    Number the groups of the whole set, then cut samples and groups alike: sums of the shards add up to the whole's.
+    """
+    _check_splits(n, splits)
+    order = torch.arange(n) if rng is None else torch.randperm(n, generator=rng, device=rng.device)
     per_split = max(1, min(GROUPS // splits, n // splits))
-    group = torch.empty(n, dtype=torch.long, device=p.device)
-    place = torch.arange(1, n + 1, device=p.device)
+    group = torch.empty(n, dtype=torch.long, device=order.device)
+    place = torch.arange(1, n + 1, device=order.device)
     group[order] = (place * (splits * per_split) - 1) // n  # split s = group // per_split is [s N // S, (s + 1) N // S)
-    return score_from_sums(ClassSums.of(p, group, splits * per_split), splits, shuffle, class_sorted, space)
+    return group
 
 
 def score_from_sums(sums: ClassSums, splits: int, shuffle: bool, class_sorted: bool, space: str) -> Score:
@@ -207,7 +220,11 @@ def mode_score(probs: Tensor, reference_probs: Tensor, *, space: str = "probs") 
     that p_r gives no mass to (named in `extra["absent"]`). `se` adds the jackknife variances of samples and reference.
     Raises `BadInput` for logits, rows that do not sum to 1, or different K.
     """
-    g, r = _pair(probs, reference_probs)
+    return mode_score_from_sums(*_pair(probs, reference_probs), space)
+
+
+def mode_score_from_sums(g: ClassSums, r: ClassSums, space: str) -> Score:
+    """The mode score of (merged) sums of samples and of the reference."""
     value = _mode(g.total(), r.total())
     p_g, p_r = g.total().marginal()[0], r.total().marginal()[0]
     absent = torch.nonzero((p_g > 0) & (p_r == 0)).flatten().tolist()

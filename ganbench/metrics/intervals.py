@@ -7,7 +7,7 @@ import math
 from scipy.stats import beta, chi2, norm
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a binomial share."""
     z = float(norm.ppf(0.5 + level / 2))
     share = successes / n

@@ -8,6 +8,7 @@ mean kernel value. One tiled pass gives the value, its standard error and, where
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -15,8 +16,10 @@ from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.partial import Shares, check_same
 from ganbench.ops.kernels import (
     RBF,
+    GramSums,
     InverseMultiquadric,
     Kernel,
     Linear,
@@ -28,7 +31,7 @@ from ganbench.ops.kernels import (
     subset_mmd2,
     subset_sums,
 )
-from ganbench.ops.pairwise import precision_name
+from ganbench.ops.pairwise import ALL, Part, precision_name
 
 KernelName = Literal["rbf", "polynomial", "imq", "linear"]
 Estimator = Literal["unbiased", "biased", "block"]
@@ -57,24 +60,68 @@ def mmd(
     `permutations`  above 0, adds `p_value` of the hypothesis of equal laws from that many relabellings.
     Raises `BadInput` for sets it cannot use, `BadConfig` for options that do not go together.
     """
-    x, y = check_events(samples, "samples", at_least=2), check_events(reference, "reference", at_least=2)
-    check_pair(samples, reference)
     if root and estimator != "biased":
         raise BadConfig(f"root=True needs estimator='biased'; got {estimator!r}, whose value can be negative")
-    chosen, label, extra = _kernel(kernel, bandwidth, y)
     if estimator == "block":
-        value, se, size = _blocks(x, y, chosen, block_size, rng)
-        label += f"|block={size}"
+        score, chosen = _block_score(samples, reference, kernel, bandwidth, block_size, rng)
     else:
-        sums = gram_sums(x, y, chosen)
-        value, se = (sums.unbiased if estimator == "unbiased" else sums.biased), sums.variance**0.5
-    if root:
-        value = value**0.5
-        se = se / (2 * value) if value > 0 else se**0.5
+        sums = MMDSums.of(samples, reference, kernel=kernel, bandwidth=bandwidth)
+        score, chosen = sums.score(estimator, root), sums.kernel
     if permutations > 0:
-        extra |= {"p_value": permutation_p_value(x, y, chosen, permutations, rng), "permutations": permutations}
-    parts = (label, estimator, f"n={len(x)}", f"m={len(y)}", "x", precision_name(x))
-    return Score("mmd", value, len(x), signature("mmd" if root else "mmd2", *parts), "min", se=se, extra=extra)
+        x, y = _sets(samples, reference)
+        p_value = permutation_p_value(x, y, chosen, permutations, rng)
+        score = replace(score, extra=score.extra | {"p_value": p_value, "permutations": permutations})
+    return score
+
+
+@dataclass(frozen=True)
+class MMDSums:
+    """Kernel sums over one share of the pairs of rows; shares of one pair of sets add up."""
+
+    gram: GramSums
+    shares: Shares
+    kernel: Kernel
+    label: str  # of the kernel, in the signature
+    precision: str
+    extra: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        samples: Tensor,
+        reference: Tensor,
+        *,
+        kernel: KernelName = "rbf",
+        bandwidth: float | Sequence[float] | None = None,
+        part: Part = ALL,
+    ) -> MMDSums:
+        """Share k of K, `part` = (k, K), of the tiles of the three Gram matrices; the rest as for `mmd`.
+
+        Raises `BadInput` for sets it cannot use, `BadConfig` for a kernel or share that there is not.
+        """
+        x, y = _sets(samples, reference)
+        shares = Shares.one(part)
+        chosen, label, extra = _kernel(kernel, bandwidth, y)
+        return cls(gram_sums(x, y, chosen, part=part), shares, chosen, label, precision_name(x), extra)
+
+    def __add__(self, other: MMDSums) -> MMDSums:
+        check_same(self, other, "kernel", "precision")
+        check_same(self.gram, other.gram, "n", "m")
+        return replace(self, gram=self.gram + other.gram, shares=self.shares + other.shares)
+
+    def score(self, estimator: Literal["unbiased", "biased"] = "unbiased", root: bool = False) -> Score:
+        """MMD^2, or its root if biased, with its standard error. Raises `BadInput` while shares are missing."""
+        self.shares.check_complete()
+        if estimator not in ("unbiased", "biased"):
+            raise BadConfig(f"estimator must be unbiased, biased or (of mmd alone) block; got {estimator!r}")
+        value = self.gram.unbiased if estimator == "unbiased" else self.gram.biased
+        se = self.gram.variance**0.5
+        if root:
+            value = value**0.5
+            se = se / (2 * value) if value > 0 else se**0.5
+        n, m = self.gram.n, self.gram.m
+        parts = (self.label, estimator, f"n={n}", f"m={m}", "x", self.precision)
+        return Score("mmd", value, n, signature("mmd" if root else "mmd2", *parts), "min", se=se, extra=self.extra)
 
 
 @metric(
@@ -102,36 +149,97 @@ def kid(
     by sums; `full=False` skips it, for very large sets, and takes the standard error from the subsets to first order.
     Papers multiply by 1000; this does not. Raises `BadInput` when a subset is larger than a set.
     """
-    x = check_events(features, "features", at_least=4)
-    y = check_events(reference_features, "reference_features", at_least=4)
-    check_pair(features, reference_features, "features", "reference_features")
+    if full:
+        return KIDSums.of(
+            features, reference_features, rng=rng, space=space, subsets=subsets, subset_size=subset_size
+        ).scores()
+    x, y, index_x, index_y = _subsets(features, reference_features, rng, subsets, subset_size)
+    values = subset_mmd2(x, y, Polynomial(1 / x.shape[1]), index_x, index_y)
+    share = index_x.shape[1] / min(len(x), len(y))
+    variance = float(values.var()) * (share / (1 - share) if share < 1 else 1.0)
+    return [_kid_score(values, variance, index_x.shape[1], len(x), len(y), space, precision_name(x))]
+
+
+@dataclass(frozen=True)
+class KIDSums:
+    """KID's subsets and kernel sums over one share of the pairs of rows; shares of one pair of sets add up."""
+
+    subsets: Tensor  # (S,) this share's part of the MMD^2 of each subset
+    gram: GramSums
+    shares: Shares
+    first_rows: tuple[int, ...]  # of the S subsets, which tell one draw of them from another
+    subset_size: int
+    space: str
+    precision: str
+
+    @classmethod
+    def of(
+        cls,
+        features: Tensor,
+        reference_features: Tensor,
+        *,
+        rng: torch.Generator,
+        space: str = "features",
+        subsets: int = 100,
+        subset_size: int | None = None,
+        part: Part = ALL,
+    ) -> KIDSums:
+        """Share k of K, `part` = (k, K); everything else as for `kid`, with the same seed in each share.
+
+        Raises what `kid` raises, and `BadConfig` unless 0 <= k < K.
+        """
+        shares = Shares.one(part)
+        x, y, index_x, index_y = _subsets(features, reference_features, rng, subsets, subset_size)
+        values, gram = subset_sums(x, y, Polynomial(1 / x.shape[1]), index_x, index_y, part=part)
+        first_rows = tuple(index_x[:, 0].tolist())
+        return cls(values, gram, shares, first_rows, index_x.shape[1], space, precision_name(x))
+
+    def __add__(self, other: KIDSums) -> KIDSums:
+        check_same(self, other, "subset_size", "space", "precision")
+        check_same(self.gram, other.gram, "n", "m")
+        if self.first_rows != other.first_rows:
+            raise BadInput("parts must draw the same subsets; seed the generator of every share alike")
+        return replace(
+            self,
+            subsets=self.subsets + other.subsets,
+            gram=self.gram + other.gram,
+            shares=self.shares + other.shares,
+        )
+
+    def scores(self) -> list[Score]:
+        """`kid` and `kid_full`. Raises `BadInput` while shares are missing."""
+        self.shares.check_complete()
+        n, m, variance = self.gram.n, self.gram.m, self.gram.variance
+        text = signature("kid_full", "unbiased", f"n={n}", f"m={m}", self.space, self.precision)
+        return [
+            _kid_score(self.subsets, variance, self.subset_size, n, m, self.space, self.precision),
+            Score("kid_full", self.gram.unbiased, n, text, "min", se=variance**0.5),
+        ]
+
+
+def _subsets(
+    features: Tensor, reference: Tensor, rng: torch.Generator, subsets: int, size: int | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Both sets as matrices and the rows (S, B) of their subsets."""
+    x, y = check_events(features, "features", at_least=4), check_events(reference, "reference_features", at_least=4)
+    check_pair(features, reference, "features", "reference_features")
     n, m = len(x), len(y)
-    size = subset_size or min(1000, n // 2, m // 2)
+    size = size or min(1000, n // 2, m // 2)
     if not 2 <= size <= min(n, m):
         raise BadInput(f"subset_size must be from 2 to the smaller set's {min(n, m)} rows; got {size}")
     if subsets < 2:
         raise BadConfig(f"subsets must be at least 2; got {subsets}")
-    kernel = Polynomial(1 / x.shape[1])
     index_x = draw_subsets(n, size, subsets, rng).to(x.device)
-    index_y = draw_subsets(m, size, subsets, rng).to(x.device)
-    sums = None
-    if full:
-        values, sums = subset_sums(x, y, kernel, index_x, index_y)
-        variance = sums.variance
-    else:
-        values = subset_mmd2(x, y, kernel, index_x, index_y)
-        share = size / min(n, m)
-        variance = float(values.var()) * (share / (1 - share) if share < 1 else 1.0)
-    mean, std = float(values.mean()), float(values.std(correction=0))
-    parts = (f"n={n}", f"m={m}", space, precision_name(x))
-    subset_parts = (f"subsets={subsets}x{size}", *parts)
+    return x, y, index_x, draw_subsets(m, size, subsets, rng).to(x.device)
+
+
+def _kid_score(values: Tensor, variance: float, size: int, n: int, m: int, space: str, precision: str) -> Score:
+    """The published mean over subsets, whose scatter given the data adds to the variance over draws of the data."""
+    subsets, std = len(values), float(values.std(correction=0))
+    text = signature("kid", f"subsets={subsets}x{size}", f"n={n}", f"m={m}", space, precision)
     extra = {"subset_std": std, "subsets": subsets, "subset_size": size}
     se = (variance + std**2 / subsets) ** 0.5
-    scores = [Score("kid", mean, n, signature("kid", *subset_parts), "min", se=se, extra=extra)]
-    if sums is not None:
-        full_signature = signature("kid_full", "unbiased", *parts)
-        scores.append(Score("kid_full", sums.unbiased, n, full_signature, "min", se=sums.variance**0.5))
-    return scores
+    return Score("kid", float(values.mean()), n, text, "min", se=se, extra=extra)
 
 
 def draw_subsets(n: int, size: int, subsets: int, rng: torch.Generator) -> Tensor:
@@ -156,6 +264,12 @@ def permutation_p_value(x: Tensor, y: Tensor, kernel: Kernel, permutations: int,
     within_y = total - to_all - between
     values = within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m)
     return float((values >= values[0]).double().mean())
+
+
+def _sets(samples: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    x, y = check_events(samples, "samples", at_least=2), check_events(reference, "reference", at_least=2)
+    check_pair(samples, reference)
+    return x, y
 
 
 def _kernel(
@@ -183,8 +297,17 @@ def _kernel(
     return kernel, label, {"bandwidth": list(widths)}
 
 
-def _blocks(x: Tensor, y: Tensor, kernel: Kernel, size: int | None, rng: torch.Generator) -> tuple[float, float, int]:
-    """Block estimator of Zaremba et al. 2013 (arXiv:1307.1954): mean, standard error and block size."""
+def _block_score(
+    samples: Tensor,
+    reference: Tensor,
+    name: KernelName,
+    bandwidth: float | Sequence[float] | None,
+    size: int | None,
+    rng: torch.Generator,
+) -> tuple[Score, Kernel]:
+    """Block estimator of Zaremba et al. 2013 (arXiv:1307.1954) and its kernel."""
+    x, y = _sets(samples, reference)
+    kernel, label, extra = _kernel(name, bandwidth, y)
     smaller = min(len(x), len(y))
     size = size or max(2, int(smaller**0.5))
     count = smaller // size
@@ -193,4 +316,7 @@ def _blocks(x: Tensor, y: Tensor, kernel: Kernel, size: int | None, rng: torch.G
     order_x = torch.randperm(len(x), generator=rng, device=rng.device)[: count * size].view(count, size)
     order_y = torch.randperm(len(y), generator=rng, device=rng.device)[: count * size].view(count, size)
     values = subset_mmd2(x, y, kernel, order_x.to(x.device), order_y.to(x.device))
-    return float(values.mean()), float(values.std()) / count**0.5, size
+    parts = (label, f"block={size}", "block", f"n={len(x)}", f"m={len(y)}", "x", precision_name(x))
+    se = float(values.std()) / count**0.5
+    score = Score("mmd", float(values.mean()), len(x), signature("mmd2", *parts), "min", se=se, extra=extra)
+    return score, kernel

@@ -9,6 +9,7 @@ Shapes      N samples, K modes, D dimensions.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from ganbench.data import Mixture
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, metric, signature
 from ganbench.metrics.intervals import wilson
+from ganbench.metrics.partial import check_same
+from ganbench.ops.pairwise import slices
 
 
 @metric(
@@ -37,55 +40,64 @@ def modes(samples: Tensor, mixture: Mixture, *, n: int = 2500, radius: float = 3
     "At least one" saturates: `extra` of `modes` also counts modes that hold a tenth of their fair share, and lists the
     counts and the missing modes. Raises `BadInput` for a wrong shape, non-finite rows or no samples.
     """
-    x = check_events(samples, "samples")[:n].double()
-    means = mixture.means.to(x.device).double()
-    k, d = means.shape
-    if x.shape[1] != d:
-        raise BadInput(f"samples must have {d} dimensions as the mixture has; got {x.shape[1]}")
-    nearest = torch.empty(len(x), dtype=torch.long, device=x.device)
-    good = torch.empty(len(x), dtype=torch.bool, device=x.device)
-    for i in range(0, len(x), 4096):
-        square = (x[i : i + 4096, None] - means).square().sum(-1)  # (B, K)
-        least, nearest[i : i + 4096] = square.min(1)
-        good[i : i + 4096] = least <= (radius * mixture.std) ** 2
-    counts = torch.bincount(nearest[good], minlength=k)
-    return scores_from_counts(counts, len(x), f"radius={radius:g}")
+    return ModeSums.of(check_events(samples, "samples")[:n], mixture, radius=radius).scores()
 
 
-def scores_from_counts(counts: Tensor, n: int, rule: str) -> list[Score]:
-    """The three scores from high-quality counts per mode (K,) out of n samples; counts of shards add up."""
-    k, hq = len(counts), int(counts.sum())
-    captured = int((counts > 0).sum())
-    share = counts.double() / max(hq, 1)
-    log_ratio = torch.log(share * k).masked_fill(counts == 0, 0.0)
-    kl = float((share * log_ratio).sum()) if hq else math.log(k)
-    kl_se = math.sqrt(max(0.0, float((share * log_ratio.square()).sum()) - kl**2) / hq) if hq else None
-    parts = (f"K={k}", f"n={n}", rule)
-    fair = max(1.0, 0.1 * n / k)
-    extra = {
-        "K": k,
-        "counts": counts.tolist(),
-        "missing": torch.nonzero(counts == 0).flatten().tolist(),
-        "modes_with_tenth_of_share": int((counts >= fair).sum()),
-    }
-    return [
-        Score("modes", float(captured), n, signature("modes", *parts), "max", extra=extra),
-        Score(
-            "modes_hq",
-            hq / n,
-            n,
-            signature("modes_hq", *parts),
-            "max",
-            se=math.sqrt(hq / n * (1 - hq / n) / n),
-            interval=wilson(hq, n),
-        ),
-        Score(
-            "modes_reverse_kl",
-            max(kl, 0.0),
-            n,
-            signature("modes_reverse_kl", *parts),
-            "min",
-            se=kl_se,
-            extra={"high_quality": hq, "expected_bias": (k - 1) / (2 * hq) if hq else None},
-        ),
-    ]
+@dataclass(frozen=True)
+class ModeSums:
+    """High-quality samples of each mode; those of shards of the samples add up."""
+
+    counts: Tensor  # (K,) int64
+    n: int  # samples, of high quality or not
+    mixture: Mixture
+    radius: float
+
+    @classmethod
+    def of(cls, samples: Tensor, mixture: Mixture, *, radius: float = 3.0) -> ModeSums:
+        """Counts of samples (N, D), all of them. Raises what `modes` raises."""
+        x = check_events(samples, "samples").double()
+        means = mixture.means.to(x.device).double()
+        k, d = means.shape
+        if x.shape[1] != d:
+            raise BadInput(f"samples must have {d} dimensions as the mixture has; got {x.shape[1]}")
+        nearest = torch.empty(len(x), dtype=torch.long, device=x.device)
+        good = torch.empty(len(x), dtype=torch.bool, device=x.device)
+        for i in slices(len(x), 4096):
+            square = (x[i, None] - means).square().sum(-1)  # (B, K)
+            least, nearest[i] = square.min(1)
+            good[i] = least <= (radius * mixture.std) ** 2
+        return cls(torch.bincount(nearest[good], minlength=k), len(x), mixture, radius)
+
+    def __add__(self, other: ModeSums) -> ModeSums:
+        check_same(self, other, "radius")
+        if self.mixture.std != other.mixture.std or not torch.equal(self.mixture.means, other.mixture.means):
+            raise BadInput("parts must count the modes of one mixture; got two; compute both with the same mixture")
+        return ModeSums(self.counts + other.counts, self.n + other.n, self.mixture, self.radius)
+
+    def scores(self) -> list[Score]:
+        """The three scores of `modes`."""
+        counts, n = self.counts, self.n
+        k, hq = len(counts), int(counts.sum())
+        captured = int((counts > 0).sum())
+        share = counts.double() / max(hq, 1)
+        log_ratio = torch.log(share * k).masked_fill(counts == 0, 0.0)
+        kl = float((share * log_ratio).sum()) if hq else math.log(k)
+        kl_se = math.sqrt(max(0.0, float((share * log_ratio.square()).sum()) - kl**2) / hq) if hq else None
+        parts = (f"K={k}", f"n={n}", f"radius={self.radius:g}")
+        fair = max(1.0, 0.1 * n / k)
+        extra = {
+            "K": k,
+            "counts": counts.tolist(),
+            "missing": torch.nonzero(counts == 0).flatten().tolist(),
+            "modes_with_tenth_of_share": int((counts >= fair).sum()),
+        }
+        quality_se = math.sqrt(hq / n * (1 - hq / n) / n)
+        kl_extra = {"high_quality": hq, "expected_bias": (k - 1) / (2 * hq) if hq else None}
+        captured_text, quality_text, kl_text = (
+            signature(name, *parts) for name in ("modes", "modes_hq", "modes_reverse_kl")
+        )
+        return [
+            Score("modes", float(captured), n, captured_text, "max", extra=extra),
+            Score("modes_hq", hq / n, n, quality_text, "max", se=quality_se, interval=wilson(hq, n)),
+            Score("modes_reverse_kl", max(kl, 0.0), n, kl_text, "min", se=kl_se, extra=kl_extra),
+        ]

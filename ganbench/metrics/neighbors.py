@@ -5,6 +5,8 @@ All distances are Euclidean; comparisons are decided in float64, so exact copies
 
 from __future__ import annotations
 
+import math
+
 import torch
 from scipy.stats import t as student_t
 from torch import Tensor
@@ -16,8 +18,9 @@ from ganbench.ops.balls import balls
 from ganbench.ops.neighbors import nearest, nearest_both
 from ganbench.ops.pairwise import precision_name
 
-BLOCK_ROWS = 50  # rows of the blocks whose spread gives a standard error, more where MOST_BLOCKS allows
-MOST_BLOCKS = 20
+LEAST_ROWS = 100  # fewer tell nothing about how much rows share
+MOST_BLOCKS = 10  # the fewer, the nearer are blocks to the whole, and the longer they take together
+FREEDOM = 24  # degrees of freedom of a design effect, at least
 
 
 @metric(
@@ -43,9 +46,12 @@ def prdc(
     hold a sample; these balls do not hold their boundary (<), as published. So where all rows are one point, precision
     and recall are 1, density and coverage 0.
 
-    `se` comes from disjoint random blocks of both sets: a block of 1/B of the rows scatters root(B) times as much. It
-    is never below the binomial error of a share, which alone is too small by up to 1.6: balls are drawn too, and
-    shared. The interval is Student's with B - 1 degrees of freedom. Below 100 rows there is neither. Raises `BadInput`
+    `se`: each score is a mean over rows, whose own variance is that of the mean times a design effect, for rows share
+    balls that are drawn too. A row shares with a few neighbours, so the effect hardly moves with the number of rows,
+    while the rows' variance does: the first is measured between disjoint random blocks of both sets, the second on the
+    whole. The interval is Wilson's with the rows divided by the effect, Student's for density. Both are around the
+    expected score at these sizes, which for finite sets is not that of infinite ones. Below 100 rows there are none.
+    Raises `BadInput`
     for fewer than k + 2 rows.
     """
     if k < 1 or k_density < 1:
@@ -54,42 +60,53 @@ def prdc(
     y = check_events(features, "features", at_least=rows)
     x = check_events(reference_features, "reference_features", at_least=rows)
     check_pair(features, reference_features, "features", "reference_features")
-    values = _prdc(x, y, k, k_density)
-    errors, blocks = _block_errors(x, y, k, k_density, rng)
+    values, variances = _prdc(x, y, k, k_density)
+    effects, freedom = _design_effects(x, y, k, k_density, rng)
     scores = []
-    for i, (name, radius) in enumerate(
-        (("precision", k), ("recall", k), ("density", k_density), ("coverage", k_density))
+    for i, (name, radius, rows) in enumerate(
+        (("precision", k, y), ("recall", k, x), ("density", k_density, y), ("coverage", k_density, x))
     ):
         text = signature(name, f"k={radius}", f"n={len(y)}", f"m={len(x)}", space, "f64")
-        value, se, interval = float(values[i]), None, None
-        if errors is not None:
-            binomial = 0.0 if name == "density" else value * (1 - value) / (len(x) if name != "precision" else len(y))
-            se = max(float(errors[i]), binomial**0.5)
-            half = se * float(student_t.ppf(0.975, blocks - 1))
-            interval = max(value - half, 0.0), value + half if name == "density" else min(value + half, 1.0)
-        scores.append(Score(name, value, len(y), text, "max", se=se, interval=interval, extra={"blocks": blocks}))
+        value, se, interval, extra = float(values[i]), None, None, {}
+        if effects is not None:
+            effect = float(effects[i])
+            se = (effect * float(variances[i])) ** 0.5
+            half = se * float(student_t.ppf(0.975, freedom))
+            effective = len(rows) / effect
+            density = max(value - half, 0.0), value + half
+            interval = density if name == "density" else wilson(value * effective, effective)
+            extra = {"design_effect": effect}
+        scores.append(Score(name, value, len(y), text, "max", se=se, interval=interval, extra=extra))
     return scores
 
 
-def _prdc(x: Tensor, y: Tensor, k: int, k_open: int) -> Tensor:
-    """The four values for reference x and samples y: (4,)."""
+def _prdc(x: Tensor, y: Tensor, k: int, k_open: int) -> tuple[Tensor, Tensor]:
+    """The four values for reference x and samples y, and their variances if rows were independent: (4,), (4,)."""
     near_x, near_y = nearest(x, k=max(k, k_open)).squares, nearest(y, k=k).squares
     found = balls(x, y, near_x[:, k - 1], near_y[:, k - 1], near_x[:, k_open - 1])
     shares = (found.y_covered, found.x_covered, found.holding.double() / k_open, found.held > 0)
-    return torch.stack([share.double().mean() for share in shares])
+    rows = [share.double() for share in shares]
+    return torch.stack([row.mean() for row in rows]), torch.stack([row.var() / len(row) for row in rows])
 
 
-def _block_errors(x: Tensor, y: Tensor, k: int, k_open: int, rng: torch.Generator) -> tuple[Tensor | None, int]:
-    """Standard errors (4,) from disjoint blocks; none where a block would hold too few rows for its balls."""
+def _design_effects(x: Tensor, y: Tensor, k: int, k_open: int, rng: torch.Generator) -> tuple[Tensor | None, int]:
+    """Variances of the scores (4,) over those of independent rows, at least 1, and the degrees of freedom behind them.
+
+    A ratio of sums over several divisions into blocks; none where a block would hold too few rows for its balls.
+    """
     smaller = min(len(x), len(y))
-    blocks = min(MOST_BLOCKS, smaller // max(BLOCK_ROWS, 4 * (max(k, k_open) + 1)))
-    if blocks < 2:
+    if smaller < max(LEAST_ROWS, 8 * (max(k, k_open) + 1)):
         return None, 0
-    variances = []
-    for _ in range(2 * MOST_BLOCKS // blocks):  # few blocks tell little: average over several divisions
+    blocks = min(MOST_BLOCKS, max(2, smaller // LEAST_ROWS))
+    divisions = math.ceil(FREEDOM / (blocks - 1))
+    between, within = x.new_zeros(2, 4, dtype=torch.float64)
+    for _ in range(divisions):
         parts = zip(_parts(x, blocks, rng), _parts(y, blocks, rng), strict=True)
-        variances.append(torch.stack([_prdc(a, b, k, k_open) for a, b in parts]).var(0) / blocks)
-    return torch.stack(variances).mean(0).sqrt(), blocks
+        values, variances = zip(*(_prdc(a, b, k, k_open) for a, b in parts), strict=True)
+        between += torch.stack(values).var(0)
+        within += torch.stack(variances).mean(0)
+    effects = torch.where(within > 0, between / within, 1.0).clamp(min=1)
+    return effects, divisions * (blocks - 1)
 
 
 def _parts(x: Tensor, blocks: int, rng: torch.Generator) -> list[Tensor]:

@@ -6,6 +6,7 @@ is its p-th root, in data units. Projections are formed in the dtype of the inpu
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -13,9 +14,79 @@ from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
-from ganbench.ops.pairwise import precision_name
+from ganbench.metrics.partial import Shares, check_same
+from ganbench.ops.pairwise import ALL, Part, precision_name
 from ganbench.ops.sliced import max_sliced_direction, random_directions
 from ganbench.ops.sliced import sliced_wasserstein as per_direction
+
+
+@dataclass(frozen=True)
+class SlicedSums:
+    """W_p^p along one share of the directions; shares of one set of directions add up, exactly."""
+
+    costs: Tensor  # (L,) float64, zero along the directions of other shares
+    directions: Tensor  # (D,) their mean, which tells one set of directions from another
+    shares: Shares
+    kind: str
+    p: float
+    n: int
+    m: int
+    precision: str
+
+    @classmethod
+    def of(
+        cls,
+        samples: Tensor,
+        reference: Tensor,
+        *,
+        rng: torch.Generator,
+        p: float = 2.0,
+        n_directions: int = 500,
+        kind: Literal["orthogonal", "gaussian"] = "orthogonal",
+        directions: Tensor | None = None,
+        part: Part = ALL,
+    ) -> SlicedSums:
+        """Share k of K, `part` = (k, K); everything else as for `sliced_wasserstein`, with the same seed in each share.
+
+        Raises what `sliced_wasserstein` raises, and `BadConfig` unless 0 <= k < K.
+        """
+        x, y = check_events(samples, "samples"), check_events(reference, "reference")
+        check_pair(samples, reference)
+        if not 1 <= p < float("inf"):
+            raise BadConfig(f"p must be at least 1 and finite; got {p}")
+        shares, d = Shares.one(part), x.shape[1]
+        if directions is None:
+            if n_directions < 2:
+                raise BadConfig(f"n_directions must be at least 2; got {n_directions}")
+            directions, label = random_directions(n_directions, d, rng, kind, x.dtype).to(x.device), str(kind)
+        else:
+            directions, label = _given(directions, d).to(x), "given"
+        costs = torch.zeros(len(directions), dtype=torch.float64, device=x.device)
+        mine = slice(part[0], None, part[1])
+        if part[0] < len(directions):
+            costs[mine] = per_direction(x, y, directions[mine], p)
+        return cls(costs, directions.mean(0), shares, label, p, len(x), len(y), precision_name(x))
+
+    def __add__(self, other: SlicedSums) -> SlicedSums:
+        check_same(self, other, "kind", "p", "n", "m", "precision")
+        same = self.costs.shape == other.costs.shape and self.directions.shape == other.directions.shape
+        if not same or not torch.allclose(self.directions, other.directions, rtol=0, atol=1e-6):  # a rounding apart
+            raise BadInput("parts must look along one set of directions; seed the generator of every share alike")
+        return replace(self, costs=self.costs + other.costs, shares=self.shares + other.shares)
+
+    def score(self) -> Score:
+        """SW_p and its error over directions. Raises `BadInput` while shares are missing."""
+        self.shares.check_complete()
+        costs, p, d = self.costs, self.p, len(self.directions)
+        mean = float(costs.mean())
+        blocks = len(costs) // d if self.kind == "orthogonal" else 0
+        independent = costs[: blocks * d].view(blocks, d).mean(1) if blocks >= 8 else costs
+        se_mean = float(independent.std()) / len(independent) ** 0.5 if len(independent) > 1 else None
+        value = mean ** (1 / p)
+        se = None if se_mean is None else se_mean * value / (p * mean) if mean > 0 else 0.0
+        parts = (f"p={p:g}", f"L={len(costs)}", self.kind, f"n={self.n}", f"m={self.m}", "x", self.precision)
+        extra = {"directions": len(costs), "se_over": "directions"}
+        return Score("sliced_wasserstein", value, self.n, signature("sw", *parts), "min", se=se, extra=extra)
 
 
 @metric("sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"))
@@ -36,27 +107,9 @@ def sliced_wasserstein(
     from block means, with fewer it treats directions as independent, which overstates it. Raises `BadInput` for sets it
     cannot use, `BadConfig` for p < 1.
     """
-    x, y = check_events(samples, "samples"), check_events(reference, "reference")
-    check_pair(samples, reference)
-    if not 1 <= p < float("inf"):
-        raise BadConfig(f"p must be at least 1 and finite; got {p}")
-    d = x.shape[1]
-    if directions is None:
-        if n_directions < 2:
-            raise BadConfig(f"n_directions must be at least 2; got {n_directions}")
-        directions, label = random_directions(n_directions, d, rng, kind, x.dtype).to(x.device), str(kind)
-    else:
-        directions, label = _given(directions, d).to(x), "given"
-    costs = per_direction(x, y, directions, p)  # (L,)
-    mean = float(costs.mean())
-    blocks = len(costs) // d if label == "orthogonal" else 0
-    independent = costs[: blocks * d].view(blocks, d).mean(1) if blocks >= 8 else costs
-    se_mean = float(independent.std()) / len(independent) ** 0.5 if len(independent) > 1 else None
-    value = mean ** (1 / p)
-    se = None if se_mean is None else se_mean * value / (p * mean) if mean > 0 else 0.0
-    parts = (f"p={p:g}", f"L={len(costs)}", label, f"n={len(x)}", f"m={len(y)}", "x", precision_name(x))
-    extra = {"directions": len(costs), "se_over": "directions"}
-    return Score("sliced_wasserstein", value, len(x), signature("sw", *parts), "min", se=se, extra=extra)
+    return SlicedSums.of(
+        samples, reference, rng=rng, p=p, n_directions=n_directions, kind=kind, directions=directions
+    ).score()
 
 
 def _given(directions: Tensor, n_dims: int) -> Tensor:

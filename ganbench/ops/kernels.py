@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from ganbench.ops.pairwise import (
+    ALL,
     Form,
+    Part,
     center_of,
     distance_error,
     slices,
@@ -123,14 +125,16 @@ def mmd2(x: Tensor, y: Tensor, kernel: Kernel, estimator: Estimator = "biased") 
     return within_x + within_y - 2 * xy.mean()
 
 
-def gram_within(x: Tensor, kernel: Kernel, v: Tensor, size: int | None = None) -> tuple[Tensor, float]:
+def gram_within(
+    x: Tensor, kernel: Kernel, v: Tensor, size: int | None = None, part: Part = ALL
+) -> tuple[Tensor, float]:
     """Off-diagonal Gram matrix times a thin matrix, tile by tile: K with K_ii = 0, (N, C) -> K v (N, C) in float64.
 
-    Also returns the sum of K_ij^2. Each tile above the diagonal serves both triangles.
+    Also returns the sum of K_ij^2. Each tile above the diagonal serves both triangles. Shares of the tiles add up.
     """
     out = torch.zeros(len(x), v.shape[1], dtype=torch.float64, device=x.device)
     v, squares = v.to(x.dtype), 0.0
-    for i, j, tile in tiles(x, form=kernel.form, size=size):
+    for i, j, tile in tiles(x, form=kernel.form, size=size, part=part):
         k = kernel_(tile, kernel)
         if i == j:
             k.fill_diagonal_(0)
@@ -144,13 +148,13 @@ def gram_within(x: Tensor, kernel: Kernel, v: Tensor, size: int | None = None) -
 
 
 def gram_between(
-    x: Tensor, y: Tensor, kernel: Kernel, v_x: Tensor, v_y: Tensor, size: int | None = None
+    x: Tensor, y: Tensor, kernel: Kernel, v_x: Tensor, v_y: Tensor, size: int | None = None, part: Part = ALL
 ) -> tuple[Tensor, Tensor, float]:
     """Cross Gram matrix times thin matrices: K v_y (N, C) and K^T v_x (M, C) in float64, and the sum of K_ij^2."""
     rows = torch.zeros(len(x), v_y.shape[1], dtype=torch.float64, device=x.device)
     columns = torch.zeros(len(y), v_x.shape[1], dtype=torch.float64, device=x.device)
     v_x, v_y, squares = v_x.to(x.dtype), v_y.to(x.dtype), 0.0
-    for i, j, tile in tiles(x, y, form=kernel.form, size=size):
+    for i, j, tile in tiles(x, y, form=kernel.form, size=size, part=part):
         k = kernel_(tile, kernel)
         rows[i] += k @ v_y[j]
         columns[j] += k.T @ v_x[i]
@@ -178,7 +182,10 @@ def diagonal(x: Tensor, kernel: Kernel) -> Tensor:
 
 @dataclass(frozen=True)
 class GramSums:
-    """Row sums of the three Gram matrices: all that the estimators of MMD^2 and their variance need."""
+    """Row sums of the three Gram matrices: all that the estimators of MMD^2 and their variance need.
+
+    Each is a sum over pairs, so those of shares of the tiles add up.
+    """
 
     within_x: Tensor  # (N,) sum over j != i of k(x_i, x_j)
     within_y: Tensor  # (M,)
@@ -187,6 +194,28 @@ class GramSums:
     diagonal_x: float  # sum of k(x_i, x_i)
     diagonal_y: float
     squares: tuple[float, float, float]  # sums of k^2: within x, within y (off the diagonal), between
+
+    @property
+    def n(self) -> int:
+        """Rows of x."""
+        return len(self.within_x)
+
+    @property
+    def m(self) -> int:
+        """Rows of y."""
+        return len(self.within_y)
+
+    def __add__(self, other: GramSums) -> GramSums:
+        x, y, xy = (a + b for a, b in zip(self.squares, other.squares, strict=True))
+        return GramSums(
+            self.within_x + other.within_x,
+            self.within_y + other.within_y,
+            self.between_x + other.between_x,
+            self.between_y + other.between_y,
+            self.diagonal_x + other.diagonal_x,
+            self.diagonal_y + other.diagonal_y,
+            (x, y, xy),
+        )
 
     @cached_property
     def _means(self) -> tuple[float, float, float]:
@@ -245,31 +274,38 @@ def membership(index: Tensor, n: int) -> Tensor:
     return torch.zeros(n, len(index), device=index.device).scatter_(0, index.T, 1.0)
 
 
-def gram_sums(x: Tensor, y: Tensor, kernel: Kernel, size: int | None = None) -> GramSums:
+def gram_sums(x: Tensor, y: Tensor, kernel: Kernel, size: int | None = None, part: Part = ALL) -> GramSums:
     """Row sums of K_XX, K_YY and K_XY in one tiled pass over (N, D) and (M, D), accumulated in float64."""
-    return subset_sums(x, y, kernel, torch.empty(0, 0).long(), torch.empty(0, 0).long(), size)[1]
+    return subset_sums(x, y, kernel, torch.empty(0, 0).long(), torch.empty(0, 0).long(), size, part)[1]
 
 
 def subset_sums(
-    x: Tensor, y: Tensor, kernel: Kernel, index_x: Tensor, index_y: Tensor, size: int | None = None
+    x: Tensor,
+    y: Tensor,
+    kernel: Kernel,
+    index_x: Tensor,
+    index_y: Tensor,
+    size: int | None = None,
+    part: Part = ALL,
 ) -> tuple[Tensor, GramSums]:
     """Unbiased MMD^2 of each pair of subsets (S, B), (S, B) -> (S,), and the sums over all pairs, from one pass.
 
-    Subsets are columns of zeros and ones beside the column of ones that gives the row sums; in float64.
+    Subsets are columns of zeros and ones beside the column of ones that gives the row sums; in float64. Both results
+    are sums over tiles, so those of shares add up; the diagonals are in the first.
     """
     marks_x, marks_y = membership(index_x.to(x.device), len(x)), membership(index_y.to(x.device), len(y))
     thin_x = torch.cat([marks_x, marks_x.new_ones(len(x), 1)], 1)
     thin_y = torch.cat([marks_y, marks_y.new_ones(len(y), 1)], 1)
-    within_x, square_x = gram_within(x, kernel, thin_x, size)
-    within_y, square_y = gram_within(y, kernel, thin_y, size)
-    between_x, between_y, square_xy = gram_between(x, y, kernel, thin_x, thin_y, size)
+    within_x, square_x = gram_within(x, kernel, thin_x, size, part)
+    within_y, square_y = gram_within(y, kernel, thin_y, size, part)
+    between_x, between_y, square_xy = gram_between(x, y, kernel, thin_x, thin_y, size, part)
     sums = GramSums(
         within_x[:, -1],
         within_y[:, -1],
         between_x[:, -1],
         between_y[:, -1],
-        float(diagonal(x, kernel).sum()),
-        float(diagonal(y, kernel).sum()),
+        float(diagonal(x, kernel).sum()) if part[0] == 0 else 0.0,
+        float(diagonal(y, kernel).sum()) if part[0] == 0 else 0.0,
         (square_x, square_y, square_xy),
     )
     same = (marks_x.double() * within_x[:, :-1]).sum(0) + (marks_y.double() * within_y[:, :-1]).sum(0)

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 Form = Literal["distance", "product"]
+Part = tuple[int, int]  # (k, K): every K-th block of rows from the k-th, one of K shares of the work
+ALL: Part = (0, 1)
 RESIDENT_ELEMENTS = 1 << 24  # sets up to this size are centred once instead of tile by tile
 
 
-def slices(n: int, size: int) -> Iterator[slice]:
-    """Consecutive slices of at most `size` that cover range(n)."""
-    for start in range(0, n, size):
+def slices(n: int, size: int, part: Part = ALL) -> Iterator[slice]:
+    """Consecutive slices of at most `size` that cover range(n), or one share of them."""
+    for start in range(part[0] * size, n, part[1] * size):
         yield slice(start, min(start + size, n))
 
 
@@ -112,11 +114,12 @@ class _Rows:
 
 
 def tiles(
-    x: Tensor, y: Tensor | None = None, *, form: Form = "distance", size: int | None = None
+    x: Tensor, y: Tensor | None = None, *, form: Form = "distance", size: int | None = None, part: Part = ALL
 ) -> Iterator[tuple[slice, slice, Tensor]]:
     """Yields (rows, columns, tile (A, B)) of squared distances or inner products of x (N, D) and y (M, D).
 
-    Without `y`, only the tiles on and above the diagonal of x against itself. A tile is the caller's to overwrite.
+    Without `y`, only the tiles on and above the diagonal of x against itself. A tile is the caller's to overwrite; the
+    tiles of all shares of the work are bit for bit those of the whole.
     Rounding may leave squared distances slightly below zero. Scratch: a few tiles and two blocks of `size` rows, or
     copies of sets below `RESIDENT_ELEMENTS`.
     """
@@ -127,7 +130,7 @@ def tiles(
     offsets_x = offsets(x, center)
     left = _Rows(x, center, offsets_x, -2.0 if form == "distance" else 1.0, 0, size)
     right = _Rows(other, center, offsets_x if y is None else offsets(other, center), 1.0, 1, size)
-    for i in slices(len(x), size):
+    for i in slices(len(x), size, part):
         rows = left[i]
         for j in slices(len(other), size):
             if y is None and j.start < i.start:

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from ganbench.data import Mixture
 from ganbench.errors import BadInput
 from ganbench.metrics.intervals import clopper_pearson, garwood, wilson
-from ganbench.metrics.modes import modes, scores_from_counts
+from ganbench.metrics.modes import ModeSums, modes
 
 
 def rng(seed=0):
@@ -42,7 +42,7 @@ def test_reverse_kl_interval_covers_the_law_it_came_from(ring):
     covered = 0
     for seed in range(400):
         picks = torch.multinomial(share, 2500, replacement=True, generator=rng(seed))
-        score = scores_from_counts(torch.bincount(picks, minlength=8), 2500, "radius=3")[2]
+        score = ModeSums(torch.bincount(picks, minlength=8), 2500, ring, 3.0).scores()[2]
         covered += abs(score.value - score.extra["expected_bias"] - truth) <= 1.96 * score.se
     assert 0.90 <= covered / 400 <= 0.98
 
