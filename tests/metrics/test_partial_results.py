@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from functools import reduce
+from itertools import pairwise
 from operator import add
 
 import pytest
@@ -52,7 +53,7 @@ def merged(parts, seed=0):
 
 def shards(x, cuts):
     edges = [0, *sorted(c for c in cuts if c < len(x)), len(x)]
-    return [x[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [x[a:b] for a, b in pairwise(edges)]
 
 
 def assert_same(found, expected):
@@ -128,38 +129,44 @@ def test_mode_score_and_frechet_of_shards(cuts, seed):
     assert frechet_distance(moments, Moments.of(r)) == pytest.approx(whole, rel=1e-8)
 
 
-def test_parts_of_different_computations_are_refused():
-    x, y = normal(40, 3, seed=1), normal(30, 3)
+X, Y = normal(40, 3, seed=1), normal(30, 3)
 
-    def sums(samples=x, **options):
-        return MMDSums.of(samples, y, **({"bandwidth": 1.0, "part": (0, 2)} | options))
 
-    with pytest.raises(BadInput, match=r"kernel differ: RBF.*1\.0.*RBF.*2\.0"):
-        sums() + sums(bandwidth=2.0, part=(1, 2))
-    with pytest.raises(BadInput, match="n differ: 40 and 39"):
-        sums() + sums(x[:-1], part=(1, 2))
-    with pytest.raises(BadInput, match="total differ: 2 and 3"):
-        sums() + sums(part=(1, 3))
-    with pytest.raises(BadInput, match="got 0 of 2 twice"):
-        sums() + sums()
-    with pytest.raises(BadInput, match="all 2 shares.*; 1 is missing"):
-        sums().score()
-    with pytest.raises(BadConfig, match="share k of K"):
-        sums(part=(2, 2))
-    with pytest.raises(BadInput, match="same subsets"):
-        a, b = (KIDSums.of(x, y, rng=rng(k), subsets=3, part=(k, 2)) for k in (0, 1))
+def mmd_sums(samples=X, **options):
+    return MMDSums.of(samples, Y, **({"bandwidth": 1.0, "part": (0, 2)} | options))
+
+
+def sliced_sums(k, seed=0, **options):
+    return SlicedSums.of(X, Y, rng=rng(seed), part=(k, 2), **options)
+
+
+@pytest.mark.parametrize(
+    ("message", "a", "b"),
+    [
+        (r"kernel differ: RBF.*1\.0.*RBF.*2\.0", mmd_sums(), mmd_sums(bandwidth=2.0, part=(1, 2))),
+        (r"kernel differ", mmd_sums(), mmd_sums(kernel="linear", part=(1, 2))),
+        (r"n differ: 40 and 39", mmd_sums(), mmd_sums(X[:-1], part=(1, 2))),
+        (r"total differ: 2 and 3", mmd_sums(), mmd_sums(part=(1, 3))),
+        (r"got 0 of 2 twice", mmd_sums(), mmd_sums()),
+        (r"same subsets", *(KIDSums.of(X, Y, rng=rng(k), subsets=3, part=(k, 2)) for k in (0, 1))),
+        (r"one set of directions", sliced_sums(0), sliced_sums(1, seed=1)),
+        (r"one set of directions", sliced_sums(0), sliced_sums(1, n_directions=400)),
+        (r"p differ", sliced_sums(0), sliced_sums(1, p=1.0)),
+        (r"one mixture", *(ModeSums.of(Y, Mixture(normal(4, 3, seed=k), 0.1)) for k in (0, 1))),
+        (r"radius differ", *(ModeSums.of(Y, Mixture(Y[:4], 0.1), radius=k) for k in (2.0, 3.0))),
+        (r"groups and classes", *(ClassSums.of(Y.softmax(1), torch.zeros(30).long(), k) for k in (1, 2))),
+        (r"number of features", Moments.of(X), Moments.of(X[:, :2])),
+    ],
+)
+def test_parts_of_different_computations_are_refused(message, a, b):
+    with pytest.raises(BadInput, match=message):
         a + b
-    with pytest.raises(BadInput, match="one set of directions"):
-        c, d = (SlicedSums.of(x, y, rng=rng(k), part=(k, 2)) for k in (0, 1))
-        c + d
-    with pytest.raises(BadInput, match="p differ"):
-        c, d = (SlicedSums.of(x, y, rng=rng(), p=1 + k, part=(k, 2)) for k in (0, 1))
-        c + d
-    with pytest.raises(BadInput, match="one mixture"):
-        e, f = (ModeSums.of(y, Mixture(normal(4, 3, seed=k), 0.1)) for k in (0, 1))
-        e + f
-    with pytest.raises(BadInput, match="groups and classes"):
-        g, h = (ClassSums.of(y.softmax(1), torch.zeros(30).long(), k) for k in (1, 2))
-        g + h
-    with pytest.raises(BadInput, match="number of features"):
-        Moments.of(x) + Moments.of(x[:, :2])
+
+
+def test_a_score_waits_for_every_share():
+    with pytest.raises(BadInput, match=r"all 2 shares.*; 1 is missing"):
+        mmd_sums().score()
+    with pytest.raises(BadInput, match=r"0 is missing"):
+        sliced_sums(1).score()
+    with pytest.raises(BadConfig, match="share k of K"):
+        mmd_sums(part=(2, 2))
