@@ -46,13 +46,12 @@ def prdc(
     hold a sample; these balls do not hold their boundary (<), as published. So where all rows are one point, precision
     and recall are 1, density and coverage 0.
 
-    `se`: each score is a mean over rows, whose own variance is that of the mean times a design effect, for rows share
-    balls that are drawn too. A row shares with a few neighbours, so the effect hardly moves with the number of rows,
-    while the rows' variance does: the first is measured between disjoint random blocks of both sets, the second on the
-    whole. The interval is Wilson's with the rows divided by the effect, Student's for density. Both are around the
-    expected score at these sizes, which for finite sets is not that of infinite ones. Below 100 rows there are none.
-    Raises `BadInput`
-    for fewer than k + 2 rows.
+    `se`: each score is a mean over rows, and its variance that of independent rows times a design effect, for rows
+    share balls, which are drawn too. A row shares with a few neighbours, so the effect hardly moves with the number of
+    rows, while the variance of a row does: the first is measured between disjoint random blocks of both sets, the
+    second on the whole. The interval is Wilson's with the rows divided by the effect, Student's for density. Both are
+    around the expected score at these sizes, which is not yet that of infinite sets. Below 100 rows there are none.
+    Raises `BadInput` for fewer than k + 2 rows.
     """
     if k < 1 or k_density < 1:
         raise BadConfig(f"k and k_density must be at least 1; got {k} and {k_density}")
@@ -63,7 +62,7 @@ def prdc(
     values, variances = _prdc(x, y, k, k_density)
     effects, freedom = _design_effects(x, y, k, k_density, rng)
     scores = []
-    for i, (name, radius, rows) in enumerate(
+    for i, (name, radius, points) in enumerate(
         (("precision", k, y), ("recall", k, x), ("density", k_density, y), ("coverage", k_density, x))
     ):
         text = signature(name, f"k={radius}", f"n={len(y)}", f"m={len(x)}", space, "f64")
@@ -72,7 +71,7 @@ def prdc(
             effect = float(effects[i])
             se = (effect * float(variances[i])) ** 0.5
             half = se * float(student_t.ppf(0.975, freedom))
-            effective = len(rows) / effect
+            effective = len(points) / effect
             density = max(value - half, 0.0), value + half
             interval = density if name == "density" else wilson(value * effective, effective)
             extra = {"design_effect": effect}
