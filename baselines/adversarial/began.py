@@ -4,9 +4,14 @@ Source      Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adver
             section 3.3: L_D = L(x) - k L(G(z)), L_G = L(G(z)), k <- k + lambda_k (gamma L(x) - L(G(z))), and the
             convergence measure M of section 3.4.
             A lecture sets L_G = -L_D without k, which is the game of section 3.2 that k replaces.
-Departures  1. MLPs or the shared convolutions instead of ELU blocks; a constant learning rate of 2e-4 with batches of
-               64 (the paper: 1e-4, halved when M stalls, batches of 16). k is kept in [0, 1], as the authors state.
+Departures  1. MLPs or the shared convolutions instead of ELU blocks; the shared learning rates, 1e-3 falling to 0 on
+               vectors and 2e-4 on images, with batches of 64 (the paper: 1e-4, halved when M stalls, batches of 16).
+               k is kept in [0, 1], as the authors state.
             2. The code has one number on the plane and 16 on images; the paper's 64 could copy an 8x8 image.
+Known       On ring8 it collapses to a point of one mode (1 of 8 modes, sliced Wasserstein 0.82 after 3,000 iterations),
+            and that is the method: L_G asks for fakes that are easy to reconstruct, not for different ones. With all
+            fakes in one of m modes the discriminator gains (1/m - k) L there, so the controller rests at k near 1/m
+            with L(G(z)) = gamma L(x): measured 0.117 for m = 8 with a rate of 0.05 instead of 1e-3, collapsed as well.
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 """
 

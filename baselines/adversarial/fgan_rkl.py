@@ -4,8 +4,10 @@ Source      Nowozin et al. 2016, "f-GAN: Training Generative Neural Samplers usi
             equation 6 and table 2: T = -exp(-V), f*(T) = V - 1;
             it punishes samples where the data are not, and forgives missing modes.
 Departures  1. The shared small networks and batches instead of the paper's batch of 4096.
-            2. The generator climbs E g_f(V(G(z))), which section 3.2 prefers as faster (it is the
-               non-saturating trick); Algorithm 1's own -E f*(g_f(V(G(z)))) is the option `generator="conjugate"`.
+            2. The generator descends Algorithm 1's own -E f*(g_f(V(G(z)))), which here is 1 - E V and never saturates.
+               Section 3.2's faster E g_f(V(G(z))) is the option `generator="activation"`: it weighs a fake by
+               exp(-V), without bound; the largest weights stay in Adam's second moments and stop the generator.
+               On ring8 after 3,000 iterations: 8 modes and 83 % of high quality, by the option 2 and 1 %.
 Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's output.
 """
 
@@ -25,7 +27,7 @@ from ganbench.model import GAN, Batch, register
 class ReverseKLGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        generator: Literal["activation", "conjugate"] = "activation"
+        generator: Literal["activation", "conjugate"] = "conjugate"
 
     config: Config
     divergence = DIVERGENCES["rkl"]

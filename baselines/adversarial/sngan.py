@@ -2,25 +2,38 @@
 
 Source      Miyato et al. 2018, "Spectral Normalization for GANs", Algorithm 1 with the hinge loss, equations 16 and 17.
 Departures  1. The shared small networks; convolutions are normalised as reshaped matrices, as in the paper.
-            2. One discriminator update per generator update (setting E of the paper's table 1), not 5.
+            2. On images one discriminator update per generator update, with DCGAN's Adam, not 5.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_hinge, generator_wasserstein
-from ganbench.model import GAN, Batch, DataSpec, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
 from ganbench.nn import spectrally_normalised
 
 
 @register("sngan", family="adversarial", paper="arXiv:1802.05957", gives=("sample", "features"))
 class SNGAN(GAN):
+    @dataclass(frozen=True)
+    class Config(GAN.Config):
+        n_critic: Count = 5  # discriminator updates per generator update
+
+    config: Config
+    on_images = {"n_critic": 1}
+
     def build(self, spec: DataSpec) -> None:
         super().build(spec)
         self.discriminator = spectrally_normalised(self.discriminator)  # one power iteration per forward pass
+
+    def players(self) -> list[Player]:
+        discriminator, generator = super().players()
+        return [replace(discriminator, updates=self.config.n_critic), generator]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -13,7 +13,7 @@ from functools import partial
 from torch import Tensor
 
 from ganbench.losses import adversarial as adv
-from ganbench.losses.divergences import DIVERGENCES, Divergence, generator_f, variational_bound
+from ganbench.losses.divergences import DIVERGENCES, Divergence, generator_f, generator_f_exact, variational_bound
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ def _f_objective(divergence: Divergence) -> Objective:
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         return -variational_bound(divergence, real, fake)
 
-    return Objective(f"f_{divergence.name}", discriminator, _fake_only(partial(generator_f, divergence)))
+    # Reverse KL's own generator, -E (V - 1), does not saturate; the heuristic would weigh each fake by exp(-V).
+    exact = divergence.name == "rkl"
+    generator = partial(generator_f_exact if exact else generator_f, divergence)
+    return Objective(f"f_{divergence.name}", discriminator, _fake_only(generator), zero_sum=exact)
 
 
 OBJECTIVES: dict[str, Objective] = {

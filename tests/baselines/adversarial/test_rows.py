@@ -121,7 +121,7 @@ def test_the_judge_learns_to_score_data_higher_and_the_generator_to_score_higher
     assert (lift < 0).all()
 
 
-@pytest.mark.parametrize(("name", "updates"), [("wgan", 5), ("wgan_gp", 5), ("wgan_1sided", 5), ("k_steps", 5)])
+@pytest.mark.parametrize(("name", "updates"), [("wgan", 5), ("wgan_gp", 5), ("wgan_1sided", 5), ("sngan", 5), ("k_steps", 5)])
 def test_critics_move_n_critic_times_and_generators_once(name: str, updates: int) -> None:
     model, moves = make(name), []
     judge = judge_of(model)
@@ -205,9 +205,9 @@ def test_a_stabiliser_at_zero_strength_is_the_plain_row(zero_steps: tuple[str, d
         ("relativistic", {"average": False}, {"objective": "relativistic"}),
         ("fgan_kl", {}, {"objective": "f_kl"}),
         ("fgan_rkl", {}, {"objective": "f_rkl"}),
-        ("dragan", {}, {"penalty": "dragan"}),
+        ("dragan", {"penalty_weight": 10.0}, {"penalty": "dragan"}),
         ("r1", {}, {"penalty": "r1"}),
-        ("sngan", {}, {"objective": "hinge", "stabilisers": ("spectral_norm",)}),
+        ("sngan", {}, {"objective": "hinge", "stabilisers": ("spectral_norm",), "n_critic": 5}),
         ("pacgan", {}, {"stabilisers": ("pack",)}),
         ("minibatch_disc", {}, {"stabilisers": ("minibatch_disc",)}),
         ("feature_matching", {}, {"stabilisers": ("feature_matching",)}),
@@ -278,6 +278,17 @@ def test_dcgan_draws_uniform_latents() -> None:
     z = make("dcgan").draw_latent(20_000, torch.Generator().manual_seed(0))
     assert z.abs().max() <= 1
     close(z.square().mean(), torch.tensor(1 / 3), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("name", ["fgan_kl", "fgan_rkl", "fgan_pearson"])
+def test_no_rejected_fake_outweighs_the_others(name: str) -> None:
+    """The generators whose divergence leaves a choice climb V itself: every fake pulls alike, however rejected."""
+    model = make(name)
+    model.discriminator, model.generator = Line(2), Shift()
+    with torch.no_grad():
+        model.discriminator.weight.fill_(20.0)  # V = -40 at the fakes, where exp(-V) is 1e17
+    (pull,) = torch.autograd.grad(model.generator_loss(batch(model)), model.generator.shift)
+    close(pull, torch.tensor([-20.0, -20.0]))
 
 
 def test_fgan_bounds_are_reported_while_training() -> None:
