@@ -3,7 +3,8 @@
 Source      Zhao et al. 2017, "Energy-based Generative Adversarial Network", equations 1, 2 and 4:
             L_D = D(x) + [m - D(G(z))]_+ and L_G = D(G(z)) (+ 0.1 pulling-away term, as EBGAN-PT).
             A lecture prints one min-max of the sum; the hinge is the discriminator's alone, so these are two losses.
-Departures  1. Leaky MLPs or the shared convolutions; Adam at 2e-4 with beta1 0.5 instead of 1e-3 with defaults.
+Departures  1. The shared MLPs or convolutions; Adam's beta1 is 0.5 instead of the default, its rate on images 2e-4
+               instead of 1e-3, which it is on vectors.
             2. The margin depends on the data's size: 1 on the plane, 4 on images in [-1, 1] (the paper tunes it).
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 """

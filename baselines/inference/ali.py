@@ -5,7 +5,7 @@ Source      Dumoulin et al. 2017, "Adversarially Learned Inference", Algorithm 1
 Departures  1. Players take turns instead of stepping together; smaller networks, no dropout and no batch norm in the
                discriminator, whose events and codes share an MLP on small events. `networks="paper"` are those of
                PacGAN's rerun on mixtures, whose encoder takes its noise as an input.
-            2. Adam at 2e-4, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
+            2. Adam at 1e-3, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -2,7 +2,8 @@
 
 Source      Donahue et al. 2017, "Adversarial Feature Learning", equation 3, with the inverse objective of section
             3.4: generator and encoder descend the discriminator's loss with the labels swapped.
-Departures  1. Smaller networks, no batch norm; a constant learning rate (the paper's decays over its second half).
+Departures  1. Smaller networks, no batch norm; on vectors five times the paper's learning rate for short budgets, on
+               images a constant one (the paper's decays over its second half).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
