@@ -3,8 +3,8 @@
 Source      Miyato et al. 2018, "Spectral Normalization for GANs", Algorithm 1 with the hinge loss, equations 16 and 17.
 Departures  1. The shared small networks; convolutions are normalised as reshaped matrices, as in the paper.
             2. On images one discriminator update per generator update, as in later code of the authors, not 5.
-Known       On ring8 it finds all 8 modes with 8 % of high quality after 3,000 iterations (by one discriminator update per
-            generator update 1 mode): at slopes of at most 1 the logits of points 0.01 apart, a mode's standard
+Known       On ring8 it finds all 8 modes with 8 % of high quality after 3,000 iterations (by one discriminator update
+            per generator update 1 mode): at slopes of at most 1 the logits of points 0.01 apart, a mode's standard
             deviation, differ by 0.01 at most.
 Shapes      B batch, Z latent_dim, *E event shape.
 """

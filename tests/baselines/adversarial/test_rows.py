@@ -121,7 +121,9 @@ def test_the_judge_learns_to_score_data_higher_and_the_generator_to_score_higher
     assert (lift < 0).all()
 
 
-@pytest.mark.parametrize(("name", "updates"), [("wgan", 5), ("wgan_gp", 5), ("wgan_1sided", 5), ("sngan", 5), ("k_steps", 5)])
+@pytest.mark.parametrize(
+    ("name", "updates"), [("wgan", 5), ("wgan_gp", 5), ("wgan_1sided", 5), ("sngan", 5), ("k_steps", 5)]
+)
 def test_critics_move_n_critic_times_and_generators_once(name: str, updates: int) -> None:
     model, moves = make(name), []
     judge = judge_of(model)
