@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
@@ -23,6 +24,7 @@ from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NotApplicable, P
 from ganbench.nn import (
     JointDiscriminator,
     MaxoutDiscriminator,
+    batch_norm,
     hidden_layers,
     make_encoder,
     make_generator,
@@ -75,7 +77,7 @@ def stacked(metric: str, value: float) -> Recipe:
 class ALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        batch_size: Count = 100
+        batch_size: Annotated[int, Ge(2)] = 100  # batch norm needs two
         latent_dim: Count = 2
         networks: Literal["shared", "paper"] = "shared"
 
@@ -101,8 +103,9 @@ class ALI(GAN):
         if c.networks == "paper":
             self.build_rerun(spec)
             return
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
+        self.generator = make_generator(spec, c, batch_norm(spec, c))  # (B, Z) -> (B, *E)
+        # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
+        self.encoder = make_encoder(spec, c, 2 * c.latent_dim, mlp_norm=nn.BatchNorm1d)
         self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
 
     def build_rerun(self, spec: DataSpec) -> None:

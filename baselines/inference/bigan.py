@@ -11,20 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Recipe, register
-from ganbench.nn import JointDiscriminator, make_encoder, make_generator
+from ganbench.nn import JointDiscriminator, batch_norm, make_encoder, make_generator
 
 
 @register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"))
 class BiGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        batch_size: Count = 128
+        batch_size: Annotated[int, Ge(2)] = 128  # batch norm needs two
         latent_dim: Count = 2
         weight_decay: NonNegative = 2.5e-5
 
@@ -47,8 +49,8 @@ class BiGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
+        self.generator = make_generator(spec, c, batch_norm(spec, c))  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, c.latent_dim, mlp_norm=nn.BatchNorm1d)  # (B, *E) -> (B, Z)
         self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
 
     def players(self) -> list[Player]:

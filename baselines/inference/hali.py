@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
-from ganbench.nn import MLP, JointDiscriminator, make_encoder, make_generator
+from ganbench.nn import MLP, JointDiscriminator, batch_norm, make_encoder, make_generator
 
 
 def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
@@ -31,7 +32,7 @@ def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
 class HALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        batch_size: Count = 100
+        batch_size: Annotated[int, Ge(2)] = 100  # batch norm needs two
         latent_dim: Count = 4  # first level, next to the event
         top_dim: Count = 2  # second level, where the prior is
         reconstruct_from: Literal[1, 2] = 1  # level of the codes that `reconstruct` decodes
@@ -41,10 +42,11 @@ class HALI(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # z1 -> x: (B, Z1) -> (B, *E)
-        self.prior_1 = MLP((c.top_dim,), c.hidden, (2 * c.latent_dim,))  # p(z1 | z2): (B, Z2) -> (B, 2 Z1)
-        self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # q(z1 | x): (B, *E) -> (B, 2 Z1)
-        self.encoder_2 = MLP((c.latent_dim,), c.hidden, (2 * c.top_dim,))  # q(z2 | z1): (B, Z1) -> (B, 2 Z2)
+        top, norm = c.top_dim, nn.BatchNorm1d
+        self.generator = make_generator(spec, c, batch_norm(spec, c))  # z1 -> x: (B, Z1) -> (B, *E)
+        self.prior_1 = MLP((top,), c.hidden, (2 * c.latent_dim,), norm=norm)  # p(z1 | z2): (B, Z2) -> (B, 2 Z1)
+        self.encoder = make_encoder(spec, c, 2 * c.latent_dim, mlp_norm=norm)  # q(z1 | x): (B, *E) -> (B, 2 Z1)
+        self.encoder_2 = MLP((c.latent_dim,), c.hidden, (2 * top,), norm=norm)  # q(z2 | z1): (B, Z1) -> (B, 2 Z2)
         self.discriminator = JointDiscriminator(spec, c, (c.latent_dim, c.top_dim))  # -> (B,)
 
     def players(self) -> list[Player]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt, Lt
@@ -43,12 +43,16 @@ class PosthocEncoder(GAN):
     def players(self) -> list[Player]:
         c = self.config
         adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
-        first, then = (0.0, c.gan_share), (c.gan_share, 1.0)
+        first: dict[str, Any] = {"span": (0.0, c.gan_share)}
+        then: dict[str, Any] = {"span": (c.gan_share, 1.0)}
+        if (decay := self.schedule) is not None:  # each phase is a training of its own, whose rates fall to 0
+            first["schedule"] = lambda share: decay(share / c.gan_share)
+            then["schedule"] = lambda share: decay((share - c.gan_share) / (1 - c.gan_share))
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam, span=first),
-            Player("generator", self.generator, self.generator_loss, adam, span=first),
-            Player("joint discriminator", self.joint_discriminator, self.joint_loss, adam, span=then),
-            Player("encoder", self.encoder, self.encoder_loss, adam, span=then),
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam, **first),
+            Player("generator", self.generator, self.generator_loss, adam, **first),
+            Player("joint discriminator", self.joint_discriminator, self.joint_loss, adam, **then),
+            Player("encoder", self.encoder, self.encoder_loss, adam, **then),
         ]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

@@ -35,12 +35,17 @@ class ConvEncoder(nn.Module):
 
 
 def make_encoder(
-    spec: DataSpec, config: Sizes, out_dim: int, norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d
+    spec: DataSpec,
+    config: Sizes,
+    out_dim: int,
+    norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+    *,
+    mlp_norm: Callable[[int], nn.Module] | None = None,
 ) -> nn.Module:
-    """(B, *E) -> (B, out_dim), linear out; `norm` is that of the convolutions, MLPs have none."""
+    """(B, *E) -> (B, out_dim), linear out; `norm` is that of the convolutions, `mlp_norm` that of an MLP."""
     if _conv(spec, config):
         return ConvEncoder(spec, config.width, out_dim, norm)
-    return MLP(spec.event_shape, config.hidden, (out_dim,))
+    return MLP(spec.event_shape, config.hidden, (out_dim,), norm=mlp_norm)
 
 
 def make_decoder(spec: DataSpec, config: Sizes, *, maps: int = 1, bounded: bool = False) -> nn.Module:

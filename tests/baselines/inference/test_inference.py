@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.testing import assert_close
 
@@ -20,6 +20,7 @@ from baselines.inference.posthoc_encoder import PosthocEncoder
 from baselines.inference.veegan import VEEGAN
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.engine import train
+from ganbench.errors import BadConfig
 from ganbench.model import Budget, NotApplicable
 
 
@@ -46,8 +47,17 @@ def test_joint_games_are_their_hand_written_forms(workbench: Any, vector_spec: D
     assert_close(model.coders_loss(seeded(x)).double(), swapped, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("cls", [ALI, BiGAN, HALI])
+def test_coders_are_batch_normed_and_the_discriminator_is_not(workbench: Any, image8_spec: DataSpec, cls: Any) -> None:
+    model = workbench.build(cls, image8_spec)
+    for name, part in model.named_children():
+        layers = list(part.body if name != "discriminator" else part.head.body)
+        normed = [isinstance(b, nn.BatchNorm1d) for a, b in itertools.pairwise(layers) if isinstance(a, nn.Linear)]
+        assert normed == [name != "discriminator"] * len(model.config.hidden)
+
+
 def test_ali_draws_its_codes_from_the_encoders_gaussian(workbench: Any, vector_spec: DataSpec) -> None:
-    model, rng = workbench.build(ALI, vector_spec), torch.Generator().manual_seed(1)
+    model, rng = workbench.build(ALI, vector_spec).eval(), torch.Generator().manual_seed(1)
     with torch.no_grad():
         model.encoder.head[0].bias.copy_(torch.tensor([0.0, 0.0, -2.0, 1.0]))
         x = torch.ones(1, 2).expand(50_000, 2)
@@ -131,11 +141,28 @@ def test_posthoc_generator_is_frozen_for_the_second_phase(workbench: Any, vector
     assert training.history["encoder"][0] == [5, 6, 7, 8, 9]
 
 
+def test_posthoc_phases_each_let_their_rates_fall_to_zero(workbench: Any, vector_spec: DataSpec) -> None:
+    model = workbench.build(PosthocEncoder, vector_spec, gan_share=0.4)
+    discriminator, generator, joint, encoder = (p.schedule for p in model.players())
+    for schedule, start in ((discriminator, 0.0), (generator, 0.0), (joint, 0.4), (encoder, 0.4)):
+        length = 0.4 if start == 0 else 0.6
+        found = [schedule(start + part * length) for part in (0, 0.5, 0.75, 1)]
+        assert found == pytest.approx([1, 1, 0.5, 0])
+    steady = workbench.build(PosthocEncoder, vector_spec, decay="none")
+    assert all(p.schedule is None for p in steady.players())
+
+
 def test_posthoc_encoder_descends_its_half_of_the_swapped_game(workbench: Any, vector_spec: DataSpec) -> None:
     model, x = workbench.build(PosthocEncoder, vector_spec), workbench.batch(vector_spec).x
     code = model.infer(x, torch.Generator().manual_seed(5))
     expected = -log_sigmoid(-model.joint_discriminator(x, code)).mean()
     assert_close(model.encoder_loss(seeded(x)).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cls", [ALI, BiGAN, HALI])
+def test_batch_norm_needs_two_examples(cls: Any) -> None:
+    with pytest.raises(BadConfig, match="batch_size"):
+        cls.Config(batch_size=1)
 
 
 def test_identity_toy_takes_vectors_only(workbench: Any, image8_spec: DataSpec) -> None:
