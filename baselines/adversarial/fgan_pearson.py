@@ -6,6 +6,9 @@ Source      Nowozin et al. 2016, "f-GAN: Training Generative Neural Samplers usi
 Departures  1. The shared small networks and batches instead of the paper's batch of 4096.
             2. The generator climbs E g_f(V(G(z))), which section 3.2 prefers as faster (it is the
                non-saturating trick); Algorithm 1's own -E f*(g_f(V(G(z)))) is the option `generator="conjugate"`.
+Known       On ring8 it collapses (after 3,000 iterations no mode; 1 at the paper's learning rate of 2e-4): the best V
+            is 2 (p/q - 1), which nothing bounds at modes without fakes, and the first fakes to arrive there enter the
+            discriminator's loss squared.
 Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's output.
 """
 

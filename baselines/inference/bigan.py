@@ -2,8 +2,10 @@
 
 Source      Donahue et al. 2017, "Adversarial Feature Learning", equation 3, with the inverse objective of section
             3.4: generator and encoder descend the discriminator's loss with the labels swapped.
-Departures  1. Smaller networks, no batch norm; on vectors five times the paper's learning rate for short budgets, on
-               images a constant one (the paper's decays over its second half).
+Departures  1. Smaller networks, no batch norm in the discriminator; that of the coders has a gain and a bias.
+            2. On vectors five times the paper's learning rate, for short budgets; on images a constant one (the
+               paper's decays over its second half).
+Known       On ring8 after 3,000 iterations 8 modes and 10 % of high quality; without batch norm 1 mode and 0.4 %.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

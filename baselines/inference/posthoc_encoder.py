@@ -2,7 +2,8 @@
 
 Source      Dumoulin et al. 2017, "Adversarially Learned Inference", section 4 (post-hoc learned inference):
             Algorithm 1 with the generator held fixed.
-Departures  1. The GAN takes the first `gan_share` of the budget, the encoder and its discriminator the rest.
+Departures  1. The GAN takes the first `gan_share` of the budget, the encoder and its discriminator the rest;
+               where learning rates fall to 0, they do so in each phase.
             2. Smaller networks, no batch norm in the discriminators.
 Shapes      B batch, Z latent_dim, *E event shape.
 """

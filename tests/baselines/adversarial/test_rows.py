@@ -293,6 +293,13 @@ def test_no_rejected_fake_outweighs_the_others(name: str) -> None:
     close(pull, torch.tensor([-20.0, -20.0]))
 
 
+def test_dragan_first_learns_to_tell_data_from_fakes() -> None:
+    """A newborn discriminator is flat, a penalty of one times its weight: on vectors less than its cross-entropy."""
+    model = make("dragan")
+    assert 2 * math.log(2) < float(model.discriminator_loss(batch(model))) < 4 * math.log(2)
+    assert model.on_images["penalty_weight"] == 10
+
+
 def test_fgan_bounds_are_reported_while_training() -> None:
     model = make("fgan_gan")
     value = model.diagnostics(batch(model))["divergence_bound"]
