@@ -5,6 +5,8 @@ Source      Makhzani et al. 2015, "Adversarial Autoencoders", section 2: a recon
             Gaussian posterior, which can spread the near-points of the toy mixtures over the prior.
 Departures  1. Adam instead of SGD with momentum; smaller networks and squared error (the recipe keeps the sizes).
             2. The prior has unit deviation; the paper's likelihood runs use 5 (the recipe keeps it).
+Known       On ring8 after 3,000 iterations 4 modes and 0.6 % of high quality: the prior is filled without gaps, so a
+            continuous decoder also lands between modes, as those of all autoencoders here.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -6,6 +6,7 @@ Source      Srivastava et al. 2017, "VEEGAN: Reducing Mode Collapse in GANs usin
 Departures  1. Some later code of the authors lets the reconstructor fool the discriminator too, with d the squared
                error of a deterministic one; the first of these is the option `reconstructor_plays`.
             2. Generator and reconstructor are one player, stepping together; smaller batches (the authors' 500).
+Known       On ring8 after 3,000 iterations all 8 modes, as in the paper, and 1.5 % of high quality (the paper: 52.9 %).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
