@@ -6,6 +6,8 @@ Source      Nowozin et al. 2016, "f-GAN: Training Generative Neural Samplers usi
 Departures  1. The shared small networks and batches instead of the paper's batch of 4096.
             2. The generator climbs E g_f(V(G(z))), which section 3.2 prefers as faster (it is the
                non-saturating trick); Algorithm 1's own -E f*(g_f(V(G(z)))) is the option `generator="conjugate"`.
+Known       On grid25 after 3,000 iterations 13 of 25 modes and 1 % of high quality (on ring8 8 and 68 %): where fakes
+            arrive at a mode that had none, exp(V - 1) overruns the discriminator's loss.
 Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's output.
 """
 
