@@ -6,6 +6,8 @@ Departures  1. Smaller networks, no batch norm in the discriminator; that of the
             2. On vectors five times the paper's learning rate, for short budgets; on images a constant one (the
                paper's decays over its second half).
 Known       On ring8 after 3,000 iterations 8 modes and 10 % of high quality; without batch norm 1 mode and 0.4 %.
+            What batch norm costs is precision: on a line E(G(z)) is off by 0.06 (squared) after 4,000 iterations,
+            below 0.02 by `mlp_norm="none"`.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge
@@ -31,6 +33,7 @@ class BiGAN(GAN):
         batch_size: Annotated[int, Ge(2)] = 128  # batch norm needs two
         latent_dim: Count = 2
         weight_decay: NonNegative = 2.5e-5
+        mlp_norm: Literal["batch", "none"] = "batch"  # of the coders where they are MLPs; convolutions have batch norm
 
     config: Config
     on_images = {"latent_dim": 50}
@@ -51,8 +54,9 @@ class BiGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, batch_norm(spec, c))  # (B, Z) -> (B, *E)
-        self.encoder = make_encoder(spec, c, c.latent_dim, mlp_norm=nn.BatchNorm1d)  # (B, *E) -> (B, Z)
+        norm = nn.BatchNorm1d if c.mlp_norm == "batch" else None
+        self.generator = make_generator(spec, c, norm and batch_norm(spec, c))  # (B, Z) -> (B, *E)
+        self.encoder = make_encoder(spec, c, c.latent_dim, mlp_norm=norm)  # (B, *E) -> (B, Z)
         self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
 
     def players(self) -> list[Player]:

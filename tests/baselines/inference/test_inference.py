@@ -173,7 +173,8 @@ def test_identity_toy_takes_vectors_only(workbench: Any, image8_spec: DataSpec) 
 @pytest.mark.slow
 def test_bigan_inverts_a_line(workbench: Any, rng: torch.Generator) -> None:
     x = 3 * (2 * torch.rand(8000, 1, generator=rng) - 1) + 1  # uniform on (-2, 4): G is 3 z + 1 or -3 z + 1
-    model = workbench.build(BiGAN, DataSpec("line", (1,)), latent_dim=1, hidden=(64, 64), lr=5e-4)
+    # The law is the game's; with batch norm it is met less exactly in this budget, as the row's header says.
+    model = workbench.build(BiGAN, DataSpec("line", (1,)), latent_dim=1, hidden=(64, 64), lr=5e-4, mlp_norm="none")
     train(model, Split(x), Budget(iterations=4000), rng)
     with torch.no_grad():
         z = torch.linspace(-0.9, 0.9, 200)[:, None]
