@@ -22,7 +22,7 @@ from ganbench.model import Budget, Config, Count, DataSpec, Model, Split, regist
 TINY = 1e-12  # keeps 0 / 0 at 0 in the updates
 
 
-@register("nmf", family="classical", paper="Lee & Seung, Nature 1999", gives=("encode", "reconstruct"))
+@register("nmf", family="classical", paper="Lee & Seung, Nature 1999", gives=("encode", "from_codes", "reconstruct"))
 class NMF(Model):
     @dataclass(frozen=True)
     class Config(Config):
@@ -76,12 +76,15 @@ class NMF(Model):
             w = w * target / (w @ gram + TINY)
         return w
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out = (self.encode(x) @ self.parts).view(x.shape)
+    def from_codes(self, z: Tensor) -> Tensor:
+        out = (z @ self.parts).view(len(z), *self.spec.event_shape)
         if self.spec.domain is None:
             return out
         low, high = self.spec.domain
         return low + (high - low) * out.clamp(0, 1)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))
 
 
 def factorise_ratings(

@@ -27,7 +27,7 @@ def moment_matching_loss(fake: Tensor, real: Tensor, kernel: Kernel) -> Tensor:
     return mmd2(fake, real, kernel).clamp(min=1e-7).sqrt()  # clamped at what float32 resolves
 
 
-@register("gmmn_ae", family="moment", paper="arXiv:1502.02761", gives=("sample", "encode", "reconstruct"))
+@register("gmmn_ae", family="moment", paper="arXiv:1502.02761", gives=("sample", "encode", "from_codes", "reconstruct"))
 class GMMNAE(Model):
     @dataclass(frozen=True)
     class Config(Config):
@@ -102,6 +102,9 @@ class GMMNAE(Model):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))
