@@ -68,7 +68,8 @@ def interpolations(model: Model, test: Tensor, rng: torch.Generator) -> Tensor |
         return None
     t = torch.linspace(0, 1, COLUMNS).view(1, COLUMNS, *[1] * (codes.ndim - 1))
     line = torch.lerp(codes[0::2, None], codes[1::2, None], t.to(codes))
-    return decode(line.flatten(0, 1)).unflatten(0, (n, COLUMNS))
+    sheet: Tensor = decode(line.flatten(0, 1)).unflatten(0, (n, COLUMNS))
+    return sheet
 
 
 def traversals(model: Model, test: Tensor) -> Tensor | None:
@@ -82,7 +83,8 @@ def traversals(model: Model, test: Tensor) -> Tensor | None:
     steps = torch.linspace(-REACH, REACH, COLUMNS).to(codes)
     for row, j in enumerate(widest.tolist()):
         walk[row, :, j] = mean[j] + steps * std[j]
-    return model.from_codes(walk.flatten(0, 1)).unflatten(0, (len(widest), COLUMNS))
+    sheet: Tensor = model.from_codes(walk.flatten(0, 1)).unflatten(0, (len(widest), COLUMNS))
+    return sheet
 
 
 def tangents(model: Model, test: Tensor) -> Tensor | None:
