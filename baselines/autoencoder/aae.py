@@ -57,6 +57,7 @@ class AdversarialAutoencoder(Model):
             protocol="10,000 samples, Parzen window on pixels in [0, 1], bandwidth on validation data; 5000 epochs",
             source="Makhzani et al. 2015, Table 1",
             sure="secondary",
+            n_samples=10_000,
         ),
     )
 

@@ -14,12 +14,17 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
 from ganbench.nn import make_discriminator, make_generator
 from ganbench.ops.sliced import random_directions, sliced_wasserstein_loss
+
+
+def one_group(channels: int) -> nn.Module:
+    """Layer norm over all numbers of an event, with a gain and a bias for each channel."""
+    return nn.GroupNorm(1, channels)
 
 
 @register("swg", family="moment", paper="arXiv:1803.11188")
@@ -30,6 +35,7 @@ class SlicedWassersteinGenerator(GAN):
         latent_dim: Count = 10
         space: Literal["raw", "learned"] = "raw"  # where distances are measured: events, or discriminator features
         projections: Count = 64
+        layer_norm: bool = False  # in the discriminator, as in the authors' code
         lr: Positive = 1e-3
 
     config: Config
@@ -39,7 +45,9 @@ class SlicedWassersteinGenerator(GAN):
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
         if c.space == "learned":
-            self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
+            self.discriminator = make_discriminator(
+                spec, c, norm=one_group if c.layer_norm else None
+            )  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
