@@ -158,7 +158,8 @@ def plan(
     """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
 
     `configs` maps a model reference to its checked overrides (`ganbench.runner.resolve_config`). At scale `paper` each
-    of a model's `recipes` for a data set (`ganbench.executors.worker.recipes`) is a job with its config and budget.
+    of a model's `recipes` for a data set (`ganbench.executors.worker.recipes`) is a job with its config and budget,
+    and its number of samples where its protocol says one.
     Pairs that do not go together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
     """
     models = _select(MODELS.entries, selection.models, MODELS)
@@ -190,6 +191,7 @@ class Variant:
     budget: dict[str, int | float]
     supervision: dict[str, Any]  # extra fields of the spec: labels and draw, or label_counts
     recipe: str = ""  # the label of the recipe that it is, with nothing changed
+    n_samples: int | None = None  # of a recipe whose protocol says it
 
 
 def _supervisions(selection: Selection, model: Entry) -> list[dict[str, Any]]:
@@ -219,7 +221,7 @@ def _published(
                     continue
                 supervision = supervision | {"labels": said}
             label = "" if overrides or selection.budget else r.get("label", "")
-            variant = Variant(r["config"] | overrides, r["budget"], supervision, label)
+            variant = Variant(r["config"] | overrides, r["budget"], supervision, label, r.get("n_samples"))
             if variant not in found:
                 found.append(variant)
     return found
@@ -399,7 +401,7 @@ def _spec(
         budget=selection.budget or variant.budget or budget_for(dataset, selection.scale),
         seed=seed,
         metrics=selection.metrics,
-        n_samples=selection.n_samples,
+        n_samples=variant.n_samples or selection.n_samples,
         device=selection.device,
         versions=versions,
         code_sha256=code_sha256(model, dataset, *metrics),

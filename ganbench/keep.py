@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ganbench import seeding
 from ganbench.errors import NotApplicable
 from ganbench.model import Model
 from ganbench.records import finite, write_atomic
@@ -37,6 +38,12 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
         if len(shape) == 3 or shape == (2,):
             files["picture"] = folder / "samples.png"
             picture(files["picture"], inputs)
+    if inputs.dataset.spec.is_image and inputs.dataset.spec.domain == (-1, 1):
+        from ganbench.report.views import draw_views
+
+        rng = seeding.stream("metrics", "views", inputs.seed)
+        drawn = draw_views(folder, model, inputs.real("reference"), rng)
+        files |= {kind: folder / f"{kind}.png" for kind in drawn}
     found = test_logits(model, inputs)
     if found is not None:
         files["logits"] = folder / "logits.npz"

@@ -45,7 +45,10 @@ NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
-Capability = Literal["sample", "encode", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster"]
+Capability = Literal[
+    "sample", "encode", "from_codes", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster",
+    "tangents",
+]  # fmt: skip
 SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
 
@@ -191,6 +194,10 @@ class Model(nn.Module):
         """Codes: (B, *E) -> (B, F)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not encode")
 
+    def from_codes(self, z: Tensor) -> Tensor:
+        """The events that codes stand for, `reconstruct` for the codes of `encode`: (B, F) -> (B, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not decode")
+
     def reconstruct(self, x: Tensor) -> Tensor:
         """The model's version of x: (B, *E) -> (B, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not reconstruct")
@@ -217,6 +224,10 @@ class Model(nn.Module):
     def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
         """Fill in the unknown pixels: (B, *E), mask (*E) true where known -> (B, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not inpaint")
+
+    def tangents(self, x: Tensor) -> Tensor:
+        """Directions in which an event may move and stay what it is: (B, *E) -> (B, T, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} knows no tangents")
 
     def cluster(self, x: Tensor) -> Tensor:
         """Unsupervised cluster of each event: (B, *E) -> (B,) int64."""

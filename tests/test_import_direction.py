@@ -17,7 +17,7 @@ LAYERS = [
     {"executors"},
     {"runner", "keep", "estimate"},
     {"scoring", "evaluation"},
-    {"report.grids"},  # a picture of arrays, which jobs leave behind; pages and tables of records stand above
+    {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
     {"records"},
     {"jobs", "suites"},
     {"source", "environment", "samples_io", "engine", "datasets", "scorers", "metrics"},

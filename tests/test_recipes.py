@@ -25,6 +25,13 @@ def test_each_distinct_recipe_is_one_job_with_its_config_and_budget() -> None:
     assert all(j.spec.budget == {"iterations": 400_000} and j.skip is None for j in jobs)
 
 
+def test_a_recipe_brings_the_number_of_samples_its_protocol_scores() -> None:
+    chosen = Selection("test", ("gmmn", "gmmn_ae", "aae"), ("mnist",), (0,), "paper", ("parzen",), 2500)
+    jobs = plan(chosen, None, worker.recipes(chosen.models))
+    assert [j.spec.n_samples for j in jobs] == [10_000] * 3
+    assert {j.spec.n_samples for j in plan(selection("pacgan"), None, worker.recipes(["pacgan"]))} == {2500}
+
+
 def test_overrides_are_laid_over_recipes_and_an_explicit_budget_over_theirs() -> None:
     chosen = dataclasses.replace(selection("pacgan"), budget={"iterations": 10})
     jobs = plan(chosen, {"pacgan": {"lr": 0.5}}, worker.recipes(chosen.models))

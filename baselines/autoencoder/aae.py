@@ -24,7 +24,9 @@ from ganbench.model import Batch, Budget, Count, DataSpec, Fraction, Model, Play
 from ganbench.nn import MLP, make_decoder, make_encoder
 
 
-@register("aae", family="autoencoder", paper="arXiv:1511.05644", gives=("sample", "encode", "reconstruct"))
+@register(
+    "aae", family="autoencoder", paper="arXiv:1511.05644", gives=("sample", "encode", "from_codes", "reconstruct")
+)
 class AdversarialAutoencoder(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -57,6 +59,7 @@ class AdversarialAutoencoder(Model):
             protocol="10,000 samples, Parzen window on pixels in [0, 1], bandwidth on validation data; 5000 epochs",
             source="Makhzani et al. 2015, Table 1",
             sure="secondary",
+            n_samples=10_000,
         ),
     )
 
@@ -110,6 +113,9 @@ class AdversarialAutoencoder(Model):
         out: Tensor = self.encoder(x)
         return out[:, : self.config.latent_dim]
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encode(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

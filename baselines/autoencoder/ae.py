@@ -20,7 +20,9 @@ from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, regi
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
 
 
-@register("ae", family="autoencoder", paper="doi:10.1126/science.1127647", gives=("encode", "reconstruct"))
+@register(
+    "ae", family="autoencoder", paper="doi:10.1126/science.1127647", gives=("encode", "from_codes", "reconstruct")
+)
 class Autoencoder(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -54,6 +56,9 @@ class Autoencoder(Model):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

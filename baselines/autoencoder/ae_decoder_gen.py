@@ -19,7 +19,12 @@ from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, Spli
 from ganbench.nn import make_decoder, make_encoder
 
 
-@register("ae_decoder_gen", family="autoencoder", paper="arXiv:1903.12436", gives=("sample", "encode", "reconstruct"))
+@register(
+    "ae_decoder_gen",
+    family="autoencoder",
+    paper="arXiv:1903.12436",
+    gives=("sample", "encode", "from_codes", "reconstruct"),
+)
 class DecodedCodes(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -79,6 +84,9 @@ class DecodedCodes(Model):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

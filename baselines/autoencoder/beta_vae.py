@@ -27,7 +27,7 @@ from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
     "beta_vae",
     family="autoencoder",
     paper="Higgins et al., ICLR 2017",
-    gives=("sample", "encode", "reconstruct", "log_prob"),
+    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
 class BetaVAE(Model):
     @dataclass(frozen=True)
@@ -77,19 +77,19 @@ class BetaVAE(Model):
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         return {"kl": gaussian_kl(*self.posterior(batch.x)).mean()}
 
-    def decode(self, z: Tensor) -> Tensor:
+    def from_codes(self, z: Tensor) -> Tensor:
         """Mean of p(x | z): (B, Z) -> (B, *E)."""
         out: Tensor = self.decoder(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.decode(torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device))
+        return self.from_codes(torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(x))
+        return self.from_codes(self.encode(x))
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         log_likelihood, kl = self.terms(x, rng)

@@ -28,7 +28,7 @@ def contractive_penalty(h: Tensor, weight: Tensor) -> Tensor:
     return (h * (1 - h)).square() @ weight.square().sum(1)
 
 
-@register("cae", family="autoencoder", paper="Rifai et al., ICML 2011", gives=("encode", "reconstruct"))
+@register("cae", family="autoencoder", paper="Rifai et al., ICML 2011", gives=("encode", "from_codes", "reconstruct"))
 class ContractiveAutoencoder(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -54,7 +54,7 @@ class ContractiveAutoencoder(Model):
         x = to_unit(x, self.spec) if self.config.output == "bernoulli" else x
         return torch.sigmoid(self.layer(x.flatten(1)))
 
-    def decode(self, h: Tensor) -> Tensor:
+    def output(self, h: Tensor) -> Tensor:
         """Means, or logits where they are probabilities: (B, F) -> (B, *E)."""
         return F.linear(h, self.layer.weight.T, self.output_bias).view(-1, *self.spec.event_shape)
 
@@ -62,14 +62,17 @@ class ContractiveAutoencoder(Model):
         h = self.encode(batch.x)
         penalty = contractive_penalty(h, self.layer.weight)
         if self.config.output == "bernoulli":
-            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.decode(h))
+            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.output(h))
         else:
-            error = (batch.x - self.decode(h)).square().flatten(1).sum(1)
+            error = (batch.x - self.output(h)).square().flatten(1).sum(1)
         return (error + self.config.contraction_weight * penalty).mean()
 
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         return {"jacobian_norm": contractive_penalty(self.encode(batch.x), self.layer.weight).mean().sqrt()}
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out = self.decode(self.encode(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out = self.output(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

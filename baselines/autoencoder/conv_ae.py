@@ -24,7 +24,13 @@ def conv(n_in: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(n_in, n_out, 3, padding=1), nn.ReLU())
 
 
-@register("conv_ae", family="autoencoder", paper="arXiv:1311.2901", gives=("encode", "reconstruct"), events=("image",))
+@register(
+    "conv_ae",
+    family="autoencoder",
+    paper="arXiv:1311.2901",
+    gives=("encode", "from_codes", "reconstruct"),
+    events=("image",),
+)
 class ConvAutoencoder(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -65,5 +71,8 @@ class ConvAutoencoder(Model):
         out: Tensor = self.encoder(x)
         return out
 
+    def from_codes(self, z: Tensor) -> Tensor:
+        return from_unit(torch.sigmoid(self.decoder(z)), self.spec)
+
     def reconstruct(self, x: Tensor) -> Tensor:
-        return from_unit(torch.sigmoid(self.decoder(self.encoder(x))), self.spec)
+        return self.from_codes(self.encode(x))

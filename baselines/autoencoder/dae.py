@@ -21,7 +21,7 @@ from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, Prob
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
 
 
-@register("dae", family="autoencoder", paper="Vincent et al., ICML 2008", gives=("encode", "reconstruct"))
+@register("dae", family="autoencoder", paper="Vincent et al., ICML 2008", gives=("encode", "from_codes", "reconstruct"))
 class DenoisingAutoencoder(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -65,6 +65,9 @@ class DenoisingAutoencoder(Model):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

@@ -38,7 +38,7 @@ def transformation_tangents(x: Tensor) -> Tensor:
     "tangent_prop",
     family="autoencoder",
     paper="Simard et al., NIPS 1991",
-    gives=("classify", "features"),
+    gives=("classify", "features", "tangents"),
     needs=("y",),
     events=("image",),
 )
@@ -76,6 +76,10 @@ class TangentProp(Model):
         each = slopes.square() if self.config.penalty == "squared" else slopes
         omega = each.sum((1, 2)).mean()
         return F.cross_entropy(self.classifier(batch.x), batch.y) + self.config.tangent_weight * omega
+
+    def tangents(self, x: Tensor) -> Tensor:
+        """Those of the transformations, which are given and not learned: (B, *E) -> (B, T, *E)."""
+        return transformation_tangents(x)
 
     def classify(self, x: Tensor) -> Tensor:
         out: Tensor = self.classifier(x)

@@ -23,7 +23,12 @@ from ganbench.nn import bounds, from_unit, to_unit
 from ganbench.ops.jacobian import batched_jacobian, leading_tangents
 
 
-@register("tangents", family="autoencoder", paper="Rifai et al., NIPS 2011", gives=("encode", "reconstruct"))
+@register(
+    "tangents",
+    family="autoencoder",
+    paper="Rifai et al., NIPS 2011",
+    gives=("encode", "from_codes", "reconstruct", "tangents"),
+)
 class ManifoldTangents(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -55,7 +60,7 @@ class ManifoldTangents(Model):
         x = to_unit(x, self.spec) if self.config.output == "bernoulli" else x
         return torch.sigmoid(self.layer(x.flatten(1)))
 
-    def decode(self, h: Tensor) -> Tensor:
+    def output(self, h: Tensor) -> Tensor:
         """Means, or logits where they are probabilities: (B, F) -> (B, *E)."""
         return F.linear(h, self.layer.weight.T, self.output_bias).view(-1, *self.spec.event_shape)
 
@@ -64,15 +69,18 @@ class ManifoldTangents(Model):
         # |dh/dx|_F^2 of a sigmoid layer in closed form.
         penalty = (h * (1 - h)).square() @ self.layer.weight.square().sum(1)
         if self.config.output == "bernoulli":
-            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.decode(h))
+            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.output(h))
         else:
-            error = (batch.x - self.decode(h)).square().flatten(1).sum(1)
+            error = (batch.x - self.output(h)).square().flatten(1).sum(1)
         return (error + self.config.contraction_weight * penalty).mean()
 
     def tangents(self, x: Tensor) -> Tensor:
         """Orthonormal tangent vectors at each event, strongest first, signs arbitrary: (B, *E) -> (B, T, *E)."""
         return leading_tangents(batched_jacobian(self.encode, x), self.config.n_tangents)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out = self.decode(self.encode(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out = self.output(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

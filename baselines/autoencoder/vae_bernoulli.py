@@ -33,7 +33,7 @@ from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
     "vae_bernoulli",
     family="autoencoder",
     paper="arXiv:1312.6114",
-    gives=("sample", "encode", "reconstruct", "log_prob"),
+    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
     events=("image",),
 )
 class BernoulliVAE(Model):
@@ -96,8 +96,11 @@ class BernoulliVAE(Model):
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
+    def from_codes(self, z: Tensor) -> Tensor:
+        return from_unit(torch.sigmoid(self.decoder(z)), self.spec)
+
     def reconstruct(self, x: Tensor) -> Tensor:
-        return from_unit(torch.sigmoid(self.decoder(self.encode(x))), self.spec)
+        return self.from_codes(self.encode(x))
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)

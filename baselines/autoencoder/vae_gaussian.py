@@ -25,7 +25,10 @@ from ganbench.nn import make_decoder, make_encoder
 
 
 @register(
-    "vae_gaussian", family="autoencoder", paper="arXiv:1312.6114", gives=("sample", "encode", "reconstruct", "log_prob")
+    "vae_gaussian",
+    family="autoencoder",
+    paper="arXiv:1312.6114",
+    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
 class GaussianVAE(Model):
     @dataclass(frozen=True)
@@ -96,8 +99,11 @@ class GaussianVAE(Model):
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
+    def from_codes(self, z: Tensor) -> Tensor:
+        return self.likelihood(z)[0]
+
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.likelihood(self.encode(x))[0]
+        return self.from_codes(self.encode(x))
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)

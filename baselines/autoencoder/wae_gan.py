@@ -35,7 +35,9 @@ from ganbench.model import (
 from ganbench.nn import MLP, make_decoder, make_encoder
 
 
-@register("wae_gan", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "reconstruct"))
+@register(
+    "wae_gan", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "from_codes", "reconstruct")
+)
 class WAEGAN(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -103,6 +105,9 @@ class WAEGAN(Model):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

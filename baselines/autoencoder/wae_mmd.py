@@ -35,7 +35,9 @@ from ganbench.nn import make_decoder, make_encoder
 from ganbench.ops.kernels import InverseMultiquadric, mmd2
 
 
-@register("wae_mmd", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "reconstruct"))
+@register(
+    "wae_mmd", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "from_codes", "reconstruct")
+)
 class WAEMMD(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):
@@ -94,6 +96,9 @@ class WAEMMD(Model):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

@@ -2,10 +2,14 @@
 
 Source      van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders", section 2: gated units
             (equation 2), a vertical stack without blind spot and a horizontal one with residuals (Figure 2).
-Departures  1. Pixels are quantised to `n_levels` evenly spaced values (17 keeps the 8x8 digits as they are; 2 is
-               binarisation at the middle) instead of 256; `log_prob` is the probability of the quantised image.
-            2. Small: 3 layers of 16 features instead of 15 of 128. Unconditional. Adam instead of RMSProp.
-            3. Samples come from cached activations: every activation is computed once per image, not once per pixel.
+Departures  1. Pixels are quantised to `n_levels` evenly spaced values (17 keeps the 8x8 digits as they are) instead of
+               256, to the nearest or by a draw whose mean is the pixel (binarised MNIST is two levels, drawn);
+               `log_prob` is the probability of the quantised image.
+            2. Small: 3 layers of 16 features instead of 15 of 128. Unconditional. Adam instead of RMSProp. On the 797
+               digits it overfits after some 2,000 iterations (holdout: 83.2 nats there, 84.5 at 3,000); 2 layers of 8
+               do not, and stay at 86.5. Training is not stopped early, since the paper does not say how it would be.
+            3. Samples come from cached activations: every activation is computed once per image, not once per pixel. On
+               one thread that is 17 times as fast as a pass for each pixel on 8x8 images, 217 times on 28x28.
 Shapes      B batch, C channels, H, W pixels, L levels, F width.
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +26,7 @@ from torch import Tensor, nn
 
 from ganbench.errors import NotApplicable
 from ganbench.model import Batch, Budget, Config, Count, DataSpec, Model, Player, Positive, Recipe, register
-from ganbench.nn.masked import LeftConv, fill, head_at, level_values, quantise, shift_down
+from ganbench.nn.masked import LeftConv, draw_levels, fill, head_at, level_values, quantise, shift_down
 
 
 def gate(x: Tensor) -> Tensor:
@@ -111,6 +115,7 @@ class PixelCNN(Model):
     @dataclass(frozen=True)
     class Config(Config):
         n_levels: Annotated[int, Ge(2), Le(256)] = 17
+        rounding: Literal["nearest", "drawn"] = "nearest"  # drawn: to the level below or above at random
         width: Count = 16  # features of each stack; a multiple of the image's channels
         n_layers: Count = 3
         first_size: Count = 7  # of the first layer's square of pixels; later ones see 3
@@ -139,7 +144,7 @@ class PixelCNN(Model):
             raise NotApplicable(f"width must be a multiple of the {spec.event_shape[0]} channels; got {c.width}")
         self.spec, self.domain = spec, spec.domain
         self.net = PixelStack(spec.event_shape[0], c.width, c.n_layers, c.first_size, c.n_levels)
-        self.log_prob_of = f"mass of {c.n_levels} levels"
+        self.log_prob_of = f"mass of {c.n_levels} levels" + (" drawn" if c.rounding == "drawn" else "")
 
     def players(self) -> list[Player]:
         return [Player("pixelcnn", self.net, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
@@ -150,7 +155,8 @@ class PixelCNN(Model):
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         n = self.config.n_levels
-        index = quantise(x, self.domain, n)
+        drawn = self.config.rounding == "drawn"
+        index = draw_levels(x, self.domain, n, rng) if drawn else quantise(x, self.domain, n)
         logits = self.net(level_values(index, self.domain, n))  # (B, C, L, H, W)
         return -F.cross_entropy(logits.transpose(1, 2), index, reduction="none").flatten(1).sum(1)
 

@@ -110,10 +110,6 @@ class LDATopics(Model):
         )
         return words - kl
 
-    def perplexity(self, x: Tensor, rng: torch.Generator) -> float:
-        """exp(-bound per word) on documents (B, V): how many words one hesitates between, at most."""
-        return float(torch.exp(-self.log_prob(x, rng).sum() / self.counts(x).sum()))
-
 
 def expected_log(gamma: Tensor) -> Tensor:
     """E log theta for theta ~ Dirichlet(gamma): (B, K) -> (B, K)."""

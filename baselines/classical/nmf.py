@@ -1,7 +1,8 @@
 """Non-negative matrix factorisation: events as sums, never differences, of non-negative parts.
 
 Source      Lee & Seung 1999 (Nature) and 2001 (NIPS), theorem 1: multiplicative updates that never raise |X - W H|^2.
-            Through scikit-learn; ratings, where X is known in part, by the same updates over the observed entries.
+            Through scikit-learn; with `missing` = "zero" X is known where it is positive, as ratings are, and the same
+            updates run over those entries alone.
 Departures  1. Images are mapped from their domain to [0, 1] and back; vectors must be non-negative as they are.
             2. Codes of new events come from the same updates with the parts held.
             3. It does not sample: the factors have no law.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,13 +24,14 @@ from ganbench.model import Budget, Config, Count, DataSpec, Model, Split, regist
 TINY = 1e-12  # keeps 0 / 0 at 0 in the updates
 
 
-@register("nmf", family="classical", paper="Lee & Seung, Nature 1999", gives=("encode", "reconstruct"))
+@register("nmf", family="classical", paper="Lee & Seung, Nature 1999", gives=("encode", "from_codes", "reconstruct"))
 class NMF(Model):
     @dataclass(frozen=True)
     class Config(Config):
         n_components: Count = 2
         max_iterations: Count = 200  # of the fit, and of coding new events
         max_examples: Count = 10_000
+        missing: Literal["none", "zero"] = "none"  # zero: zeros are unknown entries, to be predicted
 
     config: Config
     on_images = {"n_components": 20}
@@ -50,6 +53,10 @@ class NMF(Model):
         x = self.to_positive(data.events(index))
         if x.min() < 0:
             raise NotApplicable(f"nmf needs non-negative data; the smallest value of {self.spec.name} is {x.min():.3g}")
+        if c.missing == "zero":
+            _, parts = factorise_ratings(x, x > 0, c.n_components, rng, c.max_iterations)
+            self.parts.copy_(parts)
+            return
         seed = int(torch.randint(2**31, (), generator=rng, device=rng.device))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # stopping at max_iterations is the setting
@@ -70,18 +77,32 @@ class NMF(Model):
         rows = self.to_positive(x)
         if len(rows) and rows.min() < 0:
             raise BadInput(f"x must be non-negative for nmf; its smallest value is {rows.min():.3g}")
+        if self.config.missing == "zero":
+            return self.encode_known(rows)
         gram, target = self.parts @ self.parts.T, rows @ self.parts.T
         w = target / gram.diagonal().clamp(min=TINY)  # where each part alone would put it
         for _ in range(self.config.max_iterations):
             w = w * target / (w @ gram + TINY)
         return w
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out = (self.encode(x) @ self.parts).view(x.shape)
+    def encode_known(self, rows: Tensor) -> Tensor:
+        """Amounts that explain the positive entries, whatever the others are: (B, D) -> (B, K)."""
+        known = (rows > 0).to(rows.dtype)
+        target = rows @ self.parts.T
+        w = target / (known @ self.parts.square().T).clamp(min=TINY)  # where each part alone would put it
+        for _ in range(self.config.max_iterations):
+            w = w * target / ((known * (w @ self.parts)) @ self.parts.T + TINY)
+        return w
+
+    def from_codes(self, z: Tensor) -> Tensor:
+        out = (z @ self.parts).view(len(z), *self.spec.event_shape)
         if self.spec.domain is None:
             return out
         low, high = self.spec.domain
         return low + (high - low) * out.clamp(0, 1)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))
 
 
 def factorise_ratings(
@@ -105,8 +126,3 @@ def factorise_ratings(
         w = w * (x @ h.T) / ((mask * (w @ h)) @ h.T + weight_decay * w + TINY)
         h = h * (w.T @ x) / (w.T @ (mask * (w @ h)) + weight_decay * h + TINY)
     return w, h
-
-
-def held_out_rmse(ratings: Tensor, held_out: Tensor, w: Tensor, h: Tensor) -> float:
-    """Root mean squared error of W H over the entries marked in `held_out` (U, I)."""
-    return float((w @ h - ratings)[held_out].square().mean().sqrt())

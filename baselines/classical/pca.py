@@ -24,7 +24,7 @@ from ganbench.model import Budget, Config, Count, DataSpec, Model, Positive, Spl
     "pca",
     family="classical",
     paper="Tipping & Bishop, JRSS B 1999",
-    gives=("sample", "encode", "reconstruct", "log_prob"),
+    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
 class PCA(Model):
     @dataclass(frozen=True)
@@ -83,6 +83,12 @@ class PCA(Model):
         """E[z | x], equation 3.9's M^-1 W^T (x - mu): (B, *E) -> (B, Q)."""
         scores = (x.flatten(1).double() - self.mean) @ self.directions
         return (scores * (self.variances - self.noise).sqrt() / self.variances).float()
+
+    def from_codes(self, z: Tensor) -> Tensor:
+        """W (W^T W)^-1 M z + mu, which undoes the posterior mean's shrinking: (B, Q) -> (B, *E)."""
+        spread = (self.variances - self.noise).sqrt()
+        scores = torch.where(spread > 0, z.double() * self.variances / spread, torch.zeros_like(z, dtype=torch.float64))
+        return self.place(self.mean + scores @ self.directions.T)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         scores = (x.flatten(1).double() - self.mean) @ self.directions

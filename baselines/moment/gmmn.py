@@ -53,6 +53,7 @@ class GMMN(GAN):
             protocol="10,000 samples, Parzen window on pixels in [0, 1], bandwidth on validation data",
             source="Li et al. 2015, Table 1",
             sure="recalled",
+            n_samples=10_000,
         ),
     )
 

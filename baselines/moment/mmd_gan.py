@@ -36,7 +36,7 @@ def infeasibility(fake_codes: Tensor, real_codes: Tensor) -> Tensor:
     return F.relu(fake_codes.mean(0) - real_codes.mean(0)).mean()
 
 
-@register("mmd_gan", family="moment", paper="arXiv:1705.08584", gives=("sample", "encode", "reconstruct"))
+@register("mmd_gan", family="moment", paper="arXiv:1705.08584", gives=("sample", "encode", "from_codes", "reconstruct"))
 class MMDGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -89,6 +89,9 @@ class MMDGAN(GAN):
         out: Tensor = self.encoder(x)
         return out
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
+    def from_codes(self, z: Tensor) -> Tensor:
+        out: Tensor = self.decoder(z)
         return out
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.from_codes(self.encode(x))

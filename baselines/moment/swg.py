@@ -3,7 +3,9 @@
 Source      Deshpande, Zhang & Schwing 2018, "Generative Modeling using the Sliced Wasserstein Distance", Algorithm 1
             (raw) and Algorithm 2 (features of a discriminator trained to tell real from generated).
 Departures  1. Fewer projections than the paper's 10,000, fresh in every batch: the mean over directions is unbiased.
-            2. Networks of the other objectives' sizes; batches of 256, since the sort sees the batch alone.
+            2. Networks of the other objectives' sizes, the discriminator layer-normed but for its first layer (the
+               authors' code norms that too); batches of 256, since the sort sees the batch alone.
+            3. Normal latents instead of uniform ones.
 Shapes      B batch, Z latent_dim, D numbers in an event, F discriminator features, L directions, *E event shape.
 """
 
@@ -14,12 +16,20 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
 from ganbench.nn import make_discriminator, make_generator
 from ganbench.ops.sliced import random_directions, sliced_wasserstein_loss
+
+
+def layer_norm(channels: int) -> nn.Module:
+    """Over all numbers of an event, with a gain and a bias for each channel: features keep one scale while they learn.
+
+    The authors' code has it; without, on digits, MMD^2 to the holdout is 0.055 after 1,000 iterations instead of 0.011.
+    """
+    return nn.GroupNorm(1, channels)
 
 
 @register("swg", family="moment", paper="arXiv:1803.11188")
@@ -39,7 +49,7 @@ class SlicedWassersteinGenerator(GAN):
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
         if c.space == "learned":
-            self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
+            self.discriminator = make_discriminator(spec, c, norm=layer_norm)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)

@@ -34,6 +34,7 @@ class Picture:
     label: str
     family: str
     uri: str  # data:image/webp;base64,...
+    kind: str = ""  # of a view: "reconstructions"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Page:
     facts: Mapping[str, str] = field(default_factory=dict)  # environment, in words
     label_plots: Sequence[Picture] = ()  # accuracy over the number of labels
     classifiers: Sequence[Picture] = ()  # confusion matrices, and samples beside mistakes
+    views: Sequence[Picture] = ()  # what models do with test images
+    captions: Mapping[str, str] = field(default_factory=dict)  # of the kinds of views
 
 
 def page(content: Page) -> str:

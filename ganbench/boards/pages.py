@@ -16,6 +16,8 @@ from ganbench.boards.standings import Record, read_records, standings
 from ganbench.errors import BadInput
 from ganbench.jobs import JobSpec, row_name
 from ganbench.report import label_counts
+from ganbench.report.captions import CAPTIONS
+from ganbench.report.columns import columns
 
 CLASSIFIER = ("confusion", "mistakes")  # pictures that a job of a classifier leaves
 LARGE = 840  # pixels of their longer side on a page
@@ -31,7 +33,7 @@ def run_page(root: Path) -> Page:
     records: list[dict[str, Any]] = [r.model_dump(mode="json", by_alias=True) for r in found]
     request = folder.manifest["request"]
     built = board_of(records, str(request.get("suite", "run")))
-    pictures, curves, classifiers = [], [], []
+    pictures, curves, classifiers, views = [], [], [], []
     for record in found:
         spec = record.spec.model_dump()
         if record.spec.seed != min(r.spec.seed for r in found if r.spec.row == record.spec.row):
@@ -42,6 +44,9 @@ def run_page(root: Path) -> Page:
         for kind in CLASSIFIER:
             if uri := picture_uri(job / f"{kind}.png", LARGE):
                 classifiers.append(Picture(record.spec.dataset, row_name(spec), family, uri))
+        for kind in CAPTIONS:
+            if uri := picture_uri(job / f"{kind}.png", LARGE):
+                views.append(Picture(record.spec.dataset, row_name(spec), family, uri, kind))
         lines = {name: line for name, line in read_curves(job / "history.json").items() if line}
         if lines:
             curves.append(Curves(record.spec.dataset, row_name(spec), family, lines))
@@ -50,7 +55,8 @@ def run_page(root: Path) -> Page:
         f"{n} {s}" for s, n in status.most_common()
     )
     plots = list(label_plots(label_counts.curves(records)))
-    return Page(built, subtitle, pictures, curves, troubles(records), facts(root / "env.json"), plots, classifiers)
+    about = facts(root / "env.json")
+    return Page(built, subtitle, pictures, curves, troubles(records), about, plots, classifiers, views, CAPTIONS)
 
 
 def label_plots(found: Sequence[label_counts.Curve]) -> Iterator[Picture]:
@@ -116,6 +122,7 @@ def board_of(records: Sequence[Record], title: str) -> Built:
 
     Raises `BadInput` when there is nothing to tabulate.
     """
+    records = told_apart(records)
     scored = [r for r in records if r.get("metrics")]
     names = list(dict.fromkeys(m["name"] for r in scored for m in r["metrics"] if m["direction"] in ("min", "max")))
     if not names:
@@ -135,6 +142,18 @@ def board_of(records: Sequence[Record], title: str) -> Built:
     )
     rows = standings(board, records, family_of)
     return Built(board, rows, tables(board, rows))
+
+
+def told_apart(records: Sequence[Record]) -> list[Record]:
+    """The records with a column of its own for each kind of number: an exact likelihood beside a bound."""
+    scores = [(r["spec"]["dataset"], m["name"], m["signature"]) for r in records for m in r.get("metrics") or ()]
+    column = columns(scores)
+    return [
+        {**r, "metrics": [m | {"name": column[r["spec"]["dataset"], m["name"], m["signature"]]} for m in r["metrics"]]}
+        if r.get("metrics")
+        else r
+        for r in records
+    ]
 
 
 def _first(names: Iterable[str], records: Sequence[Record]) -> tuple[str, int]:

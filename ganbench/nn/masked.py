@@ -69,6 +69,15 @@ def quantise(x: Tensor, domain: tuple[float, float], n_levels: int) -> Tensor:
     return ((x - low) * ((n_levels - 1) / (high - low))).round().clamp(0, n_levels - 1).long()
 
 
+def draw_levels(x: Tensor, domain: tuple[float, float], n_levels: int, rng: torch.Generator) -> Tensor:
+    """Index of the level below or above, the nearer one the likelier, so that the mean is x; for two levels a draw of
+    black or white with the grey value's probability, int64."""
+    low, high = domain
+    place = (x - low) * ((n_levels - 1) / (high - low))
+    u = torch.rand(x.shape, generator=rng, device=x.device, dtype=x.dtype)
+    return (place + u).floor().clamp(0, n_levels - 1).long()
+
+
 def level_values(index: Tensor, domain: tuple[float, float], n_levels: int) -> Tensor:
     """The values that indices stand for, float32."""
     low, high = domain

@@ -25,11 +25,11 @@ def tile(images: Array, columns: int | None = None, gap: int = 1) -> Array:
     return sheet
 
 
-def image_grid(path: Path, images: Array) -> None:
+def image_grid(path: Path, images: Array, columns: int | None = None) -> None:
     """Write images (N, C, H, W) uint8 as one PNG, small ones magnified so that they can be seen."""
     from PIL import Image
 
-    sheet = tile(images)
+    sheet = tile(images, columns)
     factor = max(1, 512 // max(sheet.shape[:2]))
     sheet = sheet.repeat(factor, 0).repeat(factor, 1)
     channels = sheet.shape[2]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganbench.records import Record
+from ganbench.records import MetricRow, Record
+from ganbench.report.columns import columns
 
 ARROWS = {"max": "↑", "min": "↓", "none": ""}
 NOTE = "Mean ± standard deviation over training seeds; n: seeds scored (of those run); real vs real: the floor."
@@ -60,13 +61,18 @@ def pivot(records: Iterable[Record]) -> list[Table]:
 def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Table:
     every = [r for rs in models.values() for r in rs]
     order = {m: i for r in every for i, m in enumerate(r.spec.metrics)}
-    found: dict[str, str] = {m.name: m.direction for r in every for m in r.metrics}
+    column = columns((dataset, m.name, m.signature) for r in every for m in r.metrics)
+
+    def place(m: MetricRow) -> str:
+        return column[dataset, m.name, m.signature]
+
+    found: dict[str, str] = {place(m): m.direction for r in every for m in r.metrics}
     names = sorted(found, key=lambda m: _rank(m, order))
-    floors = {m.name: m.floor for r in every for m in r.metrics if m.floor is not None}
+    floors = {place(m): m.floor for r in every for m in r.metrics if m.floor is not None}
     rows = []
     for name, records in models.items():
         good = [r for r in records if r.status == "ok"]
-        values = {m: [x.value for r in good for x in r.metrics if x.name == m] for m in names}
+        values = {m: [x.value for r in good for x in r.metrics if place(x) == m] for m in names}
         seconds = [r.timing["train_s"] for r in good if "train_s" in r.timing]
         cells = {m: cell(v) for m, v in values.items() if v}
         rows.append(Row(name, len(good), len(records), cells, sum(seconds) / len(seconds) if seconds else None))

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from scipy.optimize import minimize
+from torch import nn
 from torch.testing import assert_close
 
 from baselines.moment.dual_gan_linear import DualGANLinear, FourierFeatures, ascend_duals, dual, primal, weights
@@ -57,6 +58,20 @@ def test_gmmn_ae_trains_the_autoencoder_first_and_then_only_the_generator(vector
     assert all(g is None for g in grads)
 
 
+def test_gmmn_ae_recipe_drops_half_of_the_hidden_units_and_decodes_probabilities(image28_spec, rng):
+    options = {"autoencoder_hidden": (16,), "activation": "sigmoid", "output": "bernoulli", "dropout": 0.0}
+    whole, half = (built(GMMNAE, image28_spec, **options, hidden_dropout=p) for p in (0.0, 0.5))
+    half.load_state_dict(whole.state_dict())
+    x = 2 * torch.rand(64, 1, 28, 28, generator=rng) - 1
+    batch = Batch(x, torch.Generator().manual_seed(0))
+    p = (1 + whole.reconstruct(x)) / 2
+    cross_entropy = -torch.xlogy((1 + x) / 2, p) - torch.xlogy((1 - x) / 2, 1 - p)
+    assert_close(whole.reconstruction_loss(batch), cross_entropy.flatten(1).sum(1).mean(), rtol=1e-4, atol=0)
+    losses = {half.reconstruction_loss(Batch(x, torch.Generator().manual_seed(s))).item() for s in range(5)}
+    assert len(losses) == 5
+    assert whole.sample(3, rng).abs().max() <= 1
+
+
 def test_mmd_gan_clips_its_encoder_and_its_feasible_set_is_one_sided(vector_spec, rng):
     model = built(MMDGAN, vector_spec, clip=0.05)
     train(model, Split(torch.randn(64, 2, generator=rng)), Budget(iterations=3), rng)
@@ -77,6 +92,21 @@ def test_swg_on_the_line_is_the_squared_distance_of_sorted_batches(rng):
     rng.set_state(state)
     fake = model.sample(32, rng)
     assert_close(loss, (fake.sort(0).values - x.sort(0).values).square().mean(), rtol=1e-4, atol=1e-7)
+
+
+def test_swg_measures_images_in_layer_normed_features_of_the_discriminator(image28_spec, rng):
+    model = built(SlicedWassersteinGenerator, image28_spec)
+    norms = [m for m in model.discriminator.modules() if isinstance(m, nn.GroupNorm)]
+    assert norms
+    assert all(m.num_groups == 1 for m in norms)
+    x = 2 * torch.rand(4, 1, 28, 28, generator=rng) - 1
+    with torch.no_grad():  # what follows the first layer is normed: its scale leaves the features alone
+        first = model.discriminator.body[0]
+        first.weight *= 10  # from where the norm's epsilon is small
+        before = model.place(x)
+        first.weight *= 10
+        assert_close(model.place(x), before, rtol=0.02, atol=0.02)
+    assert [p.name for p in model.players()] == ["discriminator", "generator"]
 
 
 @pytest.mark.parametrize("c", [0.05, 0.5, 5.0])

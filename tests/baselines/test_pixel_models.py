@@ -11,7 +11,7 @@ from baselines.autoregressive.pixelcnn import PixelCNN
 from baselines.autoregressive.pixelrnn import PixelRNN
 from ganbench.data import DataSpec
 from ganbench.errors import BadConfig, NotApplicable
-from ganbench.nn.masked import draw, fill, level_values, quantise
+from ganbench.nn.masked import draw, draw_levels, fill, level_values, quantise
 
 KINDS = {"pixelcnn": (PixelCNN, {}), "row": (PixelRNN, {"layer": "row"}), "diagonal": (PixelRNN, {"layer": "diagonal"})}
 
@@ -107,6 +107,20 @@ def test_log_prob_is_that_of_the_quantised_image(make, rng):
     rounded = level_values(quantise(x, (-1.0, 1.0), 3), (-1.0, 1.0), 3)
     assert_close(model.log_prob(x, rng), model.log_prob(rounded, rng))
     assert model.log_prob_of == "mass of 3 levels"
+
+
+def test_drawn_levels_keep_the_mean_and_two_of_them_are_binarised_pixels(make, rng):
+    x = torch.tensor([-1.0, -0.6, 0.0, 0.7, 1.0])
+    for n in (2, 5):
+        drawn = level_values(draw_levels(x.expand(20_000, 5), (-1.0, 1.0), n, rng), (-1.0, 1.0), n)
+        assert_close(drawn.mean(0), x, rtol=0, atol=4.5 / 20_000**0.5)
+        assert (drawn - x).abs().max() < 2 / (n - 1)
+    model = make((1, 3, 3), n_levels=2, rounding="drawn")
+    assert model.log_prob_of == "mass of 2 levels drawn"
+    grey = torch.zeros(4000, 1, 3, 3)
+    with torch.no_grad():  # over all 512 images alike
+        every = model.log_prob(torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 9).view(-1, 1, 3, 3), rng)
+        assert_close(model.log_prob(grey, rng).mean(), every.mean(), rtol=0, atol=4.5 * float(every.std()) / 4000**0.5)
 
 
 def test_seventeen_levels_hold_the_digits_exactly():

@@ -184,14 +184,17 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
     known = torch.rand(spec.event_shape, generator=rng) < 0.5
     calls = {
         "encode": lambda: model.encode(x),
+        "from_codes": lambda: model.from_codes(model.encode(x)),
         "reconstruct": lambda: model.reconstruct(x),
         "classify": lambda: model.classify(x),
         "log_prob": lambda: model.log_prob(x, rng),
         "features": lambda: model.features(x),
         "inpaint": lambda: model.inpaint(x, known, rng),
         "cluster": lambda: model.cluster(x),
+        "tangents": lambda: model.tangents(x),
     }
     shapes = {
+        "from_codes": (6, *spec.event_shape),
         "reconstruct": (6, *spec.event_shape),
         "classify": (6, K),
         "log_prob": (6,),
@@ -217,5 +220,9 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
             assert out.dtype == torch.int64
         else:
             assert torch.isfinite(out).all()
+        if capability == "from_codes" and "reconstruct" in model.gives:
+            torch.testing.assert_close(out, model.reconstruct(x), rtol=1e-3, atol=1e-4)
+        if capability == "tangents":
+            assert out.shape[2:] == x.shape[1:]
         if capability == "inpaint":
             torch.testing.assert_close(out[:, known], x[:, known])

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.metrics.likelihood import nll, parzen, reconstruction_error
+from ganbench.metrics.likelihood import elbo, iwae, nll, parzen, parzen_fgan, perplexity, reconstruction_error
 
 
 def rng(seed=0):
@@ -101,3 +101,79 @@ def test_bad_models_and_inputs_are_refused():
         parzen(x, normal(20, 3), x)
     with pytest.raises(BadInput, match="copies of one event"):
         parzen(x, x, torch.ones(20, 2))
+
+
+class LatentGaussian(Gaussian):
+    """x = z + e with z, e standard normal, and a posterior that is off by a known divergence: bounds in closed form."""
+
+    log_prob_kind = "elbo"
+
+    class config:
+        n_particles = 500
+
+    def exact(self, x):
+        return (-x.square() / 4 - math.log(4 * math.pi) / 2).flatten(1).sum(1)
+
+    def elbo(self, x, rng):
+        return self.exact(x) - 0.5  # KL between q and the posterior
+
+    def iwae(self, x, rng):
+        return self.exact(x) - 0.01
+
+    def log_prob(self, x, rng):
+        return self.elbo(x, rng)
+
+
+def test_bounds_are_told_apart_and_ordered():
+    x, model = normal(700, 3), LatentGaussian()
+    exact = float(model.exact(x).mean())
+    low, high = elbo(model, x, rng=rng()), iwae(model, x, rng=rng())
+    assert_close((low.value, high.value), (exact - 0.5, exact - 0.01), rtol=1e-6, atol=0)
+    assert_close(low.value, -nll(model, x, rng=rng())[0].value, rtol=1e-12, atol=0)
+    assert (low.signature, high.signature) == ("elbo|nats|density|m=700|v1", "iwae|nats|k=500|density|m=700|v1")
+    assert iwae(model, normal(1200, 3), rng=rng()).n == 1000  # hundreds of decodings for each
+    with pytest.raises(NotApplicable, match="no evidence lower bound"):
+        elbo(Gaussian(), x, rng=rng())
+    with pytest.raises(NotApplicable, match="no importance-weighted bound"):
+        iwae(Gaussian(), x, rng=rng())
+
+
+class Words:
+    name, gives, log_prob_kind, log_prob_of = "words", ("log_prob",), "exact", "mass of words in order"
+
+    def __init__(self, law):
+        self.law = law
+
+    def log_prob(self, x, rng):
+        return x.double() @ self.law.log()
+
+
+def test_perplexity_counts_the_words_one_hesitates_between():
+    x = torch.tensor([[3.0, 1.0, 0.0, 0.0], [0.0, 0.0, 5.0, 9.0]])
+    assert_close(perplexity(Words(torch.full((4,), 0.25, dtype=torch.float64)), x, rng=rng()).value, 4.0)
+    law = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
+    bits = (3 * 1 + 1 * 2 + 5 * 3 + 9 * 3) / 18
+    assert_close(perplexity(Words(law), x, rng=rng()).value, 2**bits)
+    with pytest.raises(NotApplicable, match="probability of documents"):
+        perplexity(Gaussian(), x, rng=rng())
+
+
+class Sampler(Gaussian):
+    def sample(self, n, rng):
+        return torch.randn(n, 2, generator=rng)
+
+
+def test_fgans_windows_stand_on_their_own_samples():
+    x, held = normal(300, 2, seed=1), normal(300, 2, seed=2)
+    score = parzen_fgan(Sampler(), x, held, rng=rng(5))
+    drawn = torch.cat([torch.randn(500, 2, generator=g) for g in [rng(5)] for _ in range(33)])[:16_384]
+    assert_close(score.value, parzen(drawn, x, held).value, rtol=1e-9, atol=0)
+    assert score.n == 16_384
+    assert score.signature == "parzen_fgan|width-holdout|n=16384|m=300|v1"
+    with pytest.raises(NotApplicable, match="without labels"):
+        parzen_fgan(Conditional(), x, held, rng=rng())
+
+
+class Conditional(Gaussian):
+    def sample(self, n, rng, y):
+        return torch.randn(n, 2, generator=rng)
