@@ -39,10 +39,12 @@ def kernels(
 ) -> None:
     """Every numerical kernel: time, rate, and share of what the device could do at best."""
     _prepare(device, clock, threads)
+    from ganbench import environment
     from ganbench.bench import kernels as bench
     from ganbench.bench import tables
 
     names = split_names(kernel)
+    environment.keep_freed_memory()  # as the processes that run jobs do
     say("measuring ceilings, then kernels")
     best, rows = bench.run(names, device=device, clock=clock, seconds=seconds, peers=peers)  # type: ignore[arg-type]
     lines = [bench.scaling(c, device=device, clock=clock) for c in bench.chosen(names)] if scaling or write else []  # type: ignore[arg-type]
@@ -163,10 +165,12 @@ def trend(
 ) -> None:
     """Add today's calibrated rates to a file and print them beside the earlier ones of this device class."""
     _prepare(device, clock, threads)
+    from ganbench import environment
     from ganbench.bench import trend as bench
 
     path = Path(file)
     if not show:
+        environment.keep_freed_memory()
         say("measuring calibration, cases, calibration")
         bench.append(path, bench.measure(split_names(case), device=device, clock=clock))  # type: ignore[arg-type]
     points, aside = bench.read(path)
