@@ -7,7 +7,6 @@ after a run differ by more than 5 % the run is left out. The vector is never cha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,6 @@ from ganbench.bench.timing import Clock, repeat
 
 ID = "cal/1"
 STEADY = 0.05  # drift above which a run takes no part in a trend
-STEP = 0.20  # change of a calibrated rate that a trend flags
 
 
 @dataclass(frozen=True)
@@ -49,25 +47,3 @@ def measure(device: str = "cpu", clock: Clock = "wall", seconds: float = 0.4) ->
         "sort": lambda: row.sort(),
     }
     return Calibration({k: 1 / repeat(f, clock=clock, seconds=seconds, least=7).best for k, f in calls.items()})
-
-
-def calibrated(rate: float, score: float) -> float:
-    """A rate in units of the machine's own speed."""
-    return rate / score
-
-
-def steps(points: list[tuple[float, Mapping[str, float], float, str]], score: str) -> list[tuple[int, float]]:
-    """Where a calibrated rate falls by `STEP` or more: (index, change) against the last steady point before it.
-
-    A point is (rate, calibration scores, drift, device class); only steady points of the same class are compared.
-    """
-    last: dict[str, float] = {}
-    found = []
-    for i, (rate, scores, drift, device_class) in enumerate(points):
-        if drift > STEADY:
-            continue
-        value = calibrated(rate, scores[score])
-        if device_class in last and value < (1 - STEP) * last[device_class]:
-            found.append((i, value / last[device_class] - 1))
-        last[device_class] = value
-    return found

@@ -299,8 +299,10 @@ def ab_make(name: str, device: torch.device) -> Load:
 def serve(device: torch.device) -> None:
     """Answer orders on stdin, one JSON line each: make a case, or run it and say how long it took."""
     import ganbench
+    from ganbench import environment
 
     torch.set_num_threads(1)
+    getattr(environment, "keep_freed_memory", lambda: None)()  # as the processes that run jobs do
     made: dict[str, Load] = {}
     print(json.dumps({"tree": str(ganbench.__file__), "names": ab_names()}), flush=True)
     for line in sys.stdin:

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from ganbench.errors import BadInput, UnknownName
 
 PROTOCOL = "1.0"  # how a job is run and scored; a change that can move any score bumps it
-RANKING = "mean-rank/1"
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,59}$")]
@@ -59,7 +58,7 @@ class Metric(_Strict):
 class Ranking(_Strict):
     """The formula, by version, and its constants."""
 
-    method: Literal["mean-rank/1"] = "mean-rank/1"
+    method: Literal["mean-rank/2"] = "mean-rank/2"
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
 
@@ -85,7 +84,7 @@ class Board(_Strict):
     description: Text = ""
     protocol: str = PROTOCOL
     scale: Literal["smoke", "quick", "standard", "paper", "custom"]
-    min_seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    min_seeds: Annotated[int, Field(ge=2, le=100)] = 3  # one seed says nothing of its own error
     tasks: Annotated[tuple[Task, ...], Field(alias="task", min_length=1)]
     metrics: Annotated[tuple[Metric, ...], Field(alias="metric", min_length=1)]
     ranking: Ranking = Ranking()

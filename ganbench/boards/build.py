@@ -159,7 +159,8 @@ def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     """Every metric on one task, in the order of the primary one; claimed values stand in columns of their own."""
     seen = {m for s in rows for d, m in [*s.estimates, *s.entry.claimed] if d == task.key}
     metrics = sorted((m for m in board.metrics if m.name in seen), key=lambda m: m != board.primary(task))
-    here = [s for s in rows if any(d == task.key for d, _ in [*s.estimates, *s.entry.claimed])]
+    waiting = [s for s in rows if len(board.tasks) == 1 and s.entry.badge == "claimed" and not s.entry.claimed]
+    here = [s for s in rows if s in waiting or any(d == task.key for d, _ in [*s.estimates, *s.entry.claimed])]
     claims = [m for m in metrics if any((task.key, m.name) in s.entry.claimed for s in here)]
     columns = [Column("rank", "rank", "min"), Column("model", "model"), Column("badge", "badge")]
     columns += [Column(m.name, m.name, m.direction) for m in metrics]

@@ -3,9 +3,11 @@
 Training seeds are the unit: intervals are Student t over seeds (a percentile bootstrap of 3 to 5 seeds covers 75-83 %).
 Tie groups are Welch t tests on all pairs of a task with Holm's correction (Holm 1979), shown as compact letters
 (Piepho 2004): two entries that share a letter are not told apart. The overall order is the mean over tasks of
-tie-aware ranks; its interval resamples the tasks and draws each mean from its t distribution.
+tie-aware ranks; its interval draws each mean from its t distribution and ranks anew. A board's tasks are chosen, not
+drawn, so they stay as they are: an interval speaks of the place on these tasks with seeds without end. Resampling them
+would speak of tasks that nobody drew, and from two or three it cannot: two tasks resample to one of them half the time.
 
-Shapes      E entries, T tasks, R bootstrap draws.
+Shapes      E entries, T tasks, R draws.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ from scipy import stats
 from ganbench.errors import BadInput
 
 FORMULA = {
-    "mean-rank/1": (
+    "mean-rank/2": (
         "Per task, entries are ranked by the mean of the primary metric over training seeds, equal means sharing the "
         "mean of their ranks; a diverged seed counts as the worst value any entry reached on the task, an entry that "
         "always diverged comes last. The overall order is the mean of these ranks over all tasks, equal mean ranks "
-        "sharing a place. [low–high] is the {level:.0%} interval (mid-P) of the place over {draws} draws that resample "
-        "the T tasks and draw each mean from its t distribution over seeds, narrowed by sqrt(T). Entries that share a "
+        "sharing a place. [low–high] is the {level:.0%} interval (mid-P) of the place on these tasks over {draws} "
+        "draws of each mean from its t distribution over seeds; of other tasks it says nothing. Entries that share a "
         "letter are not told apart by Welch's t test at {alpha:g}, Holm-corrected over all pairs of the task."
     )
 }
@@ -160,21 +162,17 @@ def overall(
             raise BadInput(f"overall ranks need a complete table; task {task} differs in {', '.join(sorted(missing))}")
     if not entries:
         return {}
-    drawn = np.empty((len(names), draws, len(entries)))  # ranks per task and draw
-    point = np.empty((len(names), len(entries)))
-    for t, task in enumerate(names):
+    drawn = np.zeros((draws, len(entries)))  # mean ranks of each draw
+    point = np.zeros(len(entries))
+    for task in names:
         direction, values = tasks[task]
         sign = -1.0 if direction == "max" else 1.0
         means = np.array([sign * np.mean(np.sort(np.asarray(values[e], float))) for e in entries])
         noise = np.stack([_seed_noise(values[e], draws, task, e) for e in entries], 1)  # (R, E)
-        point[t] = _ranks(means[None])[0]
-        # Resampling T tasks already carries (T-1)/T of the seeds' variance: only the rest, 1/T, is left to draw.
-        drawn[t] = _ranks(means + noise / math.sqrt(len(names)))
-    rng = _stream("tasks", *names)
-    chosen = rng.integers(len(names), size=(draws, len(names)))  # (R, T)
-    mean_ranks = drawn[chosen, np.arange(draws)[:, None]].mean(1)  # (R, E)
-    observed = point.mean(0).round(9)
-    low, high = _mid_p_interval(stats.rankdata(mean_ranks.round(9), "average", axis=1), alpha)
+        point += _ranks(means[None])[0] / len(names)
+        drawn += _ranks(means + noise) / len(names)
+    observed = point.round(9)
+    low, high = _mid_p_interval(stats.rankdata(drawn.round(9), "average", axis=1), alpha)
     place, last = stats.rankdata(observed, "min"), stats.rankdata(observed, "max")
     return {
         e: Rank(int(place[i]), min(low[i], int(place[i])), max(high[i], int(last[i])), float(observed[i]))
@@ -183,9 +181,9 @@ def overall(
 
 
 def _ranks(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks along the last axis, 1 for the smallest; values equal to 12 digits share the mean of their ranks."""
-    scale = np.abs(np.where(np.isfinite(x), x, 0)).max(initial=1e-300)
-    ranks: NDArray[np.float64] = stats.rankdata(np.round(x / scale, 12), "average", axis=-1)
+    """Ranks along the last axis, 1 for the smallest; values that agree to 12 digits share the mean of their ranks."""
+    mantissa, exponent = np.frexp(x)  # digits of each value by itself: one that blew up must not tie all the others
+    ranks: NDArray[np.float64] = stats.rankdata(np.ldexp(np.round(mantissa * 2.0**40), exponent), "average", axis=-1)
     return ranks
 
 

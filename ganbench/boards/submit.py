@@ -110,7 +110,7 @@ def verify(board_folder: Path, *, rescore: bool = True, **options: Any) -> list[
         except GanbenchError as error:
             findings.append(Finding(what, False, str(error)))
             return None
-        findings.append(Finding(what, True))
+        findings.append(Finding(what, True, value if isinstance(value, str) else ""))
         return value
 
     board = look("board.toml", lambda: load_board(board_folder))
@@ -285,8 +285,11 @@ def _refuse_stale(board_folder: Path) -> None:
         raise BadInput(f"{', '.join(names)} differ from what the records give; run `ganbench leaderboard build`")
 
 
-def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, Any]) -> None:
-    """A submission on a board: its files pass every check, and its stored scores are those measured now."""
+def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, Any]) -> str:
+    """A submission on a board: its files pass every check, and its stored scores are those measured now.
+
+    Returns what was left out, for a reader to know.
+    """
     from ganbench.boards.measure import SAME
 
     submission = read_submission(path)
@@ -294,12 +297,12 @@ def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, A
         raise BadInput(f"the folder must be named {submission.id}, after its team and name")
     check_tree(path, submission)
     if not rescore:
-        return
+        return "not scored again"
     checked = check(path, board_folder, **options)
     stored = {r["job_id"]: r for r in read_records(path / RESULTS)} if (path / RESULTS).is_file() else {}
     now = {r["job_id"]: r for r in checked.measurement.records}
     if submission.tier == "code" and not now:
-        return
+        return "its stored scores were not checked, for its code runs only with --run-code" if stored else ""
     if stored and stored.keys() != now.keys():
         raise BadInput(f"{RESULTS} holds {len(stored)} records; the files give {len(now)}, or others")
     for job_id, record in stored.items():
@@ -309,3 +312,4 @@ def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, A
             if value is None or abs(value - m["value"]) > SAME * max(abs(value), m.get("se") or 1e-6):
                 where = f"{m['name']} on {record['spec']['dataset']}, seed {record['spec']['seed']}"
                 raise BadInput(f"{where}: {RESULTS} says {m['value']:.6g}, measured {value}: the score was edited")
+    return ""

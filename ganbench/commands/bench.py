@@ -22,6 +22,7 @@ def attach(app: typer.Typer) -> None:
     group.command("train")(train)
     group.command("metrics")(metrics)
     group.command("ab")(ab)
+    group.command("trend")(trend)
     app.add_typer(group, name="bench", rich_help_panel=WORK)
 
 
@@ -38,10 +39,12 @@ def kernels(
 ) -> None:
     """Every numerical kernel: time, rate, and share of what the device could do at best."""
     _prepare(device, clock, threads)
+    from ganbench import environment
     from ganbench.bench import kernels as bench
     from ganbench.bench import tables
 
     names = split_names(kernel)
+    environment.keep_freed_memory()  # as the processes that run jobs do
     say("measuring ceilings, then kernels")
     best, rows = bench.run(names, device=device, clock=clock, seconds=seconds, peers=peers)  # type: ignore[arg-type]
     lines = [bench.scaling(c, device=device, clock=clock) for c in bench.chosen(names)] if scaling or write else []  # type: ignore[arg-type]
@@ -149,6 +152,43 @@ def ab(
         print_verdicts(verdicts)
     if code:
         raise typer.Exit(code)
+
+
+def trend(
+    file: Annotated[str, typer.Argument(help="JSON lines, one a run; made where it is not there.")],
+    show: Annotated[bool, typer.Option("--show", help="Measure nothing, only print the table.")] = False,
+    case: Annotated[list[str] | None, typer.Option("--case", "-k", help="Only these; repeat for more.")] = None,
+    device: Annotated[str, DEVICE] = "cpu",
+    threads: Annotated[int, THREADS] = 1,
+    clock: Annotated[str, CLOCK] = "wall",
+    as_json: Json = False,
+) -> None:
+    """Add today's calibrated rates to a file and print them beside the earlier ones of this device class."""
+    _prepare(device, clock, threads)
+    from ganbench import environment
+    from ganbench.bench import trend as bench
+
+    path = Path(file)
+    if not show:
+        environment.keep_freed_memory()
+        say("measuring calibration, cases, calibration")
+        bench.append(path, bench.measure(split_names(case), device=device, clock=clock))  # type: ignore[arg-type]
+    points, aside = bench.read(path)
+    for number, reason in aside.items():
+        say(f"{path.name} line {number} is set aside: {reason}")
+    steps = bench.steps(points)
+    if as_json:
+        fell = [{"case": s.case, "change": s.change, "point": points.index(s.point)} for s in steps]
+        return print_json(
+            {"points": [p.model_dump(mode="json") for p in points], "steps": fell, "set_aside": sorted(aside)}
+        )
+    for (name, used, threads_used, vector), series in bench.by_series(points).items():
+        typer.echo(f"{name}, {threads_used} thread(s), {used} clock, {vector}: {len(series)} point(s)")
+        print_table(*bench.table(series))
+        typer.echo("")
+    for s in steps:
+        typer.echo(f"{s.case} fell by {-s.change:.0%} at {s.point.label} on {s.point.device_class}")
+    return None
 
 
 def _prepare(device: str, clock: str, threads: int) -> None:

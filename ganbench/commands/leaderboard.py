@@ -81,7 +81,9 @@ def show(
 def verify(
     boards: Boards = None,
     rescore: Annotated[bool, typer.Option(help="Score every submission again.")] = True,
-    run_code: Annotated[bool, typer.Option("--run-code", help="Also retrain submitted code.")] = False,
+    run_code: Annotated[
+        bool, typer.Option("--run-code", help="Also retrain submitted code, with your rights and no sandbox.")
+    ] = False,
     data_dir: DataDir = None,
     root: Root = ROOT,
     as_json: Json = False,

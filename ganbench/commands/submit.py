@@ -11,7 +11,9 @@ from ganbench.commands._boards import ROOT, Root, board_folder
 from ganbench.commands._common import WORK, DataDir, Json, print_json
 
 Folder = Annotated[str, typer.Argument(help="A folder with a submission.toml.")]
-RunCode = Annotated[bool, typer.Option("--run-code", help="Train submitted code; read it first.")]
+RunCode = Annotated[
+    bool, typer.Option("--run-code", help="Train submitted code, with your rights and no sandbox; read it first.")
+]
 
 
 def attach(app: typer.Typer) -> None:

@@ -27,12 +27,12 @@ BATCH = 4096  # candidates measured before the bound is tightened again
 def first_equal(x: Tensor) -> Tensor:
     """For each row, the index of the first row equal to it: (N, D) -> (N,); exact duplicates share one."""
     seen: dict[bytes, int] = {}
-    out = torch.empty(len(x), dtype=torch.long)
+    out: list[int] = []
     for rows in slices(len(x), 1024):
         block = (x[rows] + 0.0).cpu().numpy()  # adding zero makes -0.0 and 0.0 the same bytes
-        for i, row in enumerate(block, rows.start):
-            out[i] = seen.setdefault(hashlib.blake2b(row, digest_size=16).digest(), i)
-    return out.to(x.device)
+        digests = (hashlib.blake2b(row, digest_size=16).digest() for row in block)
+        out += [seen.setdefault(digest, i) for i, digest in enumerate(digests, rows.start)]
+    return torch.tensor(out, dtype=torch.long, device=x.device)
 
 
 def closest_pairs(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -75,6 +75,11 @@ def _closest_distinct(x: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
             lower += torch.full_like(lower, float("inf")).tril_()  # each pair once, no point with itself
         if float(lower.amin()) > bound + error:
             continue
+        if len(squares) < k:  # any k pairs bound the k-th distance: those that look nearest leave few to sort
+            smallest, flat = lower.flatten().topk(min(k, lower.numel()), largest=False)
+            if len(smallest) == k and float(smallest[-1]) <= bound:
+                ends = order[flat // lower.shape[1] + i.start], order[flat % lower.shape[1] + j.start]
+                bound = min(bound, float(pair_squares(x, x, rows[ends[0]], rows[ends[1]]).max()))
         near = (lower <= bound + error).nonzero()
         values, ascending = lower[near[:, 0], near[:, 1]].sort()
         near = near[ascending]

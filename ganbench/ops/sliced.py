@@ -74,6 +74,14 @@ def sort_rows_(values: Tensor) -> Tensor:
     return values
 
 
+def ascending(values: Tensor) -> Tensor:
+    """Each row of (L, N) sorted, differentiable: for losses. Equal values may pass each other."""
+    if values.device.type != "cpu":
+        return values.sort(1).values
+    numbers = values.detach().to(torch.promote_types(values.dtype, torch.float32)).numpy()  # numpy has no bfloat16
+    return values.gather(1, torch.from_numpy(numbers.argsort(axis=1)))
+
+
 def merged_quantiles(n: int, m: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """The common refinement of two uniform quantile functions: indices (Q,), (Q,) and widths (Q,) in float64.
 
@@ -122,7 +130,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor, p: float = 2.0)
 
 def sliced_wasserstein_loss(x: Tensor, y: Tensor, directions: Tensor, p: float = 2.0) -> Tensor:
     """SW_p^p of two batches over given directions, differentiable: (N, D), (M, D), (L, D) -> ()."""
-    return transport_on_lines((directions @ x.T).sort(1).values, (directions @ y.T).sort(1).values, p).mean()
+    return transport_on_lines(ascending(directions @ x.T), ascending(directions @ y.T), p).mean()
 
 
 def max_sliced_direction(x: Tensor, y: Tensor, start: Tensor, p: float = 2.0, steps: int = 100) -> tuple[Tensor, float]:
@@ -156,6 +164,6 @@ def _value_and_gradient(x: Tensor, y: Tensor, theta: Tensor, p: float) -> tuple[
     """W_p^p along each direction and its gradient in the direction: (L,), (L, D)."""
     with torch.enable_grad():
         theta = theta.detach().requires_grad_()
-        values = transport_on_lines((theta @ x.T).sort(1).values, (theta @ y.T).sort(1).values, p)
+        values = transport_on_lines(ascending(theta @ x.T), ascending(theta @ y.T), p)
         (gradient,) = torch.autograd.grad(values.sum(), theta)
     return values.detach(), gradient

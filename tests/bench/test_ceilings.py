@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from ganbench.bench import ceilings, kernels, tables, workloads
-from ganbench.bench.calibration import Calibration, steps
 from ganbench.bench.ceilings import Ceilings, Work
 from ganbench.bench.timing import interleave, ratio, repeat, summary
 from ganbench.bench.train import PlainLoop, iteration_flops, make, turns
@@ -116,20 +115,6 @@ def test_precision_rounds_while_it_lasts() -> None:
     torch.testing.assert_close(a @ b, exact, rtol=0, atol=0)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, rtol=2**-7, atol=0)  # each input to 8 bits
-
-
-def test_trends_flag_steps_within_a_class_only() -> None:
-    score = {"matmul_f32": 100.0}
-    fast = {"matmul_f32": 200.0}
-    points = [
-        (1000.0, score, 0.01, "cpu-a"),
-        (2000.0, fast, 0.01, "cpu-a"),  # a faster day of the same machine: no change
-        (1500.0, fast, 0.01, "cpu-a"),  # -25 %
-        (500.0, score, 0.30, "cpu-a"),  # unsteady: left out
-        (10.0, score, 0.01, "cpu-b"),  # another class: nothing to compare with
-    ]
-    assert steps(points, "matmul_f32") == [(2, pytest.approx(-0.25))]
-    assert Calibration(score).drift(Calibration({"matmul_f32": 90.0})) == pytest.approx(0.1)
 
 
 def test_pages_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_a_packed_folder_laid_on_the_board_is_a_claim_until_it_is_scored_in_plac
     assert "claimed mmd" in page
 
 
+def test_a_packed_folder_without_claims_is_listed_until_it_is_scored(
+    submission: Path, board_folder: Path, place: Any
+) -> None:
+    pack(submission, board_folder / "submissions", board_folder, place=place)
+    write(board_folder)
+    row = next(line for line in (board_folder / "README.md").read_text().splitlines() if "my-gmm" in line)
+    assert "| claimed " in row
+
+
 def test_a_second_submission_under_the_same_name_is_refused(submission: Path, board_folder: Path, place: Any) -> None:
     add(submission, board_folder, place=place)
     with pytest.raises(BadInput, match="there already"):
@@ -220,6 +229,9 @@ def test_code_runs_only_when_told_to_and_is_retrained_over_seeds(
     page = (board_folder / "README.md").read_text()
     assert "retrained" in page
     assert "training s" in page
+    last = verify(board_folder, place=place)[-1]  # without --run-code nothing stands behind the stored scores
+    assert last.passed
+    assert "not checked" in last.reason
 
 
 # --- what is refused
