@@ -26,7 +26,7 @@ from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Pla
 from ganbench.nn import JointDiscriminator, batch_norm, make_encoder, make_generator
 
 
-@register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"))
+@register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"), version=2)
 class BiGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -28,7 +28,7 @@ def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
     return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
 
 
-@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"))
+@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=2)
 class HALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -23,7 +23,13 @@ from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
 from ganbench.nn import JointDiscriminator, make_discriminator, make_encoder, make_generator
 
 
-@register("posthoc_encoder", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"))
+@register(
+    "posthoc_encoder",
+    family="inference",
+    paper="arXiv:1606.00704",
+    gives=("sample", "encode", "reconstruct"),
+    version=2,
+)
 class PosthocEncoder(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

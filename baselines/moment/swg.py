@@ -32,7 +32,7 @@ def layer_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels)
 
 
-@register("swg", family="moment", paper="arXiv:1803.11188")
+@register("swg", family="moment", paper="arXiv:1803.11188", version=2)
 class SlicedWassersteinGenerator(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
