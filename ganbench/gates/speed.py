@@ -5,7 +5,7 @@ paired log ratio of the round, in which drift cancels. A case fails when the one
 above +3 % in an invocation and in two more with fresh processes: where a process's memory happens to lie can cost it
 more than that, and stays with it for life. Rounds are added from 7 to 15 until the bound is narrower than 3 %;
 a control (A against A, or work that stands in neither tree) that moves by more than 3 % makes the verdict `noisy`,
-unless the effect is far beyond what the control moved.
+unless the effect is far beyond what the control moved. What is noisy is looked at again, with fresh processes too.
 Processor time decides on a CPU, for other programs cannot add to it; wall time beside it sees what waits.
 """
 
@@ -24,6 +24,7 @@ from ganbench.gates.verdict import Verdict
 LIMIT = math.log(1.03)
 FEWEST, MOST = 7, 15  # rounds
 LOOKS = 3  # invocations that must agree
+MOST_LOOKS = 5  # with those that could not tell
 BEYOND = 2.0  # an effect so many times what the control moved is no noise
 
 Call = Literal["ok", "slower", "noisy"]
@@ -74,14 +75,26 @@ def compare(
     wanted = [commit_a] if commit_b is None else [commit_a, commit_b]
     with revisions.trees(*wanted) as paths:
         a, b = paths[0], paths[1] if commit_b is not None else revisions.ROOT
-        first = _invocation(Pair(a, b, device), names, say)
-        calls: dict[str, list[Call]] = {n: [call] for n, (call, _, _) in first.items()}
-        for _ in range(LOOKS - 1):
-            suspects = [n for n, said in calls.items() if set(said) == {"slower"}]
-            for n, (call, _, _) in (_invocation(Pair(a, b, device), suspects, say) if suspects else {}).items():
+        last = _invocation(Pair(a, b, device), names, say)
+        calls: dict[str, list[Call]] = {n: [call] for n, (call, _, _) in last.items()}
+        while suspects := [n for n, said in calls.items() if undecided(said)]:
+            for n, found in _invocation(Pair(a, b, device), suspects, say).items():
                 if n in suspects:
-                    calls[n].append(call)
-    return [_verdict(n, *first[n][1:], calls[n]) for n in first]
+                    calls[n].append(found[0])
+                    last[n] = found
+    return [_verdict(n, *last[n][1:], calls[n]) for n in last]
+
+
+def undecided(said: Sequence[Call]) -> bool:
+    """Whether a case needs another invocation: it was slower fewer than `LOOKS` times, or the last could not tell."""
+    return said[-1] != "ok" and said.count("slower") < LOOKS and len(said) < MOST_LOOKS
+
+
+def outcome(said: Sequence[Call]) -> Call:
+    """What the invocations of a case say together."""
+    if said[-1] == "ok":
+        return "ok"
+    return "slower" if said.count("slower") >= LOOKS else "noisy"
 
 
 def check(baseline: str, *, device: str = "cpu", say: Callable[[str], None] = print) -> list[Verdict]:
@@ -131,18 +144,19 @@ def _verdict(name: str, trials: Mapping[str, Trial], error: str, calls: Sequence
         moved = abs(bounds[decides].mean) > LIMIT
         reason = f"work that stands in neither tree moved by {math.expm1(bounds[decides].mean):+.1%}" if moved else ""
         return Verdict("speed", name, "noisy" if moved else "ok", reason, numbers)
-    if set(calls) == {"slower"}:
+    said, seen = outcome(calls), calls.count("slower")
+    if said == "slower":
         worst = max(bounds, key=lambda c: bounds[c].low)
-        return Verdict("speed", name, "regression", f"{_text(bounds[worst], worst)}, in {LOOKS} invocations", numbers)
-    if calls[0] == "slower":
-        seen = calls.count("slower")
+        return Verdict("speed", name, "regression", f"{_text(bounds[worst], worst)}, in {seen} invocations", numbers)
+    if seen:
         reason = f"slower in {seen} of {len(calls)} invocations, {calls[-1]} in the last"
-        return Verdict("speed", name, "ok" if calls[-1] == "ok" else "noisy", reason, numbers)
-    if calls[0] == "noisy":
+        return Verdict("speed", name, said, reason, numbers)
+    if said == "noisy":
         control = math.expm1(t_bound(trials[decides].control).mean)
         half = math.expm1(bounds[decides].half)
         reason = (
-            f"known to +-{half:.1%} after {bounds[decides].n} rounds, A against itself {control:+.1%}: machine in use?"
+            f"known to +-{half:.1%} after {bounds[decides].n} rounds, A against itself {control:+.1%}, "
+            f"in the last of {len(calls)} invocations: machine in use?"
         )
         return Verdict("speed", name, "noisy", reason, numbers)
     return Verdict("speed", name, "ok", numbers=numbers)
