@@ -40,7 +40,7 @@ from ganbench.model import (
     Recipe,
     register,
 )
-from ganbench.nn import MLP, from_unit, to_unit
+from ganbench.nn import MLP, Softplus, from_unit, to_unit
 from ganbench.nn.linear import Linear
 
 
@@ -110,7 +110,7 @@ class Conditioned(nn.Module):
         self.first = Linear(n_in, widths[0])
         self.label = nn.Linear(n_classes, widths[0], bias=False)
         self.rest = nn.Sequential(
-            *[m for a, b in itertools.pairwise(widths) for m in (nn.Softplus(), Linear(a, b))]
+            *[m for a, b in itertools.pairwise(widths) for m in (Softplus(), Linear(a, b))]
         )  # fmt: skip
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -126,8 +126,8 @@ class M1(nn.Module):
     def __init__(self, n_dims: int, code_dim: int, hidden: tuple[int, ...], seen: Bernoulli | Gaussian) -> None:
         super().__init__()
         self.seen = seen
-        self.encoder = MLP((n_dims,), hidden, (2 * code_dim,), activation=nn.Softplus)
-        self.decoder = MLP((code_dim,), hidden[::-1], (seen.maps * n_dims,), activation=nn.Softplus)
+        self.encoder = MLP((n_dims,), hidden, (2 * code_dim,), activation=Softplus)
+        self.decoder = MLP((code_dim,), hidden[::-1], (seen.maps * n_dims,), activation=Softplus)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | x): (B, D) -> (B, Z), (B, Z)."""
@@ -149,7 +149,7 @@ class M2(nn.Module):
     ) -> None:
         super().__init__()
         self.seen, self.n_classes, self.latent_dim = seen, n_classes, latent_dim
-        self.classifier = MLP((n_dims,), hidden, (n_classes,), activation=nn.Softplus)  # (B, D) -> (B, K)
+        self.classifier = MLP((n_dims,), hidden, (n_classes,), activation=Softplus)  # (B, D) -> (B, K)
         self.encoder = Conditioned(n_dims, n_classes, hidden, 2 * latent_dim)
         self.decoder = Conditioned(latent_dim, n_classes, hidden[::-1], seen.maps * n_dims)
         self.register_buffer("every", torch.eye(n_classes)[None], persistent=False)  # (1, K, K): all classes
@@ -240,7 +240,7 @@ class M1M2(Model):
         if c.stack != "m2":
             self.m1 = M1(spec.n_dims, c.code_dim, c.code_hidden, seen)
         if c.stack == "m1":
-            self.classifier = MLP((c.code_dim,), c.hidden, (spec.n_classes,), activation=nn.Softplus)
+            self.classifier = MLP((c.code_dim,), c.hidden, (spec.n_classes,), activation=Softplus)
         elif c.stack == "m2":
             self.m2 = M2(spec.n_dims, spec.n_classes, c.latent_dim, c.hidden, seen)
         else:

@@ -35,7 +35,16 @@ from ganbench.model import (
     Split,
     register,
 )
-from ganbench.nn import EMA, DoublingGenerator, DropoutClassifier, NoisyClassifier, WeightNormLinear, from_unit, to_unit
+from ganbench.nn import (
+    EMA,
+    DoublingGenerator,
+    DropoutClassifier,
+    NoisyClassifier,
+    Softplus,
+    WeightNormLinear,
+    from_unit,
+    to_unit,
+)
 from ganbench.nn.linear import Linear
 
 # Table 1: labels -> wrong of 10,000 over ten draws of the labels, with their standard deviation.
@@ -57,7 +66,7 @@ class Generator(nn.Module):
         for width in hidden:
             norm = nn.BatchNorm1d(width, eps=1e-6)
             nn.init.ones_(norm.weight).requires_grad_(False)  # no gain: only the shift is learned
-            layers += [Linear(latent_dim, width, bias=False), norm, nn.Softplus()]
+            layers += [Linear(latent_dim, width, bias=False), norm, Softplus()]
             latent_dim = width
         self.body = nn.Sequential(*layers)
         self.head = WeightNormLinear(latent_dim, spec.n_dims)

@@ -13,6 +13,7 @@ from ganbench.nn.minibatch import MinibatchDiscrimination, MinibatchDiscriminato
 from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
 from ganbench.nn.packing import check_pack, pack, packed_spec
 from ganbench.nn.representation import hidden_layers, pooled
+from ganbench.nn.softplus import Softplus
 from ganbench.nn.spectral import spectrally_normalised
 from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
 from ganbench.nn.weight_norm import NoisyClassifier, WeightNormLinear
@@ -35,6 +36,7 @@ __all__ = [
     "NoisyClassifier",
     "ParameterHistory",
     "Robustness",
+    "Softplus",
     "Stacked",
     "VirtualBatchNorm",
     "WeightNormLinear",

@@ -57,7 +57,7 @@ class WeightNormLinear(WeightNorm):
         super().__init__(0.1 * torch.randn(n_out, n_in), n_out, learn_length)
 
     def forward(self, x: Tensor) -> Tensor:
-        length = torch.linalg.vecdot(self.v, self.v).sqrt()
+        length = torch.linalg.vector_norm(self.v, dim=1)
         return self.scaled(linear(x, self.v), length)
 
 
