@@ -49,7 +49,7 @@ def run_job(
     spec = job.spec
     clock = Clock()
     partial: dict[str, Any] = {}  # what is known when a later phase fails
-    started = _now()
+    started = now()
     outcome: dict[str, Any]
     try:
         outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
@@ -75,7 +75,7 @@ def run_job(
         spec=spec,
         attempt=attempt,
         started_at=started,
-        ended_at=_now(),
+        ended_at=now(),
         timing=clock.timing(partial.pop("trained", None)),
         determinism=environment.determinism(spec.device),
         **{**partial, **outcome},
@@ -106,6 +106,21 @@ def _run(
         trained = train(model, training_data(model, dataset, spec).to(device), budget, rng, on_progress=on_progress)
     partial |= {"iterations": trained.iterations, "examples": trained.examples, "trained": trained}
     partial |= _kept_history(folder, trained.history)
+    return score_trained(job, place, dataset, model, clock, folder, trained.history, save_weights)
+
+
+def score_trained(
+    job: Job,
+    place: Workplace,
+    dataset: Dataset,
+    model: Model,
+    clock: Clock,
+    folder: Path | None = None,
+    curves: Any = None,
+    save_weights: bool = False,
+) -> dict[str, Any]:
+    """Sample from a trained model on its device and score it: what a record holds of it, and files in `folder`."""
+    spec = job.spec
     counts = getattr(spec, "label_counts", None) or ([spec.labels] if hasattr(spec, "labels") else [])
     draw_of = getattr(spec, "draw", None)
     inputs = Inputs(
@@ -113,12 +128,12 @@ def _run(
     )
     if "sample" in model.gives:
         with clock("sample"):
-            inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, device), dataset.spec)
+            inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, pick_device(spec.device)), dataset.spec)
     model.to("cpu")  # metrics look at it with the real data, which stays there
     with clock("score"):
         rows, missing = score_all(spec.metrics, inputs)
     with clock("write"):
-        artifacts = keep.artifacts(folder, model, inputs, trained.history, save_weights) if folder else []
+        artifacts = keep.artifacts(folder, model, inputs, curves, save_weights) if folder else []
     return {"metrics": [MetricRow(**row) for row in rows], "not_applicable": missing, "artifacts": artifacts}
 
 
@@ -312,5 +327,6 @@ def _describe(error: BaseException, phase: str) -> dict[str, Any]:
     return found | ({"errno": error.errno} if isinstance(error, OSError) else {})
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as records have it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

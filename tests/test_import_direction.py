@@ -15,6 +15,7 @@ LAYERS = [
     {"gates", "selftest"},
     {"boards", "bench", "report"},
     {"executors"},
+    {"rescore"},
     {"runner", "keep", "estimate"},
     {"scoring", "evaluation"},
     {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above

@@ -76,6 +76,7 @@ class DimensionReducingAAE(Model):
             "Makhzani et al. 2015, section 7",
             "recalled",
             labels=labels,
+            n_samples=10_000,
         )
         for labels, published in ((100, 0.0608), (1000, 0.0420))
     )

@@ -68,6 +68,7 @@ class SemiSupervisedAAE(Model):
             "Makhzani et al. 2015, table 2",
             "recalled",
             labels=labels,
+            n_samples=10_000,
         )
         for labels, published, spread in ((100, 0.0190, "+-0.0010"), (1000, 0.0160, "+-0.0008"))
     )

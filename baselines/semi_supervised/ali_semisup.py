@@ -41,6 +41,7 @@ def published(dataset: str, labels: int, percent: float, spread: float) -> Recip
         source="arXiv:1606.00704, tables 1 and 2",
         sure="verified",
         labels=labels,
+        n_samples=26_032 if dataset == "svhn" else 10_000,  # and test images
     )
 
 

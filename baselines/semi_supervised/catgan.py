@@ -74,6 +74,7 @@ class CatGAN(GAN):
             "arXiv:1511.06390; networks and budget (300 epochs) are ours",
             "recalled",
             labels=labels,
+            n_samples=10_000,
         )
         for labels, (error, std) in MNIST.items()
     )

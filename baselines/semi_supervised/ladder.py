@@ -165,6 +165,7 @@ class Ladder(Model):
             "arXiv:1507.02672, table 2",
             "secondary",
             labels=100,
+            n_samples=10_000,
         ),
         Recipe(
             "mnist",
@@ -177,6 +178,7 @@ class Ladder(Model):
             "arXiv:1507.02672, table 2",
             "recalled",
             labels=1000,
+            n_samples=10_000,
         ),
     )
 

@@ -229,6 +229,7 @@ class M1M2(Model):
             "arXiv:1406.5298, table 1",
             "secondary",
             labels=100,
+            n_samples=10_000,
         ),
     )
 

@@ -68,6 +68,7 @@ class VAT(Model):
             "arXiv:1507.00677, as quoted in arXiv:1606.03498, table 1",
             "secondary",
             labels=100,
+            n_samples=10_000,
         ),
     )
 

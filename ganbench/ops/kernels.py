@@ -6,6 +6,7 @@ Shapes      N, M rows, D dimensions, C columns of a thin matrix.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
@@ -19,6 +20,8 @@ from ganbench.ops.pairwise import (
     Part,
     center_of,
     distance_error,
+    inner_shifts,
+    product,
     slices,
     squared_distances,
     squared_norms,
@@ -315,9 +318,43 @@ def subset_sums(
 
 
 def subset_mmd2(x: Tensor, y: Tensor, kernel: Kernel, index_x: Tensor, index_y: Tensor) -> Tensor:
-    """Unbiased MMD^2 of each pair of subsets x[index_x[s]], y[index_y[s]]: (S, B), (S, B) -> (S,) in float64."""
-    values = [gram_sums(x[i], y[j], kernel, size=512).unbiased for i, j in zip(index_x, index_y, strict=True)]
+    """Unbiased MMD^2 of each pair of subsets x[index_x[s]], y[index_y[s]]: (S, B), (S, B) -> (S,) in float64.
+
+    The value alone, in little more than the time of its products: no row sums for an error, no diagonal, and all
+    subsets are centred on the mean of both sets, which keeps float32 products of rows far from zero exact enough.
+    """
+    center = center_of(x, y)
+    offsets = squared_norms if kernel.form == "distance" else inner_shifts
+    of_x, of_y = offsets(x, center).to(x.dtype), offsets(y, center).to(x.dtype)
+    values = [
+        _unbiased((x[i].sub_(center), of_x[i]), (y[j].sub_(center), of_y[j]), kernel)  # indexing has made copies
+        for i, j in zip(index_x, index_y, strict=True)
+    ]
     return torch.tensor(values, dtype=torch.float64, device=x.device)
+
+
+Centred = tuple[Tensor, Tensor]  # rows less the centre (N, D), and what each row adds to its pairs (N,)
+
+
+def _unbiased(x: Centred, y: Centred, kernel: Kernel) -> float:
+    n, m = len(x[0]), len(y[0])
+    within_x, within_y = (2 * sum(_sum(k.triu_(1)) for k in _strips(a, a, kernel, upper=True)) for a in (x, y))
+    between = sum(_sum(k) for k in _strips(x, y, kernel))
+    return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m)
+
+
+def _strips(x: Centred, y: Centred, kernel: Kernel, upper: bool = False) -> Iterator[Tensor]:
+    """Kernel values of 256 rows of x at a time with those of y, or with those from the strip's first row on."""
+    for i in slices(len(x[0]), 256):
+        j = slice(i.start if upper else 0, None)
+        strip = product(x[0][i], y[0][j])
+        if kernel.form == "distance":
+            strip.mul_(-2)
+        yield kernel_(strip.add_(x[1][i, None]).add_(y[1][j]), kernel)
+
+
+def _sum(k: Tensor) -> float:
+    return float((k @ k.new_ones(k.shape[1])).double().sum())
 
 
 def median_distance(x: Tensor, at_most: int = 2000) -> float:

@@ -58,7 +58,7 @@ def squared_norms(x: Tensor, center: Tensor) -> Tensor:
     return out
 
 
-def _shifts(x: Tensor, center: Tensor) -> Tensor:
+def inner_shifts(x: Tensor, center: Tensor) -> Tensor:
     """What centring takes from inner products, shared out to rows: x.center - |center|^2 / 2, in float64 (N,)."""
     half = center.double().square().sum() / 2
     return torch.cat([x[i].double() @ center.double() - half for i in slices(len(x), 1024)])
@@ -126,7 +126,7 @@ def tiles(
     size = size or tile_size(x)
     x, other = x.detach(), (x if y is None else y).detach()
     center = center_of(x) if y is None else center_of(x, other)
-    offsets = squared_norms if form == "distance" else _shifts
+    offsets = squared_norms if form == "distance" else inner_shifts
     offsets_x = offsets(x, center)
     left = _Rows(x, center, offsets_x, -2.0 if form == "distance" else 1.0, 0, size)
     right = _Rows(other, center, offsets_x if y is None else offsets(other, center), 1.0, 1, size)
