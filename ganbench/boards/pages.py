@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -208,7 +209,8 @@ def published_errors(recipes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str,
         if r["metric"] == "classification_error" and r["labels"] is not None and r["published"] is not None:
             row = {"method": r["model"], "dataset": r["dataset"], "labels": r["labels"]}
             row |= {"errors": round(1e4 * r["published"], 6)}
-            yield row | {k: r[k] for k in ("spread", "protocol", "source", "sure")}
+            spread = re.sub(r"\+-([0-9.]+)", lambda m: f"+-{1e4 * float(m[1]):g}", r["spread"])
+            yield row | {"spread": spread} | {k: r[k] for k in ("protocol", "source", "sure")}
 
 
 def take_pictures(folder: Path, run: Path) -> int:

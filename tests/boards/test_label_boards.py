@@ -150,6 +150,7 @@ def test_recipes_say_how_many_labels_they_speak_of() -> None:
     rows = [row for found in known.values() for row in published_errors(found)]
     of_mnist = {r["labels"]: r["errors"] for r in rows if r["dataset"] == "mnist"}
     assert of_mnist == {20: 1677, 50: 221, 100: 93, 200: 90}
+    assert {r["spread"].split()[0] for r in rows if r["dataset"] == "mnist"} == {"+-452", "+-136", "+-6.5", "+-4.2"}
     assert all(r["sure"] == "verified" and r["method"] == "ssl_gan" for r in rows)
 
 
