@@ -46,6 +46,7 @@ MNIST = {100: (0.0191, 0.0010), 1000: (0.0173, 0.0018)}
     paper="arXiv:1511.06390",
     gives=("sample", "classify", "features"),
     needs=("labels",),
+    version=2,
 )
 class CatGAN(GAN):
     @dataclass(frozen=True)

@@ -112,6 +112,7 @@ def convolutional(spec: DataSpec, config: Any) -> bool:
     paper="arXiv:1606.03498",
     gives=("sample", "classify", "features"),
     needs=("labels",),
+    version=2,
 )
 class SemiSupervisedGAN(GAN):
     @dataclass(frozen=True)
