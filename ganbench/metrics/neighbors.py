@@ -19,7 +19,7 @@ from ganbench.ops.neighbors import nearest, nearest_both
 from ganbench.ops.pairwise import precision_name
 
 LEAST_ROWS = 100  # fewer tell nothing about how much rows share
-MOST_BLOCKS = 10  # the fewer, the nearer are blocks to the whole, and the longer they take together
+MOST_BLOCKS = 13  # the fewer, the nearer are blocks to the whole; of 13 two divisions have freedom enough
 FREEDOM = 24  # degrees of freedom of a design effect, at least
 
 
