@@ -62,7 +62,7 @@ def interpolations(model: Model, test: Tensor, rng: torch.Generator) -> Tensor |
     decode: Callable[[Tensor], Tensor] | None = None
     if {"encode", "from_codes"} <= set(model.gives):
         codes, decode = model.encode(test[: 2 * n]), model.from_codes
-    elif isinstance(model, GAN) and type(model).generate is GAN.generate:  # its generator takes latents and no more
+    elif isinstance(model, GAN) and type(model).generate is GAN.generate and type(model).sample is GAN.sample:
         codes, decode = model.draw_latent(2 * n, rng), model.generator
     if decode is None or n == 0:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ganbench.engine import Batches, Turn, train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget, Model
 from ganbench.registry import MODELS, Entry
+from ganbench.report.views import draw_views
 
 N, K, ITERATIONS = 96, 4, 2
 SPECS = {
@@ -226,3 +228,12 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
             assert out.shape[2:] == x.shape[1:]
         if capability == "inpaint":
             torch.testing.assert_close(out[:, known], x[:, known])
+
+
+def test_its_pictures_can_be_drawn(case: tuple[str, str], tmp_path: Path) -> None:
+    """A run draws them for every model on images; one that cannot be drawn would fail its job."""
+    name, kind = case
+    if kind != "image8":
+        pytest.skip("drawn at one size")
+    drawn = draw_views(tmp_path, trained(name, kind), data(kind, ENTRIES[name]).x, torch.Generator().manual_seed(0))
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"{view}.png" for view in drawn)
