@@ -272,6 +272,7 @@ class GAN(Model):
 
     config: Config
     on_images: ClassVar[dict[str, Any]] = {"latent_dim": 64, "lr": 2e-4, "decay": "none"}  # DCGAN's
+    coupled: ClassVar[bool] = False  # whether a paper's discriminator, where one is named, keeps its batch norms
     generator: nn.Module
     discriminator: nn.Module
 
@@ -280,7 +281,7 @@ class GAN(Model):
 
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
+        self.discriminator = make_discriminator(spec, c, coupled=self.coupled)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         c = self.config

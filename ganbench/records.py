@@ -134,7 +134,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:  # an interruption too
         temporary.unlink(missing_ok=True)
         raise
 

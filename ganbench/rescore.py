@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -22,7 +22,13 @@ WEIGHTS = "weights.safetensors"
 
 
 def rescored(
-    root: Path, metrics: Sequence[str] = (), n_samples: int | None = None, data_dir: str | None = None
+    root: Path,
+    metrics: Sequence[str] = (),
+    n_samples: int | None = None,
+    *,
+    data_dir: str | None = None,
+    scorer_weights: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Record]:
     """A record for each job of a run that ended well and kept its weights, by these metrics and this many samples.
 
@@ -33,8 +39,13 @@ def rescored(
     kept = [r for r in folder.records() if r.status == "ok" and (folder.job_folder(r.spec) / WEIGHTS).is_file()]
     if not kept:
         raise BadInput(f"no job of {root.name!r} kept its weights; run with --save-weights")
-    place = Workplace()
-    return [_rescored(r, folder.job_folder(r.spec) / WEIGHTS, place, metrics, n_samples, data_dir) for r in kept]
+    place = Workplace(scorer_weights=scorer_weights)
+    found = []
+    for i, record in enumerate(kept, 1):
+        say(f"[{i}/{len(kept)}] {record.spec.row}/{record.spec.dataset}/s{record.spec.seed}")
+        path = folder.job_folder(record.spec) / WEIGHTS
+        found.append(_rescored(record, path, place, metrics, n_samples, data_dir))
+    return found
 
 
 def _rescored(

@@ -25,8 +25,6 @@ from ganbench.nn import (
     Robustness,
     Stacked,
     hidden_layers,
-    make_discriminator,
-    make_generator,
     pooled,
 )
 
@@ -80,6 +78,7 @@ class DCGAN(GAN):
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config
+    coupled = True
     recipes = (
         *stacked_recipes(),
         *(
@@ -105,8 +104,7 @@ class DCGAN(GAN):
             self.generator = DCGANGenerator(spec, c.latent_dim, c.width)  # batch norm in all but the last layer
             self.discriminator = DCGANDiscriminator(spec, c.width, nn.BatchNorm2d)  # batch norm in all but the first
         else:
-            self.generator = make_generator(spec, c)
-            self.discriminator = make_discriminator(spec, c, coupled=True)
+            super().build(spec)
 
     def players(self) -> list[Player]:
         c = self.config
@@ -114,9 +112,8 @@ class DCGAN(GAN):
         adam = partial(torch.optim.Adam, lr=c.discriminator_lr or c.lr, betas=c.betas)
         return [replace(discriminator, optimizer=adam), generator]
 
-    def draw_latent(
-        self, n: int, rng: torch.Generator
-    ) -> Tensor:  # z ~ U(-1, 1), but for the later studies': -> (n, Z)
+    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
+        """z ~ U(-1, 1), or N(0, I) for most networks of later studies: -> (n, Z)."""
         if self.config.architecture not in ("conv", "stacked"):
             return super().draw_latent(n, rng)
         return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1

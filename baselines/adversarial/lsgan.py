@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_least_squares, generator_least_squares
-from ganbench.model import GAN, Batch, Budget, DataSpec, Player, Recipe, register
-from ganbench.nn import ROBUSTNESS, make_discriminator, make_generator
+from ganbench.model import GAN, Batch, Budget, Player, Recipe, register
+from ganbench.nn import ROBUSTNESS
 
 
 @register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"))
@@ -30,6 +30,7 @@ class LSGAN(GAN):
         optimizer: Literal["adam", "rmsprop"] = "adam"
 
     config: Config
+    coupled = True
     recipes = tuple(
         Recipe(
             dataset="mnist",
@@ -45,11 +46,6 @@ class LSGAN(GAN):
         )
         for a in ROBUSTNESS
     )
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         if self.config.optimizer == "adam":

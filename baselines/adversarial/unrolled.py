@@ -23,7 +23,7 @@ from torch.optim import Adam
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.losses.unroll import unroll
 from ganbench.model import GAN, Batch, Budget, DataSpec, NotApplicable, Player, Positive, Recipe, register
-from ganbench.nn import make_discriminator, make_generator, mlp_discriminator, mlp_generator
+from ganbench.nn import mlp_discriminator, mlp_generator
 
 # The authors' table of stacked MNIST, as PacGAN's table 3 repeats it: (size of D, k) -> modes, KL, standard errors.
 SMALL: dict[tuple[str, int], tuple[float, float, str, str]] = {
@@ -74,6 +74,7 @@ class UnrolledGAN(GAN):
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config
+    coupled = True
     optimizer: Adam | None = None  # the discriminator's, whose steps are unrolled
     mixtures = tuple(
         Recipe(
@@ -101,8 +102,7 @@ class UnrolledGAN(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         if c.networks == "shared":
-            self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-            self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
+            super().build(spec)
             return
         if spec.is_image:
             raise NotApplicable("networks='paper' are the mixtures' networks and take vectors; use 'shared'")

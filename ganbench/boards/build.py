@@ -6,8 +6,6 @@ The tables are pure functions of the standings, and the files pure functions of 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from ganbench.boards.standings import Standing, block_name, latest, read_records
 from ganbench.boards.submission import accepted
 from ganbench.errors import BadInput
 from ganbench.jobs import row_name
+from ganbench.records import write_atomic
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
@@ -86,7 +85,7 @@ def write(folder: Path) -> Built:
     """Build a board and write its generated files, each atomically."""
     built = build(folder)
     for name, text in files(built).items():
-        replace_file(folder / name, text)
+        write_atomic(folder / name, text)
     return built
 
 
@@ -297,23 +296,10 @@ def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
         kept[_place_of(record)] = slim
     ordered = [kept[k] for k in sorted(kept)]
     standings(board, ordered, family_of, accepted(folder, board))
-    replace_file(path, "".join(json.dumps(r, sort_keys=True, ensure_ascii=False) + "\n" for r in ordered))
+    write_atomic(path, "".join(json.dumps(r, sort_keys=True, ensure_ascii=False) + "\n" for r in ordered))
     return new, replaced
 
 
 def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int, str]:
     spec = record["spec"]
     return (row_name(spec), spec["dataset"], spec["seed"], spec["scale"])
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a whole file or nothing: a temporary file beside it, then a rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

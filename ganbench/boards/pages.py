@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_of, replace_file, tables
+from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_of, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
 from ganbench.boards.standings import Record, read_records, standings
 from ganbench.errors import BadInput
 from ganbench.jobs import JobSpec, row_name
+from ganbench.records import RunFolder, write_atomic
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
 from ganbench.report.columns import columns
@@ -27,7 +28,6 @@ PICTURES = "pictures"  # of a board: <model>-<dataset>.webp, kept by `leaderboar
 
 def run_page(root: Path) -> Page:
     """A run's page. Raises `BadInput` for a folder that is no run, or one without any score."""
-    from ganbench.records import RunFolder
 
     folder = RunFolder.open(root)
     found = folder.records()
@@ -101,7 +101,6 @@ def board_curves(folder: Path) -> list[label_counts.Curve]:
 
 def draw_label_curves(folder: Path) -> None:
     """Write a board's plot of accuracy over the number of labels beside its pages."""
-    from ganbench.records import write_atomic
     from ganbench.report.label_plots import accuracy_over_labels
 
     found = board_curves(folder)
@@ -200,7 +199,7 @@ def take_published(folder: Path) -> None:
     datasets = {t.dataset for t in board.tasks}
     known = local.ask(worker.recipes, names)
     rows = [row for found in known.values() for row in published_errors(found) if row["dataset"] in datasets]
-    replace_file(folder / PUBLISHED, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    write_atomic(folder / PUBLISHED, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
 def published_errors(recipes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -216,8 +215,6 @@ def published_errors(recipes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str,
 def take_pictures(folder: Path, run: Path) -> int:
     """Keep small pictures of a run's first seed beside a board's records; returns how many."""
     from base64 import b64decode
-
-    from ganbench.records import RunFolder, write_atomic
 
     board = load_board(folder)
     wanted = {t.dataset for t in board.tasks}
@@ -241,8 +238,6 @@ def take_pictures(folder: Path, run: Path) -> int:
 def _take_classifier(folder: Path, board: Board, run: Any, spec: JobSpec) -> int:
     """Keep what a classifier gets wrong with 100 labels, or the board's most; returns how many pictures that is."""
     from base64 import b64decode
-
-    from ganbench.records import write_atomic
 
     counts = [t.labels for t in board.tasks if t.labels]
     said = spec.model_extra or {}

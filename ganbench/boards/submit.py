@@ -18,6 +18,7 @@ from ganbench.boards.board import Board, load_board
 from ganbench.boards.standings import read_records
 from ganbench.boards.submission import RESULTS, FileOf, Submission, read_submission
 from ganbench.errors import BadInput, GanbenchError
+from ganbench.records import write_atomic
 
 if TYPE_CHECKING:
     from ganbench.boards.measure import Measurement
@@ -81,7 +82,7 @@ def add(folder: Path, board_folder: Path, **options: Any) -> Checked:
     _try_build(board_folder, submission, found.records)
     if target.is_dir() and target.resolve() == folder.resolve():
         if lines:
-            build.replace_file(target / RESULTS, lines)
+            write_atomic(target / RESULTS, lines)
     else:
         with _new_folder(target) as temporary:
             _copy(folder, temporary, submission, board_folder, options.get("place"), options.get("data_dir"))

@@ -25,7 +25,7 @@ def ensemble(
     as_json: Json = False,
 ) -> None:
     """Average the class probabilities of a row's seeds; writes records that `leaderboard build --from` takes."""
-    from ganbench.boards.build import replace_file
+    from ganbench.records import write_atomic
     from ganbench.report import label_counts
     from ganbench.report.ensembles import ensembles
 
@@ -34,7 +34,7 @@ def ensemble(
     if len(set(ids)) < len(ids):
         raise BadInput("two runs hold the same ensemble; name each draw of the labels once")
     target = Path(out) if out else Path(runs[0]) / "ensembles.jsonl"
-    replace_file(target, "".join(r.to_json() + "\n" for r in records))
+    write_atomic(target, "".join(r.to_json() + "\n" for r in records))
     curves = label_counts.curves(r.model_dump(mode="json", by_alias=True) for r in records)
     if as_json:
         return print_json({"file": target.as_posix(), "label_curves": label_counts.json_ready(curves)})

@@ -38,6 +38,7 @@ def build(
     """Write README.md and board.csv of each board from its records and submissions."""
     from ganbench.boards import build as pages
     from ganbench.boards.pages import draw_label_curves, take_pictures, take_published
+    from ganbench.records import write_atomic
 
     chosen = _formats(formats)
     report: list[dict[str, Any]] = []
@@ -53,7 +54,7 @@ def build(
         built = pages.write(folder)
         draw_label_curves(folder)
         for form in chosen:
-            pages.replace_file(folder / FORMATS[form], _text(built, folder, form))
+            write_atomic(folder / FORMATS[form], _text(built, folder, form))
         ranked = sum(s.rank is not None for s in built.standings)
         files = ["README.md", "board.csv", *(FORMATS[f] for f in chosen)]
         line = {"id": built.board.id, "rows": len(built.standings), "ranked": ranked, "files": files, **taken}

@@ -21,13 +21,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a page with tables, intervals, samples and curves of a run; it needs no network."""
-    from ganbench.boards.build import replace_file
     from ganbench.boards.html import page
     from ganbench.boards.pages import run_page
+    from ganbench.records import write_atomic
 
     content = run_page(Path(run))
     target = Path(out) if out else Path(run) / "report.html"
-    replace_file(target, page(content))
+    write_atomic(target, page(content))
     if as_json:
         print_json({"file": target.as_posix(), "bytes": target.stat().st_size})
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, split_names
+from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say, split_names
 
 
 def attach(app: typer.Typer) -> None:
@@ -18,26 +18,26 @@ def attach(app: typer.Typer) -> None:
 def rescore(
     run: Annotated[str, typer.Argument(help="A run folder made with --save-weights.")],
     metrics: Annotated[
-        list[str] | None, typer.Option("--metrics", help="Names of metrics [default: the run's].")
+        list[str] | None, typer.Option("--metrics", help="Names or globs; repeat for more [default: the run's].")
     ] = None,
     samples: Annotated[int | None, typer.Option("--samples", help="Samples drawn [default: the run's].", min=2)] = None,
     out: Annotated[
         str | None, typer.Option("--out", help="The file to write [default: rescored.jsonl in the run].")
     ] = None,
+    scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Score a run's models again from the weights it kept; writes records that `leaderboard build --from` takes."""
-    from ganbench.boards.build import replace_file
-    from ganbench.registry import METRICS
+    from ganbench.jobs import metric_names
+    from ganbench.records import write_atomic
     from ganbench.rescore import rescored
 
-    names = split_names(metrics)
-    for name in names:
-        METRICS.get(name)
-    records = rescored(Path(run), names, samples, data_dir)
+    asked = split_names(metrics)
+    names = metric_names(tuple(asked)) if asked else ()
+    records = rescored(Path(run), names, samples, data_dir=data_dir, scorer_weights=scorer_weights, say=say)
     target = Path(out) if out else Path(run) / "rescored.jsonl"
-    replace_file(target, "".join(r.to_json() + "\n" for r in records))
+    write_atomic(target, "".join(r.to_json() + "\n" for r in records))
     if as_json:
         return print_json(
             {"file": target.as_posix(), "records": [r.model_dump(mode="json", by_alias=True) for r in records]}

@@ -8,12 +8,11 @@ Shapes      N samples, K classes.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from ganbench.metrics.base import Score, check_probs, metric, signature
+from ganbench.metrics.modes import kl_to_uniform
 
 
 @metric(
@@ -36,10 +35,7 @@ def classified_modes(probs: Tensor, *, space: str = "probs") -> list[Score]:
     p = check_probs(probs)
     n, k = p.shape
     counts = torch.bincount(p.argmax(1), minlength=k)
-    share = counts.double() / n
-    log_ratio = torch.log(share * k).masked_fill(counts == 0, 0.0)
-    kl = float((share * log_ratio).sum())
-    kl_se = math.sqrt(max(0.0, float((share * log_ratio.square()).sum()) - kl**2) / n)
+    kl, kl_se = kl_to_uniform(counts)
     parts = (f"K={k}", f"n={n}", space)
     extra = {"K": k, "modes_with_tenth_of_share": int((counts >= max(1.0, 0.1 * n / k)).sum())}
     return [
@@ -53,7 +49,7 @@ def classified_modes(probs: Tensor, *, space: str = "probs") -> list[Score]:
         ),
         Score(
             "classified_modes_reverse_kl",
-            max(kl, 0.0),
+            kl,
             n,
             signature("classified_modes_reverse_kl", *parts),
             "min",

@@ -79,10 +79,7 @@ class ModeSums:
         counts, n = self.counts, self.n
         k, hq = len(counts), int(counts.sum())
         captured = int((counts > 0).sum())
-        share = counts.double() / max(hq, 1)
-        log_ratio = torch.log(share * k).masked_fill(counts == 0, 0.0)
-        kl = float((share * log_ratio).sum()) if hq else math.log(k)
-        kl_se = math.sqrt(max(0.0, float((share * log_ratio.square()).sum()) - kl**2) / hq) if hq else None
+        kl, kl_se = kl_to_uniform(counts)
         parts = (f"K={k}", f"n={n}", f"radius={self.radius:g}")
         fair = max(1.0, 0.1 * n / k)
         extra = {
@@ -99,5 +96,19 @@ class ModeSums:
         return [
             Score("modes", float(captured), n, captured_text, "max", extra=extra),
             Score("modes_hq", hq / n, n, quality_text, "max", se=quality_se, interval=wilson(hq, n)),
-            Score("modes_reverse_kl", max(kl, 0.0), n, kl_text, "min", se=kl_se, extra=kl_extra),
+            Score("modes_reverse_kl", kl, n, kl_text, "min", se=kl_se, extra=kl_extra),
         ]
+
+
+def kl_to_uniform(counts: Tensor) -> tuple[float, float | None]:
+    """KL(histogram || uniform) in nats of counts (K,), and its standard error; ln K, the worst, without any counts.
+
+    Even a perfect sampler has (K - 1) / 2N on average.
+    """
+    k, n = len(counts), int(counts.sum())
+    if n == 0:
+        return math.log(k), None
+    share = counts.double() / n
+    log_ratio = torch.log(share * k).masked_fill(counts == 0, 0.0)
+    kl = float((share * log_ratio).sum())
+    return max(kl, 0.0), math.sqrt(max(0.0, float((share * log_ratio.square()).sum()) - kl**2) / n)

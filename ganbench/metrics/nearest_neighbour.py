@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench.errors import BadInput, NotApplicable
+from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, metric, signature
 from ganbench.metrics.intervals import wilson
+from ganbench.metrics.semi_supervised import extractor
 from ganbench.ops.neighbors import nearest
 
 BATCH = 1000
@@ -35,7 +36,7 @@ def nn_accuracy(model: Any, train: Tensor, train_labels: Tensor, reference: Tens
 
     Raises `NotApplicable` for a model with neither, `BadInput` for labels out of step or codes that are not finite.
     """
-    space, extract = _codes(model)
+    space, extract = extractor(model)
     for name, y, n in (("train_labels", train_labels, len(train)), ("test_labels", test_labels, len(reference))):
         if y.shape != (n,) or y.is_floating_point():
             raise BadInput(f"{name} must be {n} integer class labels; got {y.dtype} {tuple(y.shape)}")
@@ -52,14 +53,6 @@ def nn_accuracy(model: Any, train: Tensor, train_labels: Tensor, reference: Tens
         wilson(right, m),
         extra={"errors_per_10000": 1e4 * (1 - value)},
     )
-
-
-def _codes(model: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
-    if "encode" in model.gives:
-        return "encode", model.encode
-    if "features" in model.gives:
-        return "features", model.features
-    raise NotApplicable(f"{model.name} neither encodes nor has features, so there are no codes to compare")
 
 
 @torch.no_grad()

@@ -60,7 +60,7 @@ def semi_supervised_accuracy(
 
     Raises `NotApplicable` for a model without features, `BadInput` for labels out of step, missing or too few.
     """
-    kind, extract = _extractor(model)
+    kind, extract = extractor(model)
     x, mean, std = _standardise(_batched(extract, train))
     test = (_batched(extract, reference) - mean) / std
     return accuracy_of_features(
@@ -256,7 +256,7 @@ def _linear(classifier: Classifier, strength: float) -> Any:
     return LogisticRegression(C=strength, tol=1e-3, max_iter=200)
 
 
-def _extractor(model: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
+def extractor(model: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
     """Where features come from: codes if the model encodes, else its discriminator's hidden layer."""
     if "encode" in model.gives:
         return "encode", model.encode

@@ -1,4 +1,7 @@
-"""The kernels under pytest-benchmark: `pytest tests/benchmarks -m slow --benchmark-only --benchmark-compare`."""
+"""The kernels under pytest-benchmark: `pytest tests/benchmarks -m slow --benchmark-only --benchmark-compare`.
+
+They measure; what the same calls compute is tested in tests/ops and tests/bench.
+"""
 
 from __future__ import annotations
 
