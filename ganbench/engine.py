@@ -176,7 +176,9 @@ class CapturedTurn(Turn):
 
     def __init__(self, player: Player, batches: Batches) -> None:
         super().__init__(player, batches)
-        self.stream, self.warm, self.eager = torch.cuda.Stream(), 0, False
+        self.stream, self.warm = torch.cuda.Stream(), 0
+        # A rate that is a number would be frozen into the graph, and schedules with it.
+        self.eager = not all(isinstance(group["lr"], Tensor) for group in self.optimizer.param_groups)
 
     def __call__(self) -> Tensor:
         if self.eager:
@@ -199,32 +201,41 @@ class CapturedTurn(Turn):
         return self._capture()
 
     def _capture(self) -> Tensor:
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self.batches.rng)
+        graph, rng = torch.cuda.CUDAGraph(), self.batches.rng
+        graph.register_generator_state(rng)
+        before = rng.clone_state()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
                 self.loss = self.move(self.batches.gather(self.index, self.pick))
         except Exception as error:  # whatever a user's loss does that a graph cannot hold
             log.warning("%s: not captured, runs eagerly (%s)", self.player.name, str(error).split("\n", 1)[0])
             self.eager = True
+            rng.graphsafe_set_state(before)  # a broken capture leaves its generator waiting for the end of it
             torch.cuda.synchronize()
             return self.move(self.batches.gather(self.index, self.pick))
         self.graph = graph
+        torch.cuda.current_stream().wait_stream(self.stream)  # where the capture sets the generator back
         graph.replay()
         return self.loss.clone()
 
 
 def make_optimizer(factory: Callable[..., Optimizer], parameters: list[Any], device: torch.device) -> Optimizer:
-    """The optimizer in its fastest form for this device: fused, else foreach, else as the factory makes it."""
-    cuda = {"capturable": True} if device.type == "cuda" else {}
-    for fast in ({"fused": True, **cuda}, {"foreach": True, **cuda}, {"fused": True}, {"foreach": True}):
+    """The optimizer in its fastest form for this device: fused, else foreach, else as the factory makes it.
+
+    On CUDA the rate is a tensor in the forms that a graph can hold: those that count their steps there, or nowhere.
+    """
+    on_gpu = device.type == "cuda"
+    capturable = ({"fused": True, "capturable": True}, {"foreach": True, "capturable": True}) if on_gpu else ()
+    for fast in (*capturable, {"fused": True}, {"foreach": True}):
         try:
             optimizer = factory(parameters, **fast)
         except (TypeError, RuntimeError):  # this optimizer has no such form
             continue
-        if cuda and "capturable" in fast:
+        if on_gpu and ("capturable" in fast or isinstance(optimizer, torch.optim.SGD)):
             for group in optimizer.param_groups:
                 group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        elif on_gpu:
+            continue  # fused Adagrad says only at its first step that it has no CUDA form
         return optimizer
     return factory(parameters)
 

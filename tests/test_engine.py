@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from ganbench import seeding
 from ganbench.data import Batch, DataSpec, Split, epochs
 from ganbench.engine import POINTS, make_optimizer, train
 from ganbench.errors import BadConfig, Diverged
 from ganbench.model import Budget, Config, Model, Player
+from ganbench.registry import MODELS
 
 SPEC = DataSpec("line", (1,), n_train=64)
 
@@ -235,9 +239,6 @@ def test_the_fast_form_of_an_optimizer_takes_the_plain_forms_steps(name: str) ->
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: compares captured with eager turns")
 @pytest.mark.parametrize("name", ["gan_ns", "wgan_gp"])
 def test_captured_turns_give_the_eager_result(name: str) -> None:
-    from ganbench import seeding
-    from ganbench.registry import MODELS
-
     ends = []
     for capture in (False, True):
         cls = MODELS.load(name)
@@ -249,3 +250,48 @@ def test_captured_turns_give_the_eager_result(name: str) -> None:
         train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]).cpu())
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: compares captured with eager turns")
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.SGD, torch.optim.Adagrad])
+def test_captured_turns_follow_the_schedule_of_every_optimizer(optimizer: Any) -> None:
+    def ends(capture: bool) -> Tensor:
+        model = MODELS.load("gan_ns")(MODELS.load("gan_ns").Config())
+        with seeding.global_stream("init", "gan_ns"):
+            model.build(DataSpec("pair", (2,)))
+        model.cuda()
+        players = model.players()
+        decayed = [replace(p, optimizer=partial(optimizer, lr=1e-2), schedule=lambda share: 1 - share) for p in players]
+        model.players = lambda: decayed
+        x = torch.randn(512, 2, generator=torch.Generator().manual_seed(0)).cuda()
+        train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
+        return torch.cat([p.detach().flatten() for p in model.parameters()]).cpu()
+
+    torch.testing.assert_close(ends(True), ends(False), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: a capture has to break")
+def test_a_turn_that_waits_for_the_device_goes_on_eagerly(caplog: pytest.LogCaptureFixture) -> None:
+    def ends(reads: bool, capture: bool) -> Tensor:
+        model = MODELS.load("gan_ns")(MODELS.load("gan_ns").Config())
+        with seeding.global_stream("init", "gan_ns"):
+            model.build(DataSpec("pair", (2,)))
+        model.cuda()
+        first, second = model.players()
+
+        def reading(batch: Batch) -> Tensor:
+            loss = first.loss(batch)
+            if reads:
+                loss.item()
+            return loss
+
+        model.players = lambda: [replace(first, loss=reading), second]
+        x = torch.randn(512, 2, generator=torch.Generator().manual_seed(0)).cuda()
+        train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
+        return torch.cat([p.detach().flatten() for p in model.parameters()]).cpu()
+
+    broken = ends(reads=True, capture=True)
+    assert "not captured" in caplog.text
+    torch.testing.assert_close(broken, ends(reads=False, capture=False), rtol=1e-3, atol=1e-4)

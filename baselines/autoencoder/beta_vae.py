@@ -67,7 +67,7 @@ class BetaVAE(Model):
         if self.config.output == "bernoulli":
             log_likelihood = bernoulli_log_prob(to_unit(x, self.spec), self.decoder(z))
         else:
-            log_likelihood = gaussian_log_prob(x, self.decoder(z), x.new_tensor(math.log(self.config.std)))
+            log_likelihood = gaussian_log_prob(x, self.decoder(z), x.new_full((), math.log(self.config.std)))
         return log_likelihood, gaussian_kl(mean, log_var)
 
     def loss(self, batch: Batch) -> Tensor:  # equation 4
