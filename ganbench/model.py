@@ -272,7 +272,7 @@ class GAN(Model):
 
     config: Config
     on_images: ClassVar[dict[str, Any]] = {"latent_dim": 64, "lr": 2e-4, "decay": "none"}  # DCGAN's
-    coupled: ClassVar[bool] = False  # whether a paper's discriminator, where one is named, keeps its batch norms
+    coupled: ClassVar[bool] = True  # whether the discriminator's convolutions have batch norm; not under a penalty
     generator: nn.Module
     discriminator: nn.Module
 

@@ -78,7 +78,6 @@ class DCGAN(GAN):
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config
-    coupled = True
     recipes = (
         *stacked_recipes(),
         *(

@@ -29,6 +29,7 @@ class DRAGAN(GAN):
         penalty_weight: NonNegative = 0.1  # lambda
 
     config: Config
+    coupled = False
     on_images = {"penalty_weight": 10.0}
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from ganbench.losses import penalties
 from ganbench.losses.adversarial import discriminator_bce_smoothed, feature_matching
-from ganbench.losses.compose import compose
+from ganbench.losses.compose import PER_EXAMPLE, compose
 from ganbench.losses.unroll import unroll
 from ganbench.model import GAN, Batch, Count, DataSpec, NotApplicable, Player, register
 from ganbench.nn import (
@@ -39,7 +39,7 @@ from ganbench.nn import (
 )
 
 
-@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"))
+@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=2)
 class ComposedGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -63,7 +63,9 @@ class ComposedGAN(GAN):
         )
         self.pack = int(self.on.get("pack", 1))
         norm: Any = batch_norm(spec, c) if "batch_norm" in self.on else None
-        self.discriminator = make_discriminator(packed_spec(spec, self.pack), c, norm)  # (B / m, m E) -> (B / m,)
+        coupled = self.penalty[0] not in PER_EXAMPLE and "spectral_norm" not in self.on
+        # (B / m, m E) -> (B / m,)
+        self.discriminator = make_discriminator(packed_spec(spec, self.pack), c, norm, coupled=coupled)
         if "minibatch_disc" in self.on:
             self.discriminator = MinibatchDiscriminator(self.discriminator, int(self.on["minibatch_disc"]))
         if "spectral_norm" in self.on:

@@ -5,7 +5,7 @@ Source      Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by
             A lecture writes H(G; c) for the conditional entropy H(G | c), and calls the bound one on the posterior.
 Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes;
                its Gaussians for the continuous codes have unit deviation.
-            2. No batch norm in the discriminator; MLPs on the plane and 8x8 images.
+            2. No batch norm in the head of Q; MLPs on the plane and 8x8 images.
 Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E event shape.
 """
 
@@ -27,7 +27,13 @@ from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Pla
 from ganbench.nn import make_discriminator, make_generator
 
 
-@register("infogan", family="adversarial", paper="arXiv:1606.03657", gives=("sample", "features", "encode", "cluster"))
+@register(
+    "infogan",
+    family="adversarial",
+    paper="arXiv:1606.03657",
+    gives=("sample", "features", "encode", "cluster"),
+    version=2,
+)
 class InfoGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -57,7 +63,7 @@ class InfoGAN(GAN):
         self.spec, c = spec, self.config
         n_inputs = c.latent_dim + c.n_categories + c.n_continuous
         self.generator = make_generator(spec, replace(c, latent_dim=n_inputs))  # (B, Z + K + C) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,), its features feed Q
+        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,), its features feed Q
         n_features = self.discriminator.n_features
         self.q_head = nn.Sequential(
             nn.Linear(n_features, 128), nn.LeakyReLU(0.2), nn.Linear(128, c.n_categories + c.n_continuous)

@@ -20,7 +20,7 @@ from ganbench.model import GAN, Batch, Budget, Player, Recipe, register
 from ganbench.nn import ROBUSTNESS
 
 
-@register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"))
+@register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"), version=2)
 class LSGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -30,7 +30,6 @@ class LSGAN(GAN):
         optimizer: Literal["adam", "rmsprop"] = "adam"
 
     config: Config
-    coupled = True
     recipes = tuple(
         Recipe(
             dataset="mnist",

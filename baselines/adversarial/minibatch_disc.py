@@ -17,7 +17,7 @@ from ganbench.model import GAN, Batch, Count, DataSpec, register
 from ganbench.nn import MinibatchDiscriminator, make_discriminator, make_generator
 
 
-@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"))
+@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
 class MinibatchDiscriminationGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -30,7 +30,9 @@ class MinibatchDiscriminationGAN(GAN):
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
         # (B, *E) -> (B, F) -> (B, F + n_kernels) -> (B,)
-        self.discriminator = MinibatchDiscriminator(make_discriminator(spec, c), c.n_kernels, c.kernel_dim)
+        self.discriminator = MinibatchDiscriminator(
+            make_discriminator(spec, c, coupled=True), c.n_kernels, c.kernel_dim
+        )
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

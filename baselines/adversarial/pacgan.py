@@ -133,7 +133,7 @@ def stacked_pair(
         )
 
 
-@register("pacgan", family="adversarial", paper="arXiv:1712.04086")
+@register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=2)
 class PacGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -28,6 +28,7 @@ class SNGAN(GAN):
         n_critic: Count = 5  # discriminator updates per generator update
 
     config: Config
+    coupled = False
     on_images = {"n_critic": 1}
 
     def build(self, spec: DataSpec) -> None:

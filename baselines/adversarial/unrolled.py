@@ -64,7 +64,7 @@ def stacked_recipes() -> Iterator[Recipe]:
             )
 
 
-@register("unrolled", family="adversarial", paper="arXiv:1611.02163", gives=("sample", "features"))
+@register("unrolled", family="adversarial", paper="arXiv:1611.02163", gives=("sample", "features"), version=2)
 class UnrolledGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -74,7 +74,6 @@ class UnrolledGAN(GAN):
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config
-    coupled = True
     optimizer: Adam | None = None  # the discriminator's, whose steps are unrolled
     mixtures = tuple(
         Recipe(

@@ -28,7 +28,7 @@ def warm_up(n_critic: int) -> Callable[[int], int]:
     return lambda t: 100 if t < 25 or t % 500 == 0 else n_critic
 
 
-@register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"))
+@register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"), version=2)
 class WGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -3,7 +3,8 @@
 Source      Belghazi et al. 2018, "Hierarchical Adversarially Learned Inference", section 3, with two levels: inference
             x -> z1 -> z2 and generation z2 -> z1 -> x are Markov chains, and D sees (x, z1, z2) at once.
 Departures  1. No public code exists: Gaussian conditionals at each level as in ALI, a smaller top level.
-            2. Players take turns; smaller networks, no batch norm in the discriminator; Adam at 1e-3, on images 5e-4.
+            2. Players take turns; smaller networks; batch norm in the discriminator's convolutions; Adam at 1e-3, on
+               images 5e-4.
 Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
 """
 
@@ -28,7 +29,7 @@ def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
     return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
 
 
-@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=2)
+@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=3)
 class HALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -47,7 +48,7 @@ class HALI(GAN):
         self.prior_1 = MLP((top,), c.hidden, (2 * c.latent_dim,), norm=norm)  # p(z1 | z2): (B, Z2) -> (B, 2 Z1)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim, mlp_norm=norm)  # q(z1 | x): (B, *E) -> (B, 2 Z1)
         self.encoder_2 = MLP((c.latent_dim,), c.hidden, (2 * top,), norm=norm)  # q(z2 | z1): (B, Z1) -> (B, 2 Z2)
-        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim, c.top_dim))  # -> (B,)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim, c.top_dim), norm=nn.BatchNorm2d)  # -> (B,)
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)

@@ -20,7 +20,13 @@ from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Recipe, 
 from ganbench.nn import make_discriminator, make_encoder, make_generator
 
 
-@register("latent_regressor", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"))
+@register(
+    "latent_regressor",
+    family="inference",
+    paper="arXiv:1605.09782",
+    gives=("sample", "encode", "reconstruct"),
+    version=2,
+)
 class LatentRegressor(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -47,7 +53,7 @@ class LatentRegressor(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
+        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
 
     def players(self) -> list[Player]:

@@ -4,7 +4,7 @@ Source      Dumoulin et al. 2017, "Adversarially Learned Inference", section 4 (
             Algorithm 1 with the generator held fixed.
 Departures  1. The GAN takes the first `gan_share` of the budget, the encoder and its discriminator the rest;
                where learning rates fall to 0, they do so in each phase.
-            2. Smaller networks, no batch norm in the discriminators.
+            2. Smaller networks; batch norm in the discriminators' convolutions, dropout nowhere.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt, Lt
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
@@ -28,7 +28,7 @@ from ganbench.nn import JointDiscriminator, make_discriminator, make_encoder, ma
     family="inference",
     paper="arXiv:1606.00704",
     gives=("sample", "encode", "reconstruct"),
-    version=2,
+    version=3,
 )
 class PosthocEncoder(GAN):
     @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class PosthocEncoder(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,)
+        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
-        self.joint_discriminator = JointDiscriminator(spec, c, (c.latent_dim,))  # (B, *E), (B, Z) -> (B,)
+        # (B, *E), (B, Z) -> (B,)
+        self.joint_discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d)
 
     def players(self) -> list[Player]:
         c = self.config

@@ -4,7 +4,7 @@ Source      Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Class
             discriminator maximises L_S + L_C, the generator L_C - L_S, with L_C over real events and fakes. As
             published it reads the labels of all training examples, so it is no row of tables with few labels.
 Departures  1. The generator's part of L_S is -log D(G(z)), which does not saturate.
-            2. No batch norm and no dropout in the discriminator; MLPs on vectors and 8x8 images.
+            2. No dropout in the discriminator; MLPs on vectors and 8x8 images.
 Shapes      B batch, Z latent_dim, K classes, F features, *E event shape.
 """
 
@@ -23,7 +23,12 @@ from ganbench.nn import make_discriminator, make_generator
 
 
 @register(
-    "acgan", family="semi_supervised", paper="arXiv:1610.09585", gives=("sample", "classify", "features"), needs=("y",)
+    "acgan",
+    family="semi_supervised",
+    paper="arXiv:1610.09585",
+    gives=("sample", "classify", "features"),
+    needs=("y",),
+    version=2,
 )
 class ACGAN(GAN):
     @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class ACGAN(GAN):
             raise NotApplicable(f"acgan learns classes; {spec.name} has none")
         self.spec, self.n_classes, c = spec, spec.n_classes, self.config
         self.generator = make_generator(spec, replace(c, latent_dim=c.latent_dim + spec.n_classes))
-        self.discriminator = make_discriminator(spec, c)  # (B, *E) -> (B,), its features feed the classes' head
+        # (B, *E) -> (B,), its features feed the classes' head
+        self.discriminator = make_discriminator(spec, c, coupled=True)
         self.class_head = nn.Linear(self.discriminator.n_features, spec.n_classes)  # type: ignore[arg-type]
 
     def players(self) -> list[Player]:

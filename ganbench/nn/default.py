@@ -57,12 +57,13 @@ def make_generator(spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Modul
 def make_discriminator(
     spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None, *, coupled: bool = False
 ) -> DCGANDiscriminator | nn.Module:
-    """(B, *E) -> (B,) logits or scores, with `.features(x)`; no norm by default, so that penalties per example hold.
+    """(B, *E) -> (B,) logits or scores, with `.features(x)`; without norms, so that penalties per example hold.
 
-    Where the config names a paper's network, `coupled` says that its norms may be batch norms: no such penalty is used.
+    `coupled` says that no such penalty is used: convolutions are batch-normed then, as DCGAN's and those of a paper
+    that the config names. Without them generators of images collapse to one point (Radford et al. 2016, section 3).
     """
     if config.architecture in NAMED and norm is None:
         return named_discriminator(spec, config.architecture, config.width, coupled)
     if _conv(spec, config):
-        return DCGANDiscriminator(spec, config.width, norm)
+        return DCGANDiscriminator(spec, config.width, norm or (nn.BatchNorm2d if coupled else None))
     return mlp_discriminator(spec, config.hidden, norm=norm)

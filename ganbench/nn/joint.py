@@ -5,7 +5,7 @@ Shapes      B batch, Z total size of the codes, F features of the event, *E even
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,17 +20,23 @@ class JointDiscriminator(nn.Module):
     """One tower for the event, one for its codes, an MLP on both: (B, *E), (B, Z1)[, (B, Z2)] -> (B, *O) logits.
 
     Towers are there where events are images of 16 pixels and more; smaller events enter the MLP beside the codes.
+    `norm` is that of the event's tower.
     """
 
     def __init__(
-        self, spec: DataSpec, config: Sizes, code_dims: Sequence[int], out_shape: tuple[int, ...] = ()
+        self,
+        spec: DataSpec,
+        config: Sizes,
+        code_dims: Sequence[int],
+        out_shape: tuple[int, ...] = (),
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.event_tower: nn.Module = nn.Flatten()
         self.code_tower: nn.Module = nn.Identity()
         n_event, n_code = spec.n_dims, sum(code_dims)
         if _conv(spec, config):
-            convolutions = DCGANDiscriminator(spec, config.width, norm=None)
+            convolutions = DCGANDiscriminator(spec, config.width, norm)
             self.event_tower = nn.Sequential(convolutions.body, nn.Flatten())
             n_event, width = convolutions.n_features, config.hidden[0]
             self.code_tower = nn.Sequential(nn.Linear(n_code, width), nn.LeakyReLU(0.2))

@@ -17,6 +17,7 @@ from ganbench.nn import (
     make_encoder,
     make_generator,
 )
+from ganbench.registry import MODELS
 
 GREY = DataSpec("mnist", (1, 28, 28), (-1.0, 1.0))
 COLOUR = DataSpec("stacked_mnist", (3, 28, 28), (-1.0, 1.0))
@@ -46,7 +47,7 @@ def test_robustness_pairs_fit_images_of_three_sizes(name: str, side: int) -> Non
     assert discriminator.features(x).shape == (3, discriminator.n_features)
 
 
-@pytest.mark.parametrize("name", [*ROBUSTNESS, *STACKED])
+@pytest.mark.parametrize("name", [*ROBUSTNESS, *STACKED, "conv"])
 @pytest.mark.parametrize("coupled", [False, True])
 def test_examples_meet_only_in_the_batch_norms_of_discriminators_that_may_couple(name: str, coupled: bool) -> None:
     judge = seeded(make_discriminator, COLOUR, config(name), coupled=coupled)
@@ -55,6 +56,14 @@ def test_examples_meet_only_in_the_batch_norms_of_discriminators_that_may_couple
     meets = bool((of_others[1:] != 0).any())
     assert meets == (coupled and name != "no_norm")
     assert any(isinstance(m, nn.BatchNorm2d) for m in judge.modules()) == meets
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "wgan_1sided", "dragan", "r1", "sngan"])
+def test_discriminators_under_a_penalty_per_example_have_no_batch_norm(name: str) -> None:
+    model = MODELS.load(name)(MODELS.load(name).configure(COLOUR))
+    model.build(COLOUR)
+    judge = model.critic if hasattr(model, "critic") else model.discriminator
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in judge.modules())
 
 
 @pytest.mark.parametrize("name", [*ROBUSTNESS, *STACKED])
