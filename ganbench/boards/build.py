@@ -165,6 +165,8 @@ def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     columns += [Column(m.name, m.name, m.direction) for m in metrics]
     columns += [Column(f"claimed.{m.name}", f"claimed {m.name}", m.direction) for m in claims]
     columns += [Column("train_s", "training s", "min")]
+    devices = [Column("device", "on")] if _several_devices(rows) else []
+    columns += devices
     n = usual_n(rows)
     body = []
     for s in sorted(here, key=lambda s: _task_order(board, task, s)):
@@ -175,8 +177,14 @@ def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
         cells += [Number(s.entry.claimed.get((task.key, m.name))) for m in claims]
         cost = s.cost.get(task.key)
         cells.append(Number(cost.mean if cost else None))
+        cells += [Text(s.devices.get(task.key, "")) for _ in devices]
         body.append(Row(block_name(s), cells, s.entry.family))
     return Table(f"{board.id}-{task.key}", task.title, columns, body, notes(board, rows))
+
+
+def _several_devices(rows: Sequence[Standing]) -> bool:
+    """Whether training seconds need a word on where they were measured."""
+    return len({device for s in rows for device in s.devices.values()}) > 1
 
 
 def long_table(built: Built) -> Table:
@@ -184,6 +192,8 @@ def long_table(built: Built) -> Table:
     board = built.board
     columns = [Column(k, k) for k in ("rank", "mean_rank", "model", "family", "badge", "dataset", "metric")]
     columns += [Column("value", "value"), Column("claimed", "claimed"), Column("train_s", "training s")]
+    devices = [Column("device", "on")] if _several_devices(built.standings) else []
+    columns += devices
     body = []
     for s in built.standings:
         for task in board.tasks:
@@ -197,6 +207,7 @@ def long_table(built: Built) -> Table:
                 cells += [Text(s.entry.family), Text(s.entry.badge), Text(task.key), Text(m.name)]
                 cells += [Measured(s.estimates.get(key), letters), Number(s.entry.claimed.get(key))]
                 cells += [Number(cost.mean if cost else None)]
+                cells += [Text(s.devices.get(task.key, "")) for _ in devices]
                 body.append(Row(block_name(s), cells, s.entry.family))
     return Table(board.id, board.title, columns, body)
 

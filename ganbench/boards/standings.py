@@ -49,6 +49,7 @@ class Standing:
     entry: Entry
     estimates: Mapping[tuple[str, str], Estimate]  # (data set, metric) -> over seeds
     cost: Mapping[str, Estimate]  # data set -> training seconds over seeds
+    devices: Mapping[str, str] = field(default_factory=dict)  # data set -> where it was trained: cpu, cuda
     missing: tuple[str, ...] = ()  # why it is incomplete, one reason a task
     letters: Mapping[str, str] = field(default_factory=dict)  # data set -> tie group
     places: Mapping[str, Rank] = field(default_factory=dict)  # data set -> place on this task
@@ -161,6 +162,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
         by_task[spec["dataset"]][spec["seed"]] = record
     estimates: dict[tuple[str, str], Estimate] = {}
     cost: dict[str, Estimate] = {}
+    devices: dict[str, str] = {}
     primary: dict[str, tuple[list[float], int]] = {}
     missing = []
     level = 1 - board.ranking.alpha
@@ -173,13 +175,14 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
                 estimates[task.key, m.name] = estimate(values, lost, level)
             if m == board.primary(task):
                 primary[task.key] = (values, lost)
-        seconds = [float(s) for r in seeds.values() if r["status"] == "ok" and (s := _train_s(r)) is not None]
-        if seconds:
-            cost[task.key] = estimate(seconds, level=level)
+        timed = [(r, float(s)) for r in seeds.values() if r["status"] == "ok" and (s := _train_s(r)) is not None]
+        if timed:
+            cost[task.key] = estimate([s for _, s in timed], level=level)
+            devices[task.key] = ", ".join(sorted({str(r["spec"].get("device", "cpu")) for r, _ in timed}))
         done = len(primary[task.key][0]) + lost
         if done < board.min_seeds:
             missing.append(_shortfall(task, seeds.values(), done, board.min_seeds))
-    return Standing(entry, estimates, cost, tuple(missing)), primary
+    return Standing(entry, estimates, cost, devices, tuple(missing)), primary
 
 
 def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[float], int]]]]) -> list[Standing]:
@@ -204,6 +207,7 @@ def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[flo
             s.entry,
             s.estimates,
             s.cost,
+            s.devices,
             s.missing,
             {d: letters[d][s.entry.key] for d in letters if s.entry.key in letters[d]},
             {d: places[d][s.entry.key] for d in places if s.entry.key in places[d]},

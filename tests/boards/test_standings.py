@@ -203,3 +203,14 @@ def test_label_counts_never_share_a_row_or_a_comparison() -> None:
     }
     found = {d.model: d.difference for d in compare(few, few)}
     assert found == {"few[labels=100]": 0.0, "few[labels=50]": 0.0}
+
+
+def test_training_seconds_of_two_devices_say_which() -> None:
+    here, there = three("here", "digits", 0.1), three("there", "digits", 0.2, device="cuda")
+    assert {s.entry.label: s.devices for s in standings(board("digits"), here + there)} == {
+        "here": {"digits": "cpu"},
+        "there": {"digits": "cuda"},
+    }
+    (of_one,), (of_both,) = (tables(board("digits"), standings(board("digits"), r)) for r in (here, here + there))
+    assert [c.title for c in of_one.columns][-1] == "training s"
+    assert [c.title for c in of_both.columns][-2:] == ["training s", "on"]
