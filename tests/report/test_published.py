@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from ganbench.report.published import HEADER, lines, markdown
 
 RECIPE = {
@@ -78,3 +83,12 @@ def test_scores_of_another_number_of_samples_are_not_compared() -> None:
 def test_a_source_that_is_not_verified_says_so() -> None:
     (line,) = lines([record()], [RECIPE | {"sure": "recalled"}])
     assert line.cells()[-1] == "table 1 (recalled)"
+
+
+def test_the_page_of_reproductions_is_what_its_records_give() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    made = subprocess.run(
+        [sys.executable, docs / "scripts" / "reproductions.py"], capture_output=True, text=True, cwd=docs.parent,
+        env=os.environ | {"PYTHONPATH": str(docs.parent)}, check=True,
+    )  # fmt: skip
+    assert made.stdout == (docs / "reproductions.md").read_text()

@@ -1,0 +1,46 @@
+"""Full-budget runs of published recipes, ours beside the papers' numbers: the page docs/reproductions.md.
+
+    python docs/scripts/reproductions.py > docs/reproductions.md
+
+Reads docs/reproductions.jsonl, lines of results.jsonl of runs at scale paper; add a run's lines there and make the page
+anew. A record whose recipe has changed since drops out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ganbench.executors.worker import recipes
+from ganbench.report import published
+
+HEAD = """# Published recipes run in full
+
+Made by `python docs/scripts/reproductions.py` from `reproductions.jsonl`. What departs from a paper stands in the model's
+header: `ganbench describe NAME`.
+"""
+RECORDS = Path(__file__).parents[1] / "reproductions.jsonl"
+
+
+def page(records: list[dict[str, Any]]) -> str:
+    """The page for these records."""
+    models = sorted({r["spec"]["model"] for r in records})
+    lines = published.lines(records, [recipe for found in recipes(models).values() for recipe in found])
+    table = published.markdown(lines).partition("\n\n")[2]
+    seconds = "\n".join(
+        f"* {r['spec']['model']}, seed {r['spec']['seed']}: {r['iterations']:,} iterations in "
+        f"{r['timing']['train_s']:,.0f} s on {r['spec']['device']}, model version {r['spec']['versions']['model']}, "
+        f"torch {r['spec']['versions']['torch']}."
+        for r in records
+    )
+    return f"{HEAD}\n{table}\n{seconds}\n"
+
+
+def main() -> None:
+    """Print the page."""
+    print(page([json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]), end="")
+
+
+if __name__ == "__main__":
+    main()
