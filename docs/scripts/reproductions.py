@@ -17,8 +17,8 @@ from ganbench.report import published
 
 HEAD = """# Published recipes run in full
 
-Made by `python docs/scripts/reproductions.py` from `reproductions.jsonl`. What departs from a paper stands in the model's
-header: `ganbench describe NAME`.
+Made by `python docs/scripts/reproductions.py` from `reproductions.jsonl`. What departs from a paper stands in the
+model's header: `ganbench describe NAME`.
 """
 RECORDS = Path(__file__).parents[1] / "reproductions.jsonl"
 
