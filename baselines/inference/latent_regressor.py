@@ -3,21 +3,27 @@
 Source      Donahue et al. 2017, "Adversarial Feature Learning", section 4.1 (latent regressor):
             min_E E |z - E(G(z))|^2; also the baseline of Dumoulin et al. 2017, "Adversarially Learned Inference".
 Departures  1. The encoder learns beside the GAN, which never sees it; squared error, where the paper's uniform latents
-               use the same or cross entropy. Adam's settings are BiGAN's, without weight decay.
+               use the same or cross entropy. Adam's settings are BiGAN's, without weight decay (the recipe has it).
+            2. Smaller networks; `networks="paper"` are those of the authors' code for MNIST without convolutions, with
+               its learning rate, which falls to a hundredth over the second half.
+Known       On MNIST, MLPs of 1,024 units without norms in the discriminator and at a constant rate reached 77.6 % by
+            nearest neighbours after 187,200 iterations (the paper 97.4): the GAN drew little but ones.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Recipe, register
-from ganbench.nn import make_discriminator, make_encoder, make_generator
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, NotApplicable, Player, Recipe, register
+from ganbench.nn import ConditionedGenerator, ConditionedMLP, make_discriminator, make_encoder, make_generator
 
 
 @register(
@@ -32,13 +38,15 @@ class LatentRegressor(GAN):
     class Config(GAN.Config):
         batch_size: Count = 128
         latent_dim: Count = 2
+        weight_decay: NonNegative = 0.0
+        networks: Literal["shared", "paper"] = "shared"
 
     config: Config
     on_images = {"latent_dim": 50}
     recipes = (
         Recipe(
             dataset="mnist",
-            config={"architecture": "mlp", "hidden": (1024, 1024)},
+            config={"networks": "paper", "weight_decay": 2.5e-5},
             budget=Budget(iterations=187_200),
             metric="nn_accuracy",
             published=0.9744,
@@ -52,12 +60,29 @@ class LatentRegressor(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
+        if c.networks == "paper":
+            self.build_paper(spec)
+            return
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
         self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
 
+    def build_paper(self, spec: DataSpec) -> None:
+        if spec.domain != (-1.0, 1.0):
+            raise NotApplicable(f"networks='paper' end in tanh; {spec.name} is not in (-1, 1); use 'shared'")
+        z = self.config.latent_dim
+        self.generator = ConditionedGenerator(z, spec.event_shape)  # (B, Z) -> (B, *E)
+        self.discriminator = ConditionedMLP(spec.n_dims, ())  # (B, *E) -> (B,)
+        self.encoder = ConditionedMLP(spec.n_dims, (z,))  # (B, *E) -> (B, Z)
+
+    @property
+    def schedule(self) -> Callable[[float], float] | None:
+        """The paper's: constant for half of the budget, then falling exponentially to a hundredth."""
+        return (lambda share: min(1.0, 100 ** (1 - 2 * share))) if self.config.networks == "paper" else super().schedule
+
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
+        c = self.config
+        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas, weight_decay=c.weight_decay)
         return [
             Player("discriminator", self.discriminator, self.discriminator_loss, adam),
             Player("generator", self.generator, self.generator_loss, adam),

@@ -5,6 +5,7 @@ from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import batch_norm, make_discriminator, make_generator
 from ganbench.nn.domain import bounds, from_unit, to_unit
+from ganbench.nn.donahue import ConditionedGenerator, ConditionedMLP
 from ganbench.nn.ema import EMA
 from ganbench.nn.history import ParameterHistory
 from ganbench.nn.joint import JointDiscriminator
@@ -24,6 +25,8 @@ __all__ = [
     "MLP",
     "ROBUSTNESS",
     "STACKED",
+    "ConditionedGenerator",
+    "ConditionedMLP",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DoublingGenerator",
