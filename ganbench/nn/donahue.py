@@ -1,4 +1,4 @@
-"""The MLPs of BiGAN's MNIST without convolutions: generator, encoder and discriminator are one block, joined differently.
+"""BiGAN's MLPs for MNIST: generator, encoder and discriminator are one block, joined differently.
 
 Source      Donahue et al. 2017, "Adversarial Feature Learning", section 4.1; sizes, norms and how a condition enters
             are those of the authors' code: no biases, batch norm without gain and bias, weights N(0, 0.02).
