@@ -75,12 +75,14 @@ def test_first_collision_is_the_earliest_pair_of_the_order():
     assert_close(float((first == 2).double().mean()), 0.2, rtol=0, atol=0.03)  # 2 pairs of 10
 
 
-def test_collisions_are_those_of_all_pairs():
-    x = normal(700, 5)
-    found = collisions(x, 0.8)
+@pytest.mark.parametrize("threshold", [0.8, 2.5])  # few pairs, and half of them
+def test_collisions_are_those_of_all_pairs(threshold):
+    x = normal(1100, 5)
+    found = collisions(x, threshold)
     d = torch.cdist(x.double(), x.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    i, j = torch.triu_indices(700, 700, 1)
-    near = d[i, j] <= 0.8
+    i, j = torch.triu_indices(1100, 1100, 1)
+    near = d[i, j] <= threshold
+    torch.testing.assert_close(found.distances, d[found.pairs[:, 0], found.pairs[:, 1]], rtol=1e-12, atol=0)
     assert sorted(map(tuple, found.pairs.tolist())) == sorted(zip(i[near].tolist(), j[near].tolist(), strict=True))
 
 
