@@ -10,8 +10,8 @@ Departures  1. Pixels are quantised to `n_levels` evenly spaced values (17 keeps
                do not, and stay at 86.5. Training is not stopped early, since the paper does not say how it would be.
             3. Samples come from cached activations: every activation is computed once per image, not once per pixel. On
                one thread that is 17 times as fast as a pass for each pixel on 8x8 images, 217 times on 28x28.
-Known       On MNIST binarised by draws (`n_levels=2`, `rounding="drawn"`) 13,698 parameters reach 91.4 nats on 2,500 test
-            images after 20,000 iterations.
+Known       On MNIST binarised by draws (`n_levels=2`, `rounding="drawn"`) 13,698 parameters reach 91.4 nats on 2,500
+            test images after 20,000 iterations.
 Shapes      B batch, C channels, H, W pixels, L levels, F width.
 """
 
