@@ -8,6 +8,9 @@ Departures  1. M1 takes the first share `pretrain` of the budget and all its cod
             3. Grey values are used as probabilities; labelled images are among the unlabelled ones.
             4. A rate of 1e-3 instead of 3e-4 (the recipe keeps it); below 100 numbers smaller networks, a rate of 3e-3.
             5. The prior on weights covers the biases; M1 has none. Summing over classes, one noise serves for all of z.
+Known       With 100 labels of MNIST 24.0 % of errors after 5,000 iterations, where the supervised floor has 23.8, and
+            12.1 after 30,000 (one seed); the paper's 3.3 took 3,000 passes over the data. On the 8x8 digits the ten
+            numbers of M1 hold too little: an SVM on them errs as often as M2, 17.8 and 16.7 %, the floor on pixels 8.8.
 Shapes      B batch, K classes, C classes considered per example (1 or K), D numbers, Z latent, *E event shape.
 """
 
