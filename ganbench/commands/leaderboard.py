@@ -60,7 +60,9 @@ def build(
         line = {"id": built.board.id, "rows": len(built.standings), "ranked": ranked, "files": files, **taken}
         report.append(line)
         if not as_json:
-            typer.echo(f"{built.board.id}: {len(built.standings)} rows, {ranked} ranked; wrote {', '.join(files)}")
+            found = f"took {taken['new']} new records, {taken['replaced']} in place of others; " if source else ""
+            rows = f"{len(built.standings)} rows, {ranked} ranked"
+            typer.echo(f"{built.board.id}: {found}{rows}; wrote {', '.join(files)}")
     if as_json:
         print_json({"boards": report})
 
