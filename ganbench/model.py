@@ -47,7 +47,7 @@ Probability = Annotated[float, Ge(0), Le(1)]
 
 Capability = Literal[
     "sample", "encode", "from_codes", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster",
-    "tangents",
+    "tangents", "vary",
 ]  # fmt: skip
 SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
@@ -228,6 +228,10 @@ class Model(nn.Module):
     def tangents(self, x: Tensor) -> Tensor:
         """Directions in which an event may move and stay what it is: (B, *E) -> (B, T, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} knows no tangents")
+
+    def vary(self, n: int, rng: torch.Generator) -> Tensor:
+        """Rows of n events along which one code changes and all other inputs are held: -> (R, n, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} has no codes to vary")
 
     def cluster(self, x: Tensor) -> Tensor:
         """Unsupervised cluster of each event: (B, *E) -> (B,) int64."""

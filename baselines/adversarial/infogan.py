@@ -6,6 +6,8 @@ Source      Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by
 Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes;
                its Gaussians for the continuous codes have unit deviation.
             2. No batch norm in the head of Q; MLPs on the plane and 8x8 images.
+Known       After the recipe's 5,000 iterations the category is the class of 86.8 % of MNIST's test images (one seed; the
+            paper 95): two categories share fours and nines. Without batch norm in the discriminator 36 %.
 Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E event shape.
 """
 
@@ -23,7 +25,18 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.losses.likelihoods import gaussian_log_prob
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Positive, Recipe, register
+from ganbench.model import (
+    GAN,
+    Batch,
+    Budget,
+    Count,
+    DataSpec,
+    NonNegative,
+    Player,
+    Positive,
+    Recipe,
+    register,
+)
 from ganbench.nn import make_discriminator, make_generator
 
 
@@ -31,7 +44,7 @@ from ganbench.nn import make_discriminator, make_generator
     "infogan",
     family="adversarial",
     paper="arXiv:1606.03657",
-    gives=("sample", "features", "encode", "cluster"),
+    gives=("sample", "features", "encode", "cluster", "vary"),
     version=2,
 )
 class InfoGAN(GAN):
@@ -84,15 +97,36 @@ class InfoGAN(GAN):
         category = torch.randint(c.n_categories, (n,), generator=rng, device=rng.device)
         return category, 2 * torch.rand(n, c.n_continuous, generator=rng, device=rng.device) - 1
 
-    def generate_from(self, category: Tensor, continuous: Tensor, rng: torch.Generator) -> Tensor:
-        """Events with these codes and fresh noise: (B,), (B, C) -> (B, *E)."""
-        noise = 2 * torch.rand(len(category), self.config.latent_dim, generator=rng, device=rng.device) - 1
+    def draw_noise(self, n: int, rng: torch.Generator) -> Tensor:
+        """What no code stands for, uniform on (-1, 1): -> (n, Z)."""
+        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
+
+    def generate_from(self, category: Tensor, continuous: Tensor, noise: Tensor) -> Tensor:
+        """Events with these codes and noise: (B,), (B, C), (B, Z) -> (B, *E)."""
         one_hot = F.one_hot(category, self.config.n_categories).to(noise)
         out: Tensor = self.generator(torch.cat([noise, one_hot, continuous], 1))
         return out
 
     def generate(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.generate_from(*self.draw_codes(n, rng), rng)
+        return self.generate_from(*self.draw_codes(n, rng), self.draw_noise(n, rng))
+
+    def vary(self, n: int, rng: torch.Generator) -> Tensor:
+        """A row for each category and continuous code, which goes from -1 to 1 over the same noise: -> (K C, n, *E).
+
+        Without continuous codes one row, along which the category changes.
+        """
+        c, device = self.config, rng.device
+        noise, rows = self.draw_noise(1, rng), []
+        for j in range(c.n_continuous):
+            continuous = torch.zeros(n, c.n_continuous, device=device)
+            continuous[:, j] = torch.linspace(-1, 1, n, device=device)
+            for k in range(c.n_categories):
+                category = torch.full((n,), k, device=device)
+                rows.append(self.generate_from(category, continuous, noise.expand(n, -1)))
+        if not rows:
+            category = torch.arange(n, device=device) % c.n_categories
+            rows = [self.generate_from(category, torch.zeros(n, 0, device=device), noise.expand(n, -1))]
+        return torch.stack(rows)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Q(c | x): category logits and means of the continuous codes, whose deviation is 1: -> (B, K), (B, C)."""
@@ -113,19 +147,19 @@ class InfoGAN(GAN):
     def discriminator_loss(self, batch: Batch) -> Tensor:
         category, continuous = self.draw_codes(len(batch.x), batch.rng)
         with torch.no_grad():
-            fake = self.generate_from(category, continuous, batch.rng)
+            fake = self.generate_from(category, continuous, self.draw_noise(len(batch.x), batch.rng))
         adversarial = discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
         return adversarial - self.config.info_weight * self.information(fake, category, continuous)
 
     def generator_loss(self, batch: Batch) -> Tensor:  # equation 6
         category, continuous = self.draw_codes(len(batch.x), batch.rng)
-        fake = self.generate_from(category, continuous, batch.rng)
+        fake = self.generate_from(category, continuous, self.draw_noise(len(batch.x), batch.rng))
         adversarial = generator_non_saturating(self.discriminator(fake))
         return adversarial - self.config.info_weight * self.information(fake, category, continuous)
 
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         category, continuous = self.draw_codes(len(batch.x), batch.rng)
-        fake = self.generate_from(category, continuous, batch.rng)
+        fake = self.generate_from(category, continuous, self.draw_noise(len(batch.x), batch.rng))
         return {"information": self.information(fake, category, continuous)}
 
     def encode(self, x: Tensor) -> Tensor:

@@ -20,6 +20,13 @@ HEAD = """# Published recipes run in full
 Made by `python docs/scripts/reproductions.py` from `reproductions.jsonl`. What departs from a paper stands in the
 model's header: `ganbench describe NAME`.
 """
+PICTURE = """## InfoGAN's codes
+
+Its ten categories (rows), found without labels; along a row one continuous code goes from -1 to 1: above slant, below
+width and weight.
+
+![Walks along the codes of InfoGAN](images/infogan-mnist.png)
+"""
 RECORDS = Path(__file__).parents[1] / "reproductions.jsonl"
 
 
@@ -34,7 +41,7 @@ def page(records: list[dict[str, Any]]) -> str:
         f"torch {r['spec']['versions']['torch']}."
         for r in records
     )
-    return f"{HEAD}\n{table}\n{seconds}\n"
+    return f"{HEAD}\n{table}\n{seconds}\n\n{PICTURE}"
 
 
 def main() -> None:

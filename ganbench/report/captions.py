@@ -4,6 +4,7 @@ CAPTIONS = {  # kind, which is also the name of the file -> what it shows
     "reconstructions": "Reconstructions: test images above, what the model makes of them below.",
     "interpolations": "Interpolations: from left to right on the straight line between two codes, decoded.",
     "traversals": "Traversals: one number of a test image's code varied in each row, those that vary most first.",
+    "variations": "Codes: along each row one code changes, all else is held; the model's header says which.",
     "tangents": "Tangents: a test image in front, then its tangent vectors; grey is no change.",
     "inpainting": "Inpainting: test images, their upper halves, and two completions of the lower halves.",
 }

@@ -31,6 +31,7 @@ def draw_views(folder: Path, model: Model, test: Tensor, rng: torch.Generator) -
         "reconstructions": lambda: reconstructions(model, test),
         "interpolations": lambda: interpolations(model, test, rng),
         "traversals": lambda: traversals(model, test),
+        "variations": lambda: variations(model, rng),
         "tangents": lambda: tangents(model, test),
         "inpainting": lambda: inpainting(model, test, rng),
     }
@@ -85,6 +86,11 @@ def traversals(model: Model, test: Tensor) -> Tensor | None:
         walk[row, :, j] = mean[j] + steps * std[j]
     sheet: Tensor = model.from_codes(walk.flatten(0, 1)).unflatten(0, (len(widest), COLUMNS))
     return sheet
+
+
+def variations(model: Model, rng: torch.Generator) -> Tensor | None:
+    """The rows of a model that names its codes, one of which changes along each: -> (R, N, *E)."""
+    return model.vary(COLUMNS, rng) if "vary" in model.gives else None
 
 
 def tangents(model: Model, test: Tensor) -> Tensor | None:

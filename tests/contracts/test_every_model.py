@@ -194,6 +194,7 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
         "inpaint": lambda: model.inpaint(x, known, rng),
         "cluster": lambda: model.cluster(x),
         "tangents": lambda: model.tangents(x),
+        "vary": lambda: model.vary(6, rng).transpose(0, 1),
     }
     shapes = {
         "from_codes": (6, *spec.event_shape),

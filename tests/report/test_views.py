@@ -17,7 +17,7 @@ SPEC = DataSpec("images", (1, 4, 4), (-1.0, 1.0), 3, 100, 100)
 class Linear(Model):
     """Codes are twice the pixels; reconstructions are exact."""
 
-    gives = ("encode", "from_codes", "reconstruct", "tangents", "inpaint")
+    gives = ("encode", "from_codes", "reconstruct", "tangents", "inpaint", "vary")
 
     def encode(self, x: Tensor) -> Tensor:
         return 2 * x.flatten(1)
@@ -30,6 +30,9 @@ class Linear(Model):
 
     def tangents(self, x: Tensor) -> Tensor:
         return torch.eye(16)[:3].mul(-0.25).expand(len(x), 3, 16).reshape(len(x), 3, 1, 4, 4)
+
+    def vary(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.linspace(-1, 1, n).view(1, n, 1, 1, 1).expand(2, n, 1, 4, 4)
 
     def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
         return torch.where(known, x, torch.rand(x.shape, generator=rng))

@@ -131,11 +131,22 @@ def test_information_is_zero_for_a_blind_q_and_log_k_for_a_sure_one(workbench: A
         assert set(model.cluster(batch.x).tolist()) == {3}
 
 
+def test_infogan_varies_one_code_along_each_row(workbench: Any, image8_spec: DataSpec, rng: torch.Generator) -> None:
+    model = workbench.build(InfoGAN, image8_spec, n_categories=3, n_continuous=2).eval()
+    with torch.no_grad():
+        sheet = model.vary(5, rng)
+        assert sheet.shape == (6, 5, 1, 8, 8)
+        assert_close(sheet[:3, 2], sheet[3:, 2])  # where both codes are 0
+        assert not torch.equal(sheet[0, 0], sheet[0, 4])
+        only = workbench.build(InfoGAN, image8_spec, n_categories=3, n_continuous=0).eval().vary(6, rng)
+    assert_close(only[0, :3], only[0, 3:])
+
+
 def test_infogan_losses_are_the_gans_minus_the_information(workbench: Any, image8_spec: DataSpec) -> None:
     model, x = workbench.build(InfoGAN, image8_spec, info_weight=0.7), workbench.batch(image8_spec).x
     rng = torch.Generator().manual_seed(5)
     category, continuous = model.draw_codes(16, rng)
-    fake = model.generate_from(category, continuous, rng)
+    fake = model.generate_from(category, continuous, model.draw_noise(16, rng))
     information = model.information(fake, category, continuous)
     real_logits, fake_logits = model.discriminator(x), model.discriminator(fake)
     bce = -(real_logits.sigmoid().log() + (1 - fake_logits.sigmoid()).log()).mean()
