@@ -6,8 +6,8 @@ Source      Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by
 Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes;
                its Gaussians for the continuous codes have unit deviation.
             2. No batch norm in the head of Q; MLPs on the plane and 8x8 images.
-Known       After the recipe's 5,000 iterations the category is the class of 86.8 % of MNIST's test images (one seed; the
-            paper 95): two categories share fours and nines. Without batch norm in the discriminator 36 %.
+Known       After the recipe's 5,000 iterations the category is the class of 86.8 % of MNIST's test images (one seed;
+            the paper 95): two categories share fours and nines. Without batch norm in the discriminator 36 %.
 Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E event shape.
 """
 
