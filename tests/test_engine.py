@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -235,63 +236,53 @@ def test_the_fast_form_of_an_optimizer_takes_the_plain_forms_steps(name: str) ->
     torch.testing.assert_close(steps(True), steps(False), rtol=1e-5, atol=1e-6)
 
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def trained_on_gpu(name: str, capture: bool, change: Callable[[list[Player]], list[Player]] = list) -> Tensor:
+    """All parameters after 30 iterations of a model on the plane, whose players `change` may alter: (P,)."""
+    model = MODELS.load(name)(MODELS.load(name).Config())
+    with seeding.global_stream("init", name):
+        model.build(DataSpec("pair", (2,)))
+    model.cuda()
+    players = change(model.players())
+    model.players = lambda: players
+    x = torch.randn(512, 2, generator=torch.Generator().manual_seed(0)).cuda()
+    train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).cpu()
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: compares captured with eager turns")
+@needs_gpu
 @pytest.mark.parametrize("name", ["gan_ns", "wgan_gp"])
 def test_captured_turns_give_the_eager_result(name: str) -> None:
-    ends = []
-    for capture in (False, True):
-        cls = MODELS.load(name)
-        with seeding.global_stream("init", name):
-            model = cls(cls.Config())
-            model.build(DataSpec("pair", (2,)))
-        model.cuda()
-        x = torch.randn(512, 2, generator=torch.Generator().manual_seed(0)).cuda()
-        train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
-        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]).cpu())
-    torch.testing.assert_close(ends[0], ends[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained_on_gpu(name, False), trained_on_gpu(name, True), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: compares captured with eager turns")
+@needs_gpu
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.RMSprop, torch.optim.SGD, torch.optim.Adagrad])
 def test_captured_turns_follow_the_schedule_of_every_optimizer(optimizer: Any) -> None:
-    def ends(capture: bool) -> Tensor:
-        model = MODELS.load("gan_ns")(MODELS.load("gan_ns").Config())
-        with seeding.global_stream("init", "gan_ns"):
-            model.build(DataSpec("pair", (2,)))
-        model.cuda()
-        players = model.players()
-        decayed = [replace(p, optimizer=partial(optimizer, lr=1e-2), schedule=lambda share: 1 - share) for p in players]
-        model.players = lambda: decayed
-        x = torch.randn(512, 2, generator=torch.Generator().manual_seed(0)).cuda()
-        train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
-        return torch.cat([p.detach().flatten() for p in model.parameters()]).cpu()
+    def decayed(players: list[Player]) -> list[Player]:
+        return [replace(p, optimizer=partial(optimizer, lr=1e-2), schedule=lambda share: 1 - share) for p in players]
 
-    torch.testing.assert_close(ends(True), ends(False), rtol=1e-3, atol=1e-4)
+    ends = [trained_on_gpu("gan_ns", capture, decayed) for capture in (True, False)]
+    torch.testing.assert_close(*ends, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: a capture has to break")
+@needs_gpu
 def test_a_turn_that_waits_for_the_device_goes_on_eagerly(caplog: pytest.LogCaptureFixture) -> None:
-    def ends(reads: bool, capture: bool) -> Tensor:
-        model = MODELS.load("gan_ns")(MODELS.load("gan_ns").Config())
-        with seeding.global_stream("init", "gan_ns"):
-            model.build(DataSpec("pair", (2,)))
-        model.cuda()
-        first, second = model.players()
+    def reading(players: list[Player]) -> list[Player]:
+        first, second = players
 
-        def reading(batch: Batch) -> Tensor:
-            loss = first.loss(batch)
-            if reads:
-                loss.item()
-            return loss
+        def loss(batch: Batch) -> Tensor:
+            value = first.loss(batch)
+            value.item()
+            return value
 
-        model.players = lambda: [replace(first, loss=reading), second]
-        x = torch.randn(512, 2, generator=torch.Generator().manual_seed(0)).cuda()
-        train(model, Split(x), Budget(iterations=30), torch.Generator("cuda").manual_seed(0), capture=capture)
-        return torch.cat([p.detach().flatten() for p in model.parameters()]).cpu()
+        return [replace(first, loss=loss), second]
 
-    broken = ends(reads=True, capture=True)
+    broken = trained_on_gpu("gan_ns", True, reading)
     assert "not captured" in caplog.text
-    torch.testing.assert_close(broken, ends(reads=False, capture=False), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(broken, trained_on_gpu("gan_ns", False), rtol=1e-3, atol=1e-4)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, NotApplicable, Player, Recipe, register
+from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Recipe, register
 from ganbench.nn import ConditionedGenerator, ConditionedMLP, make_discriminator, make_encoder, make_generator
 
 
@@ -68,10 +68,8 @@ class LatentRegressor(GAN):
         self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
 
     def build_paper(self, spec: DataSpec) -> None:
-        if spec.domain != (-1.0, 1.0):
-            raise NotApplicable(f"networks='paper' end in tanh; {spec.name} is not in (-1, 1); use 'shared'")
         z = self.config.latent_dim
-        self.generator = ConditionedGenerator(z, spec.event_shape)  # (B, Z) -> (B, *E)
+        self.generator = ConditionedGenerator(spec, z)  # (B, Z) -> (B, *E)
         self.discriminator = ConditionedMLP(spec.n_dims, ())  # (B, *E) -> (B,)
         self.encoder = ConditionedMLP(spec.n_dims, (z,))  # (B, *E) -> (B, Z)
 

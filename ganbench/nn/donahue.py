@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from ganbench.data import DataSpec
+from ganbench.errors import NotApplicable
 from ganbench.nn.linear import Linear
 
 
@@ -53,11 +55,16 @@ class ConditionedMLP(nn.Module):
 
 
 class ConditionedGenerator(ConditionedMLP):
-    """The block as a generator, whose latent is input and condition at once: (B, Z) -> (B, *E) in (-1, 1)."""
+    """The block as a generator, whose latent is input and condition at once: (B, Z) -> (B, *E) in (-1, 1).
 
-    def __init__(self, latent_dim: int, event_shape: tuple[int, ...], *, width: int = 1024) -> None:
+    Raises `NotApplicable` for data in another range.
+    """
+
+    def __init__(self, spec: DataSpec, latent_dim: int, *, width: int = 1024) -> None:
+        if spec.domain != (-1.0, 1.0):
+            raise NotApplicable(f"networks='paper' end in tanh; {spec.name} is not in (-1, 1); use 'shared'")
         parts = {"activation": nn.ReLU, "out_activation": nn.Tanh}
-        super().__init__(latent_dim, event_shape, condition=latent_dim, width=width, first_norm=True, **parts)
+        super().__init__(latent_dim, spec.event_shape, condition=latent_dim, width=width, first_norm=True, **parts)
 
     def features(self, x: Tensor, z: Tensor | None = None) -> Tensor:
         return super().features(x, x)

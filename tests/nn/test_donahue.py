@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
 from ganbench.nn import ConditionedGenerator, ConditionedMLP
 from ganbench.registry import MODELS
@@ -25,7 +26,7 @@ def test_a_discriminator_of_pairs_adds_the_code_before_the_second_norm(rng: torc
 
 
 def test_a_generator_reads_its_latent_twice(rng: torch.Generator) -> None:
-    net = ConditionedGenerator(3, (1, 2, 2), width=8)
+    net = ConditionedGenerator(DataSpec("small", (1, 2, 2), (-1.0, 1.0)), 3, width=8)
     z = torch.randn(16, 3, generator=rng)
     w1, w2, wz, out = (p for p in net.parameters())
     h = F.relu(normed(F.relu(normed(z @ w1.T)) @ w2.T + z @ wz.T))
