@@ -68,7 +68,7 @@ class InfoGAN(GAN):
             spread="one run",
             protocol="the category of Q matched to digit classes one to one; 50 epochs of 100 batches of 128",
             source="Chen et al. 2016, section 7.2",
-            sure="secondary",
+            sure="verified",
         ),
     )
 

@@ -61,7 +61,7 @@ class BiGAN(GAN):
             spread="one run",
             protocol="1-nearest neighbour on E(x), all training labels (60,000; ours 50,000); 400 epochs",
             source="Donahue et al. 2017, Table 1",
-            sure="recalled",
+            sure="verified",
             label="paper",
         ),
     )

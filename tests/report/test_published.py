@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ganbench.report.published import HEADER, lines, markdown
 
 RECIPE = {
@@ -85,10 +87,11 @@ def test_a_source_that_is_not_verified_says_so() -> None:
     assert line.cells()[-1] == "table 1 (recalled)"
 
 
-def test_the_page_of_reproductions_is_what_its_records_give() -> None:
+@pytest.mark.parametrize("name", ["reproductions", "expectations"])
+def test_a_page_made_from_records_is_what_they_give(name: str) -> None:
     docs = Path(__file__).parents[2] / "docs"
     made = subprocess.run(
-        [sys.executable, docs / "scripts" / "reproductions.py"], capture_output=True, text=True, cwd=docs.parent,
+        [sys.executable, docs / "scripts" / f"{name}.py"], capture_output=True, text=True, cwd=docs.parent,
         env=os.environ | {"PYTHONPATH": str(docs.parent)}, check=True,
     )  # fmt: skip
-    assert made.stdout == (docs / "reproductions.md").read_text()
+    assert made.stdout == (docs / f"{name}.md").read_text()
