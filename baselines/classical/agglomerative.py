@@ -42,8 +42,8 @@ class Agglomerative(Model):
         from sklearn.cluster import AgglomerativeClustering
 
         c = self.config
-        if c.n_clusters > len(data):
-            raise NotApplicable(f"n_clusters must be at most the {len(data)} examples; got {c.n_clusters}")
+        if c.n_clusters > (most := min(len(data), c.max_examples)):
+            raise NotApplicable(f"n_clusters must be at most the {most} examples used; got {c.n_clusters}")
         index = torch.randperm(len(data), generator=rng, device=rng.device)[: c.max_examples]
         x = data.events(index).flatten(1)
         found = AgglomerativeClustering(c.n_clusters, linkage=c.linkage).fit_predict(x.cpu().numpy())

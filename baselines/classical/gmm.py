@@ -54,8 +54,8 @@ class GMM(Model):
         from sklearn.mixture import GaussianMixture
 
         c, d = self.config, self.spec.n_dims
-        if c.n_components > len(data):
-            raise NotApplicable(f"n_components must be at most the {len(data)} examples; got {c.n_components}")
+        if c.n_components > (most := min(len(data), c.max_examples)):
+            raise NotApplicable(f"n_components must be at most the {most} examples used; got {c.n_components}")
         index = torch.randperm(len(data), generator=rng, device=rng.device)[: c.max_examples]
         x = data.events(index).flatten(1).double().cpu().numpy()
         seed = int(torch.randint(2**31, (), generator=rng, device=rng.device))

@@ -50,8 +50,8 @@ class KMeans(Model):
         from sklearn.cluster import KMeans as Lloyd
 
         c = self.config
-        if c.n_clusters > len(data):
-            raise NotApplicable(f"n_clusters must be at most the {len(data)} examples; got {c.n_clusters}")
+        if c.n_clusters > (most := min(len(data), c.max_examples)):
+            raise NotApplicable(f"n_clusters must be at most the {most} examples used; got {c.n_clusters}")
         index = torch.randperm(len(data), generator=rng, device=rng.device)[: c.max_examples]
         x = data.events(index).flatten(1).cpu().numpy()
         seed = int(torch.randint(2**31, (), generator=rng, device=rng.device))

@@ -46,8 +46,8 @@ class NMF(Model):
         from sklearn.decomposition import NMF as Factoriser
         from sklearn.exceptions import ConvergenceWarning
 
-        c, most = self.config, min(len(data), self.spec.n_dims)
-        if c.n_components > most:
+        c = self.config
+        if c.n_components > (most := min(len(data), c.max_examples, self.spec.n_dims)):
             raise NotApplicable(f"n_components must be at most {most} for {len(data)} examples; got {c.n_components}")
         index = torch.randperm(len(data), generator=rng, device=rng.device)[: c.max_examples]
         x = self.to_positive(data.events(index))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
             devices[task.key] = ", ".join(sorted({str(r["spec"].get("device", "cpu")) for r, _ in timed}))
         done = len(primary[task.key][0]) + lost
         if done < board.min_seeds:
-            missing.append(_shortfall(task, seeds.values(), done, board.min_seeds))
+            missing.append(_shortfall(task, board.primary(task), seeds.values(), done, board.min_seeds))
     return Standing(entry, estimates, cost, devices, tuple(missing)), primary
 
 
@@ -283,9 +283,11 @@ def _train_s(record: Record) -> float | None:
     return (record.get("timing") or {}).get("train_s")
 
 
-def _shortfall(task: Task, records: Iterable[Record], done: int, wanted: int) -> str:
+def _shortfall(task: Task, primary: Metric, records: Collection[Record], done: int, wanted: int) -> str:
     reasons = Counter(f"{r['status']}: {r.get('reason') or 'no reason given'}" for r in records if _failed(r))
     why = f" ({reasons.most_common(1)[0][0]})" if reasons else ""
+    if records and not reasons and done == 0:
+        why = f" (scored without {primary.name})"
     return f"{task.key}: {done} of {wanted} seeds{why}"
 
 

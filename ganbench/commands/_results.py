@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from ganbench.commands._common import console, duration, print_json, print_table, say
-from ganbench.errors import MissingResource
+from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.records import STATUSES, Record, write_atomic
 from ganbench.report import label_counts, published, tables
 
@@ -17,7 +17,7 @@ BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends w
 
 
 def finish(root: Path, records: list[Record], outcome: Any, total: int, elapsed: float, as_json: bool) -> None:
-    """Print the results and end with the exit code they deserve. Raises `MissingResource` when nothing could run."""
+    """Print the results and end with the exit code they deserve; see `raise_for`."""
     counts = {status: sum(r.status == status for r in outcome.records) for status in STATUSES}
     if as_json:
         print_json(
@@ -44,12 +44,15 @@ def finish(root: Path, records: list[Record], outcome: Any, total: int, elapsed:
 
 
 def raise_for(records: list[Record], as_json: bool) -> None:
-    """Code 3 when a job failed; code 5 when nothing ran for want of data or weights."""
-    missing = [r for r in records if (r.error or {}).get("type") == "MissingResource" and r.status == "skipped"]
-    if missing and all(r.status == "skipped" for r in records):
+    """Code 3 when a job failed; when none could run, code 5 for want of data or weights, else 2: none applies."""
+    if records and all(r.status == "skipped" for r in records):
+        missing = [r for r in records if (r.error or {}).get("type") == "MissingResource"]
+        error: GanbenchError = BadInput(f"no job applies: {records[0].reason}")
+        if missing:
+            error = MissingResource(missing[0].reason)
         if as_json:
-            raise typer.Exit(MissingResource.exit_code)
-        raise MissingResource(missing[0].reason)
+            raise typer.Exit(error.exit_code)
+        raise error
     if any(r.status in BAD for r in records):
         raise typer.Exit(3)
 

@@ -50,8 +50,10 @@ def test_kmeans_samples_are_the_mixture_it_stands_for(rng):
 
 @pytest.mark.parametrize("cls", [KMeans, Agglomerative])
 def test_more_clusters_than_examples_are_refused(cls, rng):
-    with pytest.raises(NotApplicable, match="at most the 5 examples; got 6"):
+    with pytest.raises(NotApplicable, match="at most the 5 examples used; got 6"):
         fitted(cls, torch.randn(5, 2, generator=rng), rng, n_clusters=6)
+    with pytest.raises(NotApplicable, match="at most the 5 examples used; got 6"):
+        fitted(cls, torch.randn(9, 2, generator=rng), rng, n_clusters=6, max_examples=5)
 
 
 def test_nmf_reconstructs_what_it_can_represent(rng):

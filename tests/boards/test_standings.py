@@ -43,6 +43,11 @@ def test_controls_and_incomplete_entries_are_shown_and_not_ranked() -> None:
     assert rows["b"].missing == ("grid25: 0 of 3 seeds",)
 
 
+def test_a_row_that_lacks_the_primary_score_says_so() -> None:
+    records = [record("a", "ring8", s, {"reconstruction_error": 0.1}) for s in range(3)]
+    assert rows_of(records, "ring8")["a"].missing == ("ring8: 0 of 3 seeds (scored without mmd)",)
+
+
 def test_failed_seeds_are_missing_and_diverged_ones_count_as_worst() -> None:
     rows = rows_of(
         [

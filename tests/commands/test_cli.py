@@ -157,6 +157,15 @@ def test_missing_data_ends_with_code_5_and_says_what_to_do(tmp_path: Path) -> No
     assert "ganbench data get mnist" in row["reason"]
 
 
+def test_a_run_of_which_nothing_applies_ends_with_code_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ganbench", "run", "-m", "pixelcnn", "-d", "ring8", "--seeds", "1", "-j", "1"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "r")], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 2
+    assert "no job applies: pixelcnn takes image events; ring8 holds vector events" in done.stderr
+
+
 def test_data_and_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     assert run(capsys, "data", "path")[0] == 5
