@@ -281,10 +281,10 @@ class GAN(Model):
     discriminator: nn.Module
 
     def build(self, spec: DataSpec) -> None:
-        from ganbench.nn import make_discriminator, make_generator
+        from ganbench.nn import generator_norm, make_discriminator, make_generator
 
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.discriminator = make_discriminator(spec, c, coupled=self.coupled)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:

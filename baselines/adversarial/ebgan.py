@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, Player, Positive, register
-from ganbench.nn import make_decoder, make_encoder, make_generator
+from ganbench.nn import generator_norm, make_decoder, make_encoder, make_generator
 
 
 def pulling_away(codes: Tensor) -> Tensor:
@@ -31,7 +31,11 @@ def pulling_away(codes: Tensor) -> Tensor:
 
 
 @register(
-    "ebgan", family="adversarial", paper="arXiv:1609.03126", gives=("sample", "features", "encode", "reconstruct")
+    "ebgan",
+    family="adversarial",
+    paper="arXiv:1609.03126",
+    gives=("sample", "features", "encode", "reconstruct"),
+    version=2,
 )
 class EBGAN(GAN):
     @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class EBGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
         self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim), bounded=True)  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])

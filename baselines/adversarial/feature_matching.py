@@ -14,7 +14,7 @@ from ganbench.losses.adversarial import discriminator_bce, feature_matching
 from ganbench.model import GAN, Batch, register
 
 
-@register("feature_matching", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
+@register("feature_matching", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
 class FeatureMatchingGAN(GAN):
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -21,7 +21,7 @@ from ganbench.losses.divergences import DIVERGENCES, generator_f, generator_f_ex
 from ganbench.model import GAN, Batch, register
 
 
-@register("fgan_hellinger", family="adversarial", paper="arXiv:1606.00709", gives=("sample", "features"), version=2)
+@register("fgan_hellinger", family="adversarial", paper="arXiv:1606.00709", gives=("sample", "features"), version=3)
 class HellingerGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -31,6 +31,7 @@ from ganbench.nn import (
     VirtualBatchNorm,
     WithReference,
     batch_norm,
+    generator_norm,
     make_discriminator,
     make_generator,
     pack,
@@ -39,7 +40,7 @@ from ganbench.nn import (
 )
 
 
-@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=2)
+@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
 class ComposedGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -75,7 +76,7 @@ class ComposedGAN(GAN):
             network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n))
             self.generator = WithReference(network, torch.randn(n, c.latent_dim))  # (B, Z) -> (B, *E)
         else:
-            self.generator = make_generator(spec, c, norm)
+            self.generator = make_generator(spec, c, norm or generator_norm(spec, c))
         if "historical_avg" in self.on:
             self.discriminator_history = ParameterHistory(self.discriminator)
             self.generator_history = ParameterHistory(self.generator)

@@ -17,7 +17,7 @@ from ganbench.losses.adversarial import discriminator_bce, generator_minimax
 from ganbench.model import GAN, Batch, register
 
 
-@register("gan_minimax", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=2)
+@register("gan_minimax", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
 class MinimaxGAN(GAN):
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -15,7 +15,7 @@ from ganbench.losses.adversarial import discriminator_bce, generator_non_saturat
 from ganbench.model import GAN, Batch, Budget, Recipe, register
 
 
-@register("gan_ns", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=2)
+@register("gan_ns", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
 class NonSaturatingGAN(GAN):
     recipes = tuple(
         Recipe(

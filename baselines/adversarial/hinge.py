@@ -14,7 +14,7 @@ from ganbench.losses.adversarial import discriminator_hinge, generator_wasserste
 from ganbench.model import GAN, Batch, register
 
 
-@register("hinge", family="adversarial", paper="arXiv:1705.02894", gives=("sample", "features"), version=2)
+@register("hinge", family="adversarial", paper="arXiv:1705.02894", gives=("sample", "features"), version=3)
 class HingeGAN(GAN):
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -19,7 +19,7 @@ from ganbench.model import GAN, Batch, DataSpec, NonNegative, Player, register
 from ganbench.nn import ParameterHistory
 
 
-@register("historical_avg", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
+@register("historical_avg", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
 class HistoricalAveragingGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

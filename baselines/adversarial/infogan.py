@@ -37,7 +37,7 @@ from ganbench.model import (
     Recipe,
     register,
 )
-from ganbench.nn import make_discriminator, make_generator
+from ganbench.nn import generator_norm, make_discriminator, make_generator
 
 
 @register(
@@ -45,7 +45,7 @@ from ganbench.nn import make_discriminator, make_generator
     family="adversarial",
     paper="arXiv:1606.03657",
     gives=("sample", "features", "encode", "cluster", "vary"),
-    version=2,
+    version=3,
 )
 class InfoGAN(GAN):
     @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class InfoGAN(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         n_inputs = c.latent_dim + c.n_categories + c.n_continuous
-        self.generator = make_generator(spec, replace(c, latent_dim=n_inputs))  # (B, Z + K + C) -> (B, *E)
+        # (B, Z + K + C) -> (B, *E)
+        self.generator = make_generator(spec, replace(c, latent_dim=n_inputs), generator_norm(spec, c))
         self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,), its features feed Q
         n_features = self.discriminator.n_features
         self.q_head = nn.Sequential(

@@ -16,7 +16,7 @@ from ganbench.losses.adversarial import discriminator_bce, generator_non_saturat
 from ganbench.model import GAN, Batch, Count, Player, register
 
 
-@register("k_steps", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=2)
+@register("k_steps", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
 class KStepGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -20,7 +20,7 @@ from ganbench.model import GAN, Batch, Budget, Player, Recipe, register
 from ganbench.nn import ROBUSTNESS
 
 
-@register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"), version=2)
+@register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"), version=3)
 class LSGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

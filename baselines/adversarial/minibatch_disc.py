@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, register
-from ganbench.nn import MinibatchDiscriminator, make_discriminator, make_generator
+from ganbench.nn import MinibatchDiscriminator, generator_norm, make_discriminator, make_generator
 
 
-@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
+@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
 class MinibatchDiscriminationGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -28,7 +28,7 @@ class MinibatchDiscriminationGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         # (B, *E) -> (B, F) -> (B, F + n_kernels) -> (B,)
         self.discriminator = MinibatchDiscriminator(
             make_discriminator(spec, c, coupled=True), c.n_kernels, c.kernel_dim

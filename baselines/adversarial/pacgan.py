@@ -22,6 +22,7 @@ from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NotApplicable, P
 from ganbench.nn import (
     MaxoutDiscriminator,
     check_pack,
+    generator_norm,
     make_discriminator,
     make_generator,
     mlp_generator,
@@ -133,7 +134,7 @@ def stacked_pair(
         )
 
 
-@register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=2)
+@register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=3)
 class PacGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -161,7 +162,7 @@ class PacGAN(GAN):
                 if p.ndim > 1:
                     nn.init.normal_(p, 0.0, 0.02)
         else:
-            self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+            self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
             self.discriminator = make_discriminator(packed, c, coupled=True)  # (B / m, m E) -> (B / m,)
 
     def players(self) -> list[Player]:

@@ -16,7 +16,7 @@ from ganbench.losses.adversarial import discriminator_relativistic, discriminato
 from ganbench.model import GAN, Batch, register
 
 
-@register("relativistic", family="adversarial", paper="arXiv:1807.00734", gives=("sample", "features"), version=2)
+@register("relativistic", family="adversarial", paper="arXiv:1807.00734", gives=("sample", "features"), version=3)
 class RelativisticGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -17,7 +17,7 @@ from ganbench.losses.adversarial import discriminator_bce_smoothed, generator_no
 from ganbench.model import GAN, Batch, Probability, register
 
 
-@register("two_sided_ls", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
+@register("two_sided_ls", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
 class TwoSidedLabelSmoothingGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

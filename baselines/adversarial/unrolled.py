@@ -64,7 +64,7 @@ def stacked_recipes() -> Iterator[Recipe]:
             )
 
 
-@register("unrolled", family="adversarial", paper="arXiv:1611.02163", gives=("sample", "features"), version=2)
+@register("unrolled", family="adversarial", paper="arXiv:1611.02163", gives=("sample", "features"), version=3)
 class UnrolledGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
 from ganbench.losses.penalties import clip_gradient_, clip_weights_, gradient_norms, on_segments
 from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Positive, Recipe, register
-from ganbench.nn import ROBUSTNESS, make_discriminator, make_generator
+from ganbench.nn import ROBUSTNESS, generator_norm, make_discriminator, make_generator
 
 
 def warm_up(n_critic: int) -> Callable[[int], int]:
@@ -28,7 +28,7 @@ def warm_up(n_critic: int) -> Callable[[int], int]:
     return lambda t: 100 if t < 25 or t % 500 == 0 else n_critic
 
 
-@register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"), version=2)
+@register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"), version=3)
 class WGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -59,7 +59,7 @@ class WGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.critic = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         if c.clips == "weights":
             self.clip()  # Algorithm 1 assumes w in [-c, c] from the start

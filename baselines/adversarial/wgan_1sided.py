@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
 from ganbench.losses.penalties import gradient_norms, on_segments, one_sided_penalty
 from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, NonNegative, Player, Positive, register
-from ganbench.nn import make_discriminator, make_generator
+from ganbench.nn import generator_norm, make_discriminator, make_generator
 
 
-@register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"))
+@register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"), version=2)
 class WGANLP(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -37,7 +37,7 @@ class WGANLP(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
 
     def players(self) -> list[Player]:

@@ -33,7 +33,7 @@ from ganbench.model import (
     Recipe,
     register,
 )
-from ganbench.nn import ROBUSTNESS, make_discriminator, make_generator, mlp_discriminator, mlp_generator
+from ganbench.nn import ROBUSTNESS, generator_norm, make_discriminator, make_generator, mlp_discriminator, mlp_generator
 
 
 def toy_recipes() -> Iterator[Recipe]:
@@ -86,7 +86,7 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.G
     return (grad.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-@register("wgan_gp", family="adversarial", paper="arXiv:1704.00028", gives=("sample", "features"))
+@register("wgan_gp", family="adversarial", paper="arXiv:1704.00028", gives=("sample", "features"), version=2)
 class WGANGP(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -109,7 +109,7 @@ class WGANGP(GAN):
         if c.networks == "paper":
             self.build_toys(spec)
             return
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
 
     def build_toys(self, spec: DataSpec) -> None:

@@ -24,7 +24,14 @@ from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Recipe, register
-from ganbench.nn import ConditionedGenerator, ConditionedMLP, make_discriminator, make_encoder, make_generator
+from ganbench.nn import (
+    ConditionedGenerator,
+    ConditionedMLP,
+    generator_norm,
+    make_discriminator,
+    make_encoder,
+    make_generator,
+)
 
 
 @register(
@@ -32,7 +39,7 @@ from ganbench.nn import ConditionedGenerator, ConditionedMLP, make_discriminator
     family="inference",
     paper="arXiv:1605.09782",
     gives=("sample", "encode", "reconstruct"),
-    version=2,
+    version=3,
 )
 class LatentRegressor(GAN):
     @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class LatentRegressor(GAN):
         if c.networks == "paper":
             self.build_paper(spec)
             return
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
 

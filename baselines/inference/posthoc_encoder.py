@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
-from ganbench.nn import JointDiscriminator, make_discriminator, make_encoder, make_generator
+from ganbench.nn import JointDiscriminator, generator_norm, make_discriminator, make_encoder, make_generator
 
 
 @register(
@@ -28,7 +28,7 @@ from ganbench.nn import JointDiscriminator, make_discriminator, make_encoder, ma
     family="inference",
     paper="arXiv:1606.00704",
     gives=("sample", "encode", "reconstruct"),
-    version=3,
+    version=4,
 )
 class PosthocEncoder(GAN):
     @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PosthocEncoder(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         # (B, *E), (B, Z) -> (B,)

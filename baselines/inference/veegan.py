@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.losses.likelihoods import gaussian_log_prob
 from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Positive, Recipe, register
-from ganbench.nn import JointDiscriminator, make_encoder, make_generator
+from ganbench.nn import JointDiscriminator, generator_norm, make_encoder, make_generator
 
 
 def mixture(dataset: str, metric: str, value: float) -> Recipe:
@@ -57,7 +57,7 @@ def stacked(metric: str, value: float) -> Recipe:
     )
 
 
-@register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=2)
+@register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=3)
 class VEEGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -79,7 +79,7 @@ class VEEGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # G: (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # G: (B, Z) -> (B, *E)
         # (B, *E) -> (B, 2 Z): mean, log variance of p(z | x)
         self.reconstructor = make_encoder(spec, c, 2 * c.latent_dim)
         # (B, *E), (B, Z) -> (B,)

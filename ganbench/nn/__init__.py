@@ -3,7 +3,7 @@
 from ganbench.nn.architectures import ROBUSTNESS, STACKED, Robustness, Stacked
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from ganbench.nn.default import batch_norm, make_discriminator, make_generator
+from ganbench.nn.default import batch_norm, generator_norm, make_discriminator, make_generator
 from ganbench.nn.domain import bounds, from_unit, to_unit
 from ganbench.nn.donahue import ConditionedGenerator, ConditionedMLP
 from ganbench.nn.ema import EMA
@@ -48,6 +48,7 @@ __all__ = [
     "bounds",
     "check_pack",
     "from_unit",
+    "generator_norm",
     "hidden_layers",
     "make_decoder",
     "make_discriminator",

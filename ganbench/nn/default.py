@@ -18,6 +18,8 @@ class Sizes(Protocol):
     """The fields of a GAN's config that size its networks."""
 
     @property
+    def batch_size(self) -> int: ...
+    @property
     def latent_dim(self) -> int: ...
     @property
     def architecture(self) -> str: ...
@@ -40,6 +42,18 @@ def _conv(spec: DataSpec, config: Sizes) -> bool:
 def batch_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module]:
     """The batch norm that fits the default networks for this data."""
     return nn.BatchNorm2d if _conv(spec, config) else nn.BatchNorm1d
+
+
+def generator_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module] | None:
+    """Batch norm for generators of images in adversarial games, without which they collapse to one point.
+
+    None on vectors, and for a paper's network that the config names. Raises `NotApplicable` for batches of one.
+    """
+    if not spec.is_image or config.architecture in NAMED:
+        return None
+    if config.batch_size < 2:
+        raise NotApplicable(f"batch norm in generators of images needs batches of 2 or more; got {config.batch_size}")
+    return batch_norm(spec, config)
 
 
 def make_generator(spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None) -> nn.Module:

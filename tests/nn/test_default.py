@@ -1,0 +1,47 @@
+"""The shared pair of networks: which of them are batch-normed, and where that cannot be."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from ganbench.data import DataSpec
+from ganbench.errors import NotApplicable
+from ganbench.model import Model
+from ganbench.registry import MODELS
+
+VECTOR = DataSpec("vector", (2,), None, None, 100, 100)
+IMAGES = [DataSpec(f"image{side}", (1, side, side), (-1.0, 1.0), None, 100, 100) for side in (8, 28)]
+PENALISED = ("wgan_gp", "r1", "dragan")
+
+
+def normed(network: nn.Module) -> bool:
+    return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules())
+
+
+def built(name: str, spec: DataSpec) -> Model:
+    cls: type[Model] = MODELS.get(name).load()
+    model = cls(cls.configure(spec))
+    model.build(spec)
+    return model
+
+
+@pytest.mark.parametrize("name", ["gan_ns", "pacgan", "infogan", "veegan", *PENALISED])
+def test_adversaries_of_images_are_made_by_batch_normed_generators(name: str) -> None:
+    assert all(normed(built(name, spec).generator) for spec in IMAGES)
+    assert not normed(built(name, VECTOR).generator)
+
+
+@pytest.mark.parametrize("name", PENALISED)
+def test_no_judge_under_a_penalty_per_example_is_batch_normed(name: str) -> None:
+    for spec in IMAGES:
+        model = built(name, spec)
+        assert not normed(model.critic if name == "wgan_gp" else model.discriminator)
+
+
+def test_batches_of_one_are_refused_where_a_norm_needs_two() -> None:
+    cls: type[Model] = MODELS.get("gan_ns").load()
+    for spec in IMAGES:
+        with pytest.raises(NotApplicable, match="batches of 2 or more; got 1"):
+            cls(cls.configure(spec, batch_size=1)).build(spec)
+    cls(cls.configure(VECTOR, batch_size=1)).build(VECTOR)
