@@ -102,7 +102,7 @@ def standings(
     """The board's rows: ranked by place, then incomplete ones, then controls, then claims.
 
     `family` maps a model name to its family. Raises `BadInput` when records cannot stand on one board: another
-    protocol, mixed metric signatures, sample sizes, budgets or data versions, or two records for one seed.
+    protocol, mixed metric signatures, sample sizes, budgets, data or model versions, or two records for one seed.
     """
     groups: dict[str, tuple[Entry, list[Record]]] = {}
     for record in latest(records):
@@ -168,6 +168,13 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
     level = 1 - board.ranking.alpha
     for task in board.tasks:
         seeds = by_task.get(task.key, {})
+        versions = {str((r["spec"].get("versions") or {}).get("model")) for r in seeds.values()}
+        if len(versions) > 1:
+            found = ", ".join(sorted(versions))
+            raise BadInput(
+                f"board {board.id} holds seeds of {entry.label} on {task.key} at model versions {found}; "
+                "run the older ones again"
+            )
         lost = sum(r["status"] == "diverged" for r in seeds.values())
         for m in board.metrics:
             values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]

@@ -43,6 +43,12 @@ def test_controls_and_incomplete_entries_are_shown_and_not_ranked() -> None:
     assert rows["b"].missing == ("grid25: 0 of 3 seeds",)
 
 
+def test_seeds_of_two_versions_of_a_model_are_no_row() -> None:
+    records = [record("a", "ring8", s, {"mmd": 1.0}, versions={"model": "2" if s else "1"}) for s in range(3)]
+    with pytest.raises(BadInput, match="seeds of a on ring8 at model versions 1, 2"):
+        rows_of(records, "ring8")
+
+
 def test_a_row_that_lacks_the_primary_score_says_so() -> None:
     records = [record("a", "ring8", s, {"reconstruction_error": 0.1}) for s in range(3)]
     assert rows_of(records, "ring8")["a"].missing == ("ring8: 0 of 3 seeds (scored without mmd)",)
