@@ -45,11 +45,12 @@ def test_frechet(digits, rng):
 def test_kid(digits):
     x, y = digits[:1000], digits[1000:2000] * 0.9
     options = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_coef0": 1.0}
-    theirs = kid_features_to_metric(x, y, kid_subsets=5, kid_subset_size=300, rng_seed=1, verbose=False, **options)
+    exact = x.double(), y.double()  # in float32 the peer's sums are off by as much as 2e-4, depending on the processor
+    theirs = kid_features_to_metric(*exact, kid_subsets=5, kid_subset_size=300, rng_seed=1, verbose=False, **options)
     draws = np.random.RandomState(1)
     index = torch.from_numpy(np.stack([draws.choice(1000, 300, replace=False) for _ in range(10)]))
     ours = subset_mmd2(x, y, Polynomial(1 / 784), index[::2], index[1::2])
-    assert float(ours.mean()) == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-4)
+    assert float(ours.mean()) == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-5)
 
 
 def test_mmd_against_float64(digits, rng):

@@ -62,6 +62,7 @@ def test_interpolations_run_straight_from_one_image_to_another(test_images: Tens
 def test_a_generator_without_encoder_walks_between_latent_draws(rng: torch.Generator) -> None:
     gan = GAN(GAN.Config(architecture="mlp"))
     gan.build(SPEC)
+    gan.eval()
     with torch.no_grad():
         sheet = interpolations(gan, torch.zeros(100, 1, 4, 4), torch.Generator().manual_seed(3))
         ends = gan.generator(gan.draw_latent(2 * ROWS, torch.Generator().manual_seed(3)))
