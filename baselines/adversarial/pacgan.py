@@ -3,7 +3,8 @@
 Source      Lin et al. 2018, "PacGAN: The power of two samples in generative adversarial networks", section 2 and 4.1.
 Departures  1. The shared small networks; `networks="paper"` are section 4's for mixtures, the architectures `stacked`,
                `stacked_half` and `stacked_quarter` those of its stacked MNIST.
-            2. Players take turns; the authors' code moves both at the same point.
+            2. Players take turns, except under `networks="paper"`, where both move from the same point as in the
+               authors' code. That norms the first members of all packs together, then the second; here all at once.
 Shapes      B batch, m pack, Z latent_dim, *E event shape.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NotApplicable, Player, Positive, Recipe, register
@@ -134,7 +136,7 @@ def stacked_pair(
         )
 
 
-@register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=3)
+@register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=4)
 class PacGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -155,6 +157,8 @@ class PacGAN(GAN):
         packed = packed_spec(spec, c.pack)
         if c.networks == "paper" and spec.is_image:
             raise NotApplicable("networks='paper' are the mixtures' and take vectors; use architecture='stacked'")
+        if c.networks == "paper" and (c.generator_updates > 1 or c.discriminator_lr):
+            raise NotApplicable("networks='paper' moves both at once: leave out generator_updates and discriminator_lr")
         if c.networks == "paper":
             self.generator = mlp_generator(spec, c.latent_dim, (400,) * 4, norm=nn.BatchNorm1d)
             self.discriminator = MaxoutDiscriminator(packed.event_shape, (200,) * 3)
@@ -167,6 +171,9 @@ class PacGAN(GAN):
 
     def players(self) -> list[Player]:
         c = self.config
+        if c.networks == "paper":
+            adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
+            return [Player("both", nn.ModuleList([self.discriminator, self.generator]), self.simultaneous_loss, adam)]
         discriminator, generator = super().players()
         adam = partial(torch.optim.Adam, lr=c.discriminator_lr or c.lr, betas=c.betas)
         return [replace(discriminator, optimizer=adam), replace(generator, updates=c.generator_updates)]
@@ -191,3 +198,11 @@ class PacGAN(GAN):
 
     def generator_loss(self, batch: Batch) -> Tensor:
         return generator_non_saturating(self.judge(self.generate(len(batch.x), batch.rng)))
+
+    def simultaneous_loss(self, batch: Batch) -> Tensor:
+        """A scalar whose gradient is each player's own: each takes what the other does as constant."""
+        fake = self.generate(len(batch.x), batch.rng)
+        real_logits, fake_logits = self.judge(torch.cat([batch.x, fake.detach()])).chunk(2)
+        constants = {name: p.detach() for name, p in self.discriminator.named_parameters()}
+        judged = functional_call(self.discriminator, constants, (pack(fake, self.config.pack),))
+        return discriminator_bce(real_logits, fake_logits) + generator_non_saturating(judged)

@@ -75,7 +75,7 @@ def stacked(metric: str, value: float) -> Recipe:
     )
 
 
-@register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=3)
+@register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=4)
 class ALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -119,8 +119,16 @@ def test_maxout_takes_the_largest_piece() -> None:
     torch.manual_seed(0)
     layer, x = Maxout(3, 2, 4), torch.randn(5, 3)
     pieces = [x @ layer.linear.weight[i] + layer.linear.bias[i] for i in range(8)]
-    by_hand = torch.stack([torch.stack(pieces[:4]).amax(0), torch.stack(pieces[4:]).amax(0)], 1)
+    by_hand = torch.stack([torch.stack(pieces[unit::2]).amax(0) for unit in range(2)], 1)
     close(layer(x), by_hand)
+
+
+def test_derivatives_of_maxout_are_those_of_the_largest_piece() -> None:
+    torch.manual_seed(0)
+    layer = Maxout(3, 2, 4).double()
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradgradcheck(lambda x: layer(x).square(), x)
 
 
 def test_spectral_normalisation_sets_the_largest_singular_value_to_one() -> None:

@@ -270,6 +270,8 @@ def test_impossible_settings_are_refused_before_training() -> None:
         make("gan", objective="wasserstein", penalty="gp", stabilisers=("minibatch_disc",))
     with pytest.raises(NotApplicable, match="packs"):
         make("pacgan").features(torch.zeros(2, 2))
+    with pytest.raises(NotApplicable, match="both at once"):
+        make("pacgan", networks="paper", generator_updates=2)
     cls = MODELS.load("unrolled")
     unrolled = cls(cls.Config(networks="paper"))
     with pytest.raises(NotApplicable, match="vectors"):
@@ -328,6 +330,19 @@ def test_recipes_build_and_move(name: str) -> None:
         train(model, data, Budget(iterations=1), torch.Generator().manual_seed(0))
         assert model.sample(3, torch.Generator()).shape == (3, 2)
     assert all(r.budget.iterations for r in cls.recipes)
+
+
+def test_players_that_move_at_once_get_the_gradients_of_their_own_losses() -> None:
+    cls = MODELS.load("pacgan")
+    model = cls(cls.configure(VECTOR, networks="paper", pack=2, batch_size=8))
+    model.build(VECTOR)
+    batch = Batch(torch.randn(8, 2), torch.Generator().manual_seed(1))
+    (both,) = model.players()
+    both.loss(batch).backward()
+    for network, loss in ((model.discriminator, model.discriminator_loss), (model.generator, model.generator_loss)):
+        wanted = torch.autograd.grad(loss(Batch(batch.x, torch.Generator().manual_seed(1))), network.parameters())
+        for p, gradient in zip(network.parameters(), wanted, strict=True):
+            close(p.grad, gradient)
 
 
 def test_pacgan_on_images_packs_channels_and_draws_uniform_latents() -> None:
