@@ -8,6 +8,8 @@ Departures  1. MLPs or the shared convolutions instead of ELU blocks; the shared
                vectors and 2e-4 on images, with batches of 64 (the paper: 1e-4, halved when M stalls, batches of 16).
                k is kept in [0, 1], as the authors state.
             2. The code has one number on the plane and 16 on images; the paper's 64 could copy an 8x8 image.
+            3. Generators of images end in a tanh and are batch-normed, as in all adversarial rows; the paper's is the
+               decoder's network, linear out. That one draws a single 8x8 digit here, whatever the decoder.
 Known       On ring8 it collapses to a point of one mode (1 of 8 modes, sliced Wasserstein 0.82 after 3,000 iterations),
             and that is the method: L_G asks for fakes that are easy to reconstruct, not for different ones. With all
             fakes in one of m modes the discriminator gains (1/m - k) L there, so the controller rests at k near 1/m
@@ -24,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
-from ganbench.nn import make_decoder, make_encoder, make_generator
+from ganbench.nn import generator_norm, make_decoder, make_encoder, make_generator
 
 
 def balance(k: Tensor, real_error: Tensor, fake_error: Tensor, gamma: float, rate: float) -> Tensor:
@@ -38,7 +40,11 @@ def convergence(real_error: Tensor, fake_error: Tensor, gamma: float) -> Tensor:
 
 
 @register(
-    "began", family="adversarial", paper="arXiv:1703.10717", gives=("sample", "features", "encode", "reconstruct")
+    "began",
+    family="adversarial",
+    paper="arXiv:1703.10717",
+    gives=("sample", "features", "encode", "reconstruct"),
+    version=2,
 )
 class BEGAN(GAN):
     @dataclass(frozen=True)
@@ -52,9 +58,9 @@ class BEGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
-        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim), bounded=True)  # (B, F) -> (B, *E)
+        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim))  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])
         self.register_buffer("k", torch.zeros(()))  # k_0 = 0
         self.register_buffer("errors", torch.zeros(2))  # L(x) and L(G(z)) of the last turns

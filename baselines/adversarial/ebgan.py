@@ -6,6 +6,9 @@ Source      Zhao et al. 2017, "Energy-based Generative Adversarial Network", equ
 Departures  1. The shared MLPs or convolutions; Adam's beta1 is 0.5 instead of the default, its rate on images 2e-4
                instead of 1e-3, which it is on vectors.
             2. The margin depends on the data's size: 1 on the plane, 4 on images in [-1, 1] (the paper tunes it).
+            3. The discriminator's reconstruction is linear also on images in [-1, 1]. Through a tanh it saturates where
+               the fakes do: 98 % of their pixels at a corner of the cube, energy near 0, no slope to raise it by; all
+               fakes were one image (8x8 digits, 10,000 iterations, squared MMD 0.80 or 0.89 against 0.01 or 0.02).
 Known       On ring8 after 3,000 iterations 6 modes and 25 % of high quality, nearly all of it at one mode: the energies
             of fakes stay near 1.4, and beyond the margin of 1 the discriminator learns nothing from them.
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
@@ -35,7 +38,7 @@ def pulling_away(codes: Tensor) -> Tensor:
     family="adversarial",
     paper="arXiv:1609.03126",
     gives=("sample", "features", "encode", "reconstruct"),
-    version=2,
+    version=3,
 )
 class EBGAN(GAN):
     @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class EBGAN(GAN):
         self.spec, c = spec, self.config
         self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
         self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
-        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim), bounded=True)  # (B, F) -> (B, *E)
+        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim))  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])
 
     def players(self) -> list[Player]:

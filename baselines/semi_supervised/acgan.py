@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, NotApplicable, Player, register
-from ganbench.nn import make_discriminator, make_generator
+from ganbench.nn import generator_norm, make_discriminator, make_generator
 
 
 @register(
@@ -28,7 +28,7 @@ from ganbench.nn import make_discriminator, make_generator
     paper="arXiv:1610.09585",
     gives=("sample", "classify", "features"),
     needs=("y",),
-    version=2,
+    version=3,
 )
 class ACGAN(GAN):
     @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class ACGAN(GAN):
         if spec.n_classes is None:
             raise NotApplicable(f"acgan learns classes; {spec.name} has none")
         self.spec, self.n_classes, c = spec, spec.n_classes, self.config
-        self.generator = make_generator(spec, replace(c, latent_dim=c.latent_dim + spec.n_classes))
+        latent_and_class = replace(c, latent_dim=c.latent_dim + spec.n_classes)
+        self.generator = make_generator(spec, latent_and_class, generator_norm(spec, c))
         # (B, *E) -> (B,), its features feed the classes' head
         self.discriminator = make_discriminator(spec, c, coupled=True)
         self.class_head = nn.Linear(self.discriminator.n_features, spec.n_classes)  # type: ignore[arg-type]
