@@ -1,4 +1,4 @@
-"""Progress on stderr: a live display on a terminal, one line per finished job anywhere else."""
+"""Progress on stderr: a live display on a terminal, lines anywhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from ganbench.jobs import Job
 from ganbench.records import Record
 
+SILENCE = 60.0  # seconds after which a log names the running jobs
 Watcher = Any  # finished(record, cached), tick(running)
 
 
@@ -25,19 +26,23 @@ def watch(jobs: Sequence[Job], workers: int) -> Iterator[Watcher]:
 
 
 class Lines:
-    """One line per finished job."""
+    """One line per finished job; after a minute without any, one per running job."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.cached = total, 0, 0
+        self.total, self.done, self.said = total, 0, time.monotonic()
 
     def finished(self, record: Record, cached: bool) -> None:
         """Count cached jobs silently; print the others."""
-        self.done += 1
+        self.done, self.said = self.done + 1, time.monotonic()
         if not cached and record.status != "skipped":
             print(f"[{self.done}/{self.total}] {line(record)}", file=sys.stderr, flush=True)
 
     def tick(self, running: list[dict[str, Any]]) -> None:
-        """Nothing to draw."""
+        """Say what the workers are at when nothing was said for a minute."""
+        if time.monotonic() - self.said >= SILENCE:
+            self.said = time.monotonic()
+            for state in running:
+                print(f"[{self.done}/{self.total}] {standing(state)}", file=sys.stderr, flush=True)
 
 
 class Live:
@@ -85,15 +90,7 @@ class Live:
         head.add_row(
             f"[{self.done}/{self.total}]", ProgressBar(self.total, part, width=36), Text(f"{text}{self.left(part)}")
         )
-        lines = [
-            Text(
-                f"  {s['job']}  iteration {s['iteration']:,} ({s['share']:.0%}), {s['rate']:,.0f} it/s",
-                style="dim",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
-            for s in self.running
-        ]
+        lines = [Text(f"  {standing(state)}", style="dim", no_wrap=True, overflow="ellipsis") for state in self.running]
         return Group(head, *lines)
 
     def left(self, part: float) -> str:
@@ -104,6 +101,11 @@ class Live:
             return f"{spent:.0f} s so far"
         rest = (self.total - part) * spent / fresh
         return f"{rest:.0f} s left" if rest < 120 else f"{rest / 60:.0f} min left"
+
+
+def standing(state: dict[str, Any]) -> str:
+    """Where a running job is, in one line."""
+    return f"{state['job']}  iteration {state['iteration']:,} ({state['share']:.0%}), {state['rate']:,.0f} it/s"
 
 
 def line(record: Record) -> str:
