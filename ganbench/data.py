@@ -84,15 +84,29 @@ class Batch:
     y_labelled: Tensor | None = None  # (L,)
 
 
-def epochs(n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
+class Epochs(Iterator[Tensor]):
     """Endless index batches (B,): each epoch a fresh permutation, the short tail dropped (B > n draws with repeats)."""
-    device = rng.device
-    while True:
-        if batch_size > n:
-            yield torch.randint(n, (batch_size,), generator=rng, device=device)
-            continue
-        order = torch.randperm(n, generator=rng, device=device)
-        yield from order[: n - n % batch_size].view(-1, batch_size).unbind()
+
+    def __init__(self, n: int, batch_size: int, rng: torch.Generator) -> None:
+        self.n, self.batch_size, self.rng = n, batch_size, rng
+        self.ahead: list[Tensor] = []  # batches of this epoch, the next one last
+
+    def __next__(self) -> Tensor:
+        if self.batch_size > self.n:
+            return torch.randint(self.n, (self.batch_size,), generator=self.rng, device=self.rng.device)
+        if not self.ahead:
+            self.rest = torch.randperm(self.n, generator=self.rng, device=self.rng.device)
+        return self.ahead.pop()
+
+    @property
+    def rest(self) -> Tensor:
+        """Indices that this epoch will still give, in order."""
+        return torch.cat(self.ahead[::-1]) if self.ahead else torch.empty(0, dtype=torch.int64)
+
+    @rest.setter
+    def rest(self, order: Tensor) -> None:
+        whole = len(order) - len(order) % self.batch_size
+        self.ahead = list(order[:whole].to(self.rng.device).view(-1, self.batch_size).unbind())[::-1]
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ganbench.data import Batch, Split, epochs
-from ganbench.errors import Diverged
+from ganbench import checkpoint as checkpoints
+from ganbench.data import Batch, Epochs, Split
+from ganbench.errors import BadInput, Diverged
 from ganbench.model import Budget, Model, Player
 
 CHUNK = 256  # losses kept on the device between two looks at them
 POINTS = 400  # history entries kept per series; past that every second one is dropped
+SAVE_EVERY = 300.0  # seconds of training that a kill may cost at most
 WARM_UP = 3  # eager turns before one is captured: optimizers make their state on the first
 
 Series = tuple[list[int], list[float]]
@@ -71,11 +74,13 @@ def train(
     on_progress: Callable[[int, float], None] | None = None,
     probe: Callable[[int], dict[str, float]] | None = None,
     capture: bool = True,
+    checkpoint: Path | None = None,
 ) -> Training:
     """Train a built model on data that lies on the device of its parameters and of `rng`.
 
     `on_progress(iteration, share)` is called a few times a second; `probe(iteration)` some twenty times a run, for
-    quantities measured on samples. `capture=False` keeps CUDA eager. Leaves the model in eval mode.
+    quantities measured on samples. `capture=False` keeps CUDA eager. With a `checkpoint` the loop saves itself there
+    every `SAVE_EVERY` seconds and goes on from what it finds there. Leaves the model in eval mode.
     Raises `Diverged` with the iteration, the training up to it attached as `error.training`.
     """
     training, start = Training(), time.perf_counter()
@@ -87,7 +92,9 @@ def train(
         else:
             with torch.no_grad():
                 model.start(data, rng)
-            _Loop(model, data, budget, rng, training, capture).run(on_progress, probe)
+            loop = _Loop(model, data, budget, rng, training, capture, checkpoint)
+            loop.resume()
+            loop.run(on_progress, probe)
             model.eval()
             with torch.no_grad():
                 model.finish(data, rng)
@@ -98,7 +105,7 @@ def train(
         model.eval()
         if rng.device.type == "cuda":
             torch.cuda.synchronize(rng.device)
-        training.seconds = time.perf_counter() - start
+        training.seconds += time.perf_counter() - start
     return training
 
 
@@ -107,12 +114,12 @@ class Batches:
 
     def __init__(self, model: Model, data: Split, rng: torch.Generator) -> None:
         self.data, self.rng, self.size = data, rng, int(model.config.batch_size)
-        self.index = epochs(len(data), self.size, rng)
+        self.index = Epochs(len(data), self.size, rng)
         self.wants_y = "y" in model.needs
-        self.labelled: Iterator[Tensor] | None = None
+        self.labelled: Epochs | None = None
         if "labels" in model.needs and data.labelled is not None:
             n = len(data.labelled)
-            self.labelled = epochs(n, min(n, int(getattr(model.config, "labelled_batch_size", self.size))), rng)
+            self.labelled = Epochs(n, min(n, int(getattr(model.config, "labelled_batch_size", self.size))), rng)
 
     def draw(self) -> tuple[Tensor, Tensor | None]:
         """Indices of the next batch (B,), and of its labelled companion (L,) where there is one."""
@@ -244,9 +251,16 @@ class _Loop:
     """State of one run of the loop: turns, counters, and the losses that wait on the device to be read."""
 
     def __init__(
-        self, model: Model, data: Split, budget: Budget, rng: torch.Generator, training: Training, capture: bool
+        self,
+        model: Model,
+        data: Split,
+        budget: Budget,
+        rng: torch.Generator,
+        training: Training,
+        capture: bool,
+        checkpoint: Path | None,
     ) -> None:
-        self.model, self.budget, self.training = model, budget, training
+        self.model, self.budget, self.training, self.checkpoint = model, budget, training, checkpoint
         self.batches = Batches(model, data, rng)
         make = CapturedTurn if capture and rng.device.type == "cuda" else Turn
         players = [replace(p, schedule=p.schedule or model.schedule) for p in model.players()]
@@ -264,7 +278,7 @@ class _Loop:
     def run(
         self, on_progress: Callable[[int, float], None] | None, probe: Callable[[int], dict[str, float]] | None
     ) -> None:
-        training, shown = self.training, self.start
+        training, shown, saved = self.training, self.start, self.start
         while (share := self.share()) < 1:
             t = training.iterations
             for turn in self.turns:
@@ -291,6 +305,9 @@ class _Loop:
                 self.read()
                 if on_progress is not None:
                     on_progress(t + 1, self.share())
+                if self.checkpoint is not None and now - saved >= SAVE_EVERY:
+                    self.save(self.checkpoint)
+                    saved = time.perf_counter()
         self.read()
 
     def share(self) -> float:
@@ -301,7 +318,63 @@ class _Loop:
         if b.examples is not None:
             return t.examples / b.examples if b.examples else 1.0
         assert b.seconds is not None
-        return (time.perf_counter() - self.start) / b.seconds if b.seconds else 1.0
+        return (t.seconds + time.perf_counter() - self.start) / b.seconds if b.seconds else 1.0
+
+    def save(self, path: Path) -> None:
+        """Write all that the rest of the loop depends on; a full disk costs the checkpoint, not the training."""
+        t, parts = self.training, self._parts()
+        seconds = t.seconds + time.perf_counter() - self.start
+        numbers = {"iterations": t.iterations, "examples": t.examples, "seconds": seconds}
+        try:
+            checkpoints.write(path, parts, numbers | {"history": t.history, "kept": self.kept})
+        except OSError as error:
+            log.warning("no checkpoint written (%s)", error.strerror)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, where there is one; from the beginning where it does not fit."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        try:
+            tensors, numbers = checkpoints.read(self.checkpoint)
+            self._restore(tensors, numbers)
+        except (BadInput, OSError) as error:
+            log.warning("the checkpoint is left aside, training begins anew (%s)", error)
+
+    def _parts(self) -> dict[str, Tensor]:
+        """Every tensor that the rest of the loop depends on."""
+        batches, groups = self.batches, {"model": self.model.state_dict()}
+        groups |= {f"optimizer.{i}": checkpoints.optimizer_state(turn.optimizer) for i, turn in enumerate(self.turns)}
+        groups["rng"] = {"own": batches.rng.get_state(), "spare": self.spare_rng.get_state()}
+        groups["rng"]["global"] = torch.get_rng_state()
+        if batches.rng.device.type == "cuda":
+            groups["rng"]["cuda"] = torch.cuda.get_rng_state(batches.rng.device)
+        groups["rest"] = {"index": batches.index.rest}
+        if batches.labelled is not None:
+            groups["rest"]["labelled"] = batches.labelled.rest
+        return {f"{group}.{name}": value for group, found in groups.items() for name, value in found.items()}
+
+    def _restore(self, tensors: dict[str, Tensor], numbers: checkpoints.Numbers) -> None:
+        """Take over what `save` wrote. Raises `BadInput`, with nothing changed, where it is another training's."""
+        wanted = {k: v.shape for k, v in self._parts().items() if not k.startswith(("optimizer.", "rest."))}
+        found = {k: v.shape for k, v in tensors.items() if not k.startswith(("optimizer.", "rest."))}
+        if wanted != found:
+            odd = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+            raise BadInput(f"{odd[0]} must have shape {wanted.get(odd[0])}; got {found.get(odd[0])}")
+        t, batches, rng = self.training, self.batches, checkpoints.part(tensors, "rng")
+        self.model.load_state_dict(checkpoints.part(tensors, "model"))
+        for i, turn in enumerate(self.turns):
+            checkpoints.restore_optimizer(turn.optimizer, checkpoints.part(tensors, f"optimizer.{i}"))
+        batches.index.rest = tensors["rest.index"]
+        if batches.labelled is not None:
+            batches.labelled.rest = tensors["rest.labelled"]
+        batches.rng.set_state(rng["own"])
+        self.spare_rng.set_state(rng["spare"])
+        torch.set_rng_state(rng["global"])
+        if batches.rng.device.type == "cuda":
+            torch.cuda.set_rng_state(rng["cuda"], batches.rng.device)
+        t.iterations, t.examples, t.seconds = numbers["iterations"], numbers["examples"], numbers["seconds"]
+        t.history |= {name: (steps, values) for name, (steps, values) in numbers["history"].items()}
+        self.kept = {name: (seen, stride) for name, (seen, stride) in numbers["kept"].items()}
 
     def read(self) -> None:
         """Fetch the pending losses in one transfer; record them, or stop at the first that is not finite."""

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ganbench import seeding
 from ganbench.errors import NotApplicable
+from ganbench.files import write_atomic
 from ganbench.model import Model
-from ganbench.records import finite, write_atomic
+from ganbench.records import finite
 from ganbench.scoring import Inputs
 
 SAMPLES_BYTES = 1 << 21  # samples.npz keeps as many rows as fit

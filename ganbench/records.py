@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ganbench.errors import BadConfig, BadInput, GanbenchError
+from ganbench.files import write_atomic
 from ganbench.jobs import Job, JobSpec
 from ganbench.source import canonical_hash
 
@@ -123,20 +124,6 @@ def finite(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return finite(value.tolist())
     return str(value)
-
-
-def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a whole file or none of it: temporary file, fsync, rename. Raises `OSError`, leaving `path` as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:  # an interruption too
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def job_folder_name(spec: JobSpec) -> str:

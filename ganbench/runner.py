@@ -103,7 +103,9 @@ def _run(
     with clock("train"), rounded, seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
         budget = resolve_budget(spec, model)
         rng = seeding.stream("training", spec.model, spec.dataset, spec.seed, device=device)
-        trained = train(model, training_data(model, dataset, spec).to(device), budget, rng, on_progress=on_progress)
+        data = training_data(model, dataset, spec).to(device)
+        checkpoint = folder and checkpoint_of(folder)
+        trained = train(model, data, budget, rng, on_progress=on_progress, checkpoint=checkpoint)
     partial |= {"iterations": trained.iterations, "examples": trained.examples, "trained": trained}
     partial |= _kept_history(folder, trained.history)
     return score_trained(job, place, dataset, model, clock, folder, trained.history, save_weights)
@@ -164,6 +166,11 @@ def config_fields(model_ref: str) -> dict[str, Any]:
     """Names and defaults of a model's config."""
     default = MODELS.load(model_ref).Config()
     return {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """Where a long training saves itself, to go on from there when its job is run again."""
+    return folder / "checkpoint.safetensors"
 
 
 def resolve_budget(spec: JobSpec, model: Model) -> Budget:

@@ -20,10 +20,11 @@ from ganbench.datasets.base import Dataset
 from ganbench.datasets.load import load
 from ganbench.environment import without_paths
 from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
+from ganbench.files import write_atomic
 from ganbench.labels import USUAL, draw_labels
 from ganbench.metrics.base import Score
 from ganbench.model import Model
-from ganbench.records import finite, write_atomic
+from ganbench.records import finite
 from ganbench.registry import DATASETS, METRICS, SCORERS, Entry
 from ganbench.scorers.base import Scorer
 from ganbench.scorers.load import load_scorer

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ganbench.data import DataSpec, Split
+from ganbench import engine
+from ganbench.data import Batch, DataSpec, Split
 from ganbench.model import Budget, Config, Model, Player, Positive, register
 
 
@@ -93,3 +95,30 @@ class Prints(Noise):
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         print("chatter on stdout")
         super().fit(data, budget, rng)
+
+
+@register("killed_once", family="test", events=("vector",))
+class KilledOnce(Noise):
+    """Writes a byte per loss to the file that TURNS names; its process is killed in the middle of the tenth."""
+
+    def build(self, spec: DataSpec) -> None:
+        super().build(spec)
+        self.net = nn.Linear(spec.n_dims, spec.n_dims)
+        engine.SAVE_EVERY, engine.CHUNK = 0.0, 1  # a checkpoint after every turn
+
+    fit = None  # type: ignore[assignment]
+
+    def players(self) -> list[Player]:
+        return [Player("net", self.net, self.loss, torch.optim.Adam)]
+
+    def loss(self, batch: Batch) -> Tensor:
+        with open(os.environ["TURNS"], "ab") as turns:
+            turns.write(b".")
+            turns.flush()
+            if turns.tell() == 10:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return (self.net(batch.x) - torch.randn(batch.x.shape, generator=batch.rng)).square().mean()
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        out: Tensor = self.net(torch.randn(n, *self.spec.event_shape, generator=rng))
+        return out

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench import seeding
-from ganbench.data import Batch, DataSpec, Split, epochs
+from ganbench.data import Batch, DataSpec, Epochs, Split
 from ganbench.engine import POINTS, make_optimizer, train
 from ganbench.errors import BadConfig, Diverged
 from ganbench.model import Budget, Config, Model, Player
@@ -187,9 +187,9 @@ def test_looking_at_a_model_does_not_change_its_training() -> None:
 
 
 def test_epochs_visit_every_example_once_and_small_sets_repeat(rng: torch.Generator) -> None:
-    batches = epochs(10, 5, rng)
+    batches = Epochs(10, 5, rng)
     assert sorted(torch.cat([next(batches), next(batches)]).tolist()) == list(range(10))
-    assert len(next(epochs(3, 8, rng))) == 8
+    assert len(next(Epochs(3, 8, rng))) == 8
 
 
 def test_schedules_scale_the_learning_rate_over_the_budget() -> None:

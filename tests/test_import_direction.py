@@ -21,9 +21,9 @@ LAYERS = [
     {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
     {"records"},
     {"jobs", "suites"},
-    {"source", "environment", "samples_io", "engine", "datasets", "scorers", "metrics"},
+    {"source", "environment", "samples_io", "engine", "checkpoint", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
-    {"data", "registry", "seeding", "errors", "labels"},
+    {"data", "registry", "seeding", "errors", "labels", "files"},
 ]
 FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
 

@@ -13,8 +13,9 @@ import pytest
 
 from ganbench import records
 from ganbench.errors import BadConfig, BadInput
+from ganbench.files import write_atomic
 from ganbench.jobs import Job, JobSpec
-from ganbench.records import MetricRow, Record, RecordWarning, RunFolder, finite, parse_record, write_atomic
+from ganbench.records import MetricRow, Record, RecordWarning, RunFolder, finite, parse_record
 
 ASKED = {"suite": "s", "models": ["m"], "seeds": [0]}
 

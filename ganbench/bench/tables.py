@@ -14,7 +14,7 @@ from ganbench.bench.ceilings import Ceilings, device_class
 from ganbench.bench.kernels import Row, Scaling
 from ganbench.bench.train import Row as TrainRow
 from ganbench.bench.usual import Row as UsualRow
-from ganbench.records import write_atomic
+from ganbench.files import write_atomic
 
 Table = tuple[list[str], list[list[str]]]
 

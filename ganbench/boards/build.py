@@ -30,8 +30,8 @@ from ganbench.boards.render import (
 from ganbench.boards.standings import Standing, block_name, latest, read_records, standings
 from ganbench.boards.submission import accepted
 from ganbench.errors import BadInput
+from ganbench.files import write_atomic
 from ganbench.jobs import row_name
-from ganbench.records import write_atomic
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")

@@ -15,8 +15,9 @@ from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
 from ganbench.boards.standings import Record, read_records, standings
 from ganbench.errors import BadInput
+from ganbench.files import write_atomic
 from ganbench.jobs import JobSpec, row_name
-from ganbench.records import RunFolder, write_atomic
+from ganbench.records import RunFolder
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
 from ganbench.report.columns import columns

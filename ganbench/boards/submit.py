@@ -18,7 +18,7 @@ from ganbench.boards.board import Board, load_board
 from ganbench.boards.standings import read_records
 from ganbench.boards.submission import RESULTS, FileOf, Submission, read_submission
 from ganbench.errors import BadInput, GanbenchError
-from ganbench.records import write_atomic
+from ganbench.files import write_atomic
 
 if TYPE_CHECKING:
     from ganbench.boards.measure import Measurement

@@ -10,7 +10,8 @@ import typer
 
 from ganbench.commands._common import console, duration, print_json, print_table, say
 from ganbench.errors import BadInput, GanbenchError, MissingResource
-from ganbench.records import STATUSES, Record, write_atomic
+from ganbench.files import write_atomic
+from ganbench.records import STATUSES, Record
 from ganbench.report import label_counts, published, tables
 
 BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends with code 3

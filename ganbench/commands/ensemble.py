@@ -25,7 +25,7 @@ def ensemble(
     as_json: Json = False,
 ) -> None:
     """Average the class probabilities of a row's seeds; writes records that `leaderboard build --from` takes."""
-    from ganbench.records import write_atomic
+    from ganbench.files import write_atomic
     from ganbench.report import label_counts
     from ganbench.report.ensembles import ensembles
 

@@ -38,7 +38,7 @@ def build(
     """Write README.md and board.csv of each board from its records and submissions."""
     from ganbench.boards import build as pages
     from ganbench.boards.pages import draw_label_curves, take_pictures, take_published
-    from ganbench.records import write_atomic
+    from ganbench.files import write_atomic
 
     chosen = _formats(formats)
     report: list[dict[str, Any]] = []

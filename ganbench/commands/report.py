@@ -23,7 +23,7 @@ def report(
     """Write a page with tables, intervals, samples and curves of a run; it needs no network."""
     from ganbench.boards.html import page
     from ganbench.boards.pages import run_page
-    from ganbench.records import write_atomic
+    from ganbench.files import write_atomic
 
     content = run_page(Path(run))
     target = Path(out) if out else Path(run) / "report.html"

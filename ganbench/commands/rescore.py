@@ -29,8 +29,8 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Score a run's models again from the weights it kept; writes records that `leaderboard build --from` takes."""
+    from ganbench.files import write_atomic
     from ganbench.jobs import metric_names
-    from ganbench.records import write_atomic
     from ganbench.rescore import rescored
 
     asked = split_names(metrics)

@@ -59,7 +59,7 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
     """Run one job, write its record, return it as JSON. Raises only `OSError`, when the record cannot be written."""
     import torch
 
-    from ganbench.runner import run_job
+    from ganbench.runner import checkpoint_of, run_job
     from ganbench.scoring import Workplace
 
     torch.set_num_threads(1)
@@ -89,6 +89,8 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
     record.git = orders.git
     record.env_ref = run.write_environment(environment.describe())
     run.write(record)
+    if record.final:
+        checkpoint_of(folder).unlink(missing_ok=True)
     note.close()
     return record.to_json()
 
@@ -98,13 +100,17 @@ class Heartbeat:
 
     def __init__(self, folder: Path, label: str) -> None:
         folder.mkdir(exist_ok=True)
-        self.path, self.label, self.start, self.last = folder / str(os.getpid()), label, time.monotonic(), -HEARTBEAT
+        self.path, self.label, self.last = folder / str(os.getpid()), label, -HEARTBEAT
+        self.first: tuple[int, float] | None = None  # iteration, which a job that goes on has, and time of a first note
 
     def __call__(self, iteration: int, share: float) -> None:
         """Note the iteration reached and the share of the budget spent."""
         now = time.monotonic()
         if now - self.last >= HEARTBEAT:
-            rate = iteration / (now - self.start) if iteration else 0.0
+            if iteration and self.first is None:
+                self.first = iteration, now
+            begun, start = self.first or (0, now)
+            rate = (iteration - begun) / (now - start) if now > start else 0.0
             state = {"job": self.label, "iteration": iteration, "share": round(share, 4), "rate": round(rate, 1)}
             with contextlib.suppress(OSError):
                 write_plain(self.path, json.dumps(state))

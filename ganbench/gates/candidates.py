@@ -133,7 +133,7 @@ def train_jobs(jobs: Sequence[Mapping[str, Any]], seeds: Iterable[int], n_sample
 
 def write(pool: Mapping[str, Any]) -> None:
     """Keep a pool as the baseline."""
-    from ganbench.records import write_atomic
+    from ganbench.files import write_atomic
 
     rows = ",\n  ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(pool["pools"].items()))
     write_atomic(FOLDER / POOL, f'{{\n "run": {json.dumps(pool["run"])},\n "pools": {{\n  {rows}\n }}\n}}\n')

@@ -98,7 +98,7 @@ def to_json(prints: Mapping[str, Fingerprint]) -> str:
 
 def write(prints: Mapping[str, Fingerprint]) -> Path:
     """Keep these curves as the ones of this platform."""
-    from ganbench.records import write_atomic
+    from ganbench.files import write_atomic
 
     path = FOLDER / "fingerprints" / f"{platform_tag()}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -109,7 +109,7 @@ def make_samples() -> dict[str, Tensor]:
 
 def write(now: Mapping[str, Any]) -> None:
     """Keep these values as the golden ones, one line a score."""
-    from ganbench.records import write_atomic
+    from ganbench.files import write_atomic
 
     rows = ",\n  ".join(f"{json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(now["scores"].items()))
     head = json.dumps({k: v for k, v in now.items() if k != "scores"}, indent=1)[:-2]

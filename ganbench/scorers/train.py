@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganbench import seeding
-from ganbench.data import Split, epochs
+from ganbench.data import Epochs, Split
 from ganbench.datasets.load import load
 from ganbench.scorers.base import in_batches
 from ganbench.scorers.cnn import ARCHITECTURES, FOLDER, DigitNet
@@ -64,7 +64,7 @@ def fit(data: Split, name: str) -> DigitNet:
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     per_epoch = len(data) // recipe.batch_size
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.epochs * per_epoch)
-    batches = epochs(len(data), recipe.batch_size, rng)
+    batches = Epochs(len(data), recipe.batch_size, rng)
     for epoch in range(recipe.epochs):
         total = torch.zeros(())
         for _ in range(per_epoch):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny import ENTRIES, SPECS, K, build, cases, data, samples
 
-from ganbench import seeding
+from ganbench import engine, seeding
 from ganbench.engine import Batches, Turn, train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget, Model
@@ -82,6 +82,36 @@ def test_the_same_seed_trains_the_same_model(case: tuple[str, str]) -> None:
     other = trained.__wrapped__(name, kind)
     for key, value in model.state_dict().items():
         torch.testing.assert_close(other.state_dict()[key], value, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_training_that_was_cut_off_goes_on_with_the_same_bits(
+    case: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, kind = case
+    if kind != next(c.values[0][1] for c in cases() if c.values[0][0] == name) or hasattr(trained(name, kind), "fit"):
+        return  # once for each model that is trained by turns
+    monkeypatch.setattr(engine, "CHUNK", 1)
+    monkeypatch.setattr(engine, "SAVE_EVERY", 0.0)
+
+    def cut_after_a_save(iteration: int, share: float) -> None:
+        if iteration > 1:
+            raise InterruptedError
+
+    path, entry, budget = tmp_path / "checkpoint", ENTRIES[name], Budget(iterations=ITERATIONS)
+    with seeding.global_stream("training", name), pytest.raises(InterruptedError):
+        train(
+            build(name, kind),
+            data(kind, entry),
+            budget,
+            seeding.stream("training", name),
+            on_progress=cut_after_a_save,
+            checkpoint=path,
+        )
+    model = build(name, kind)
+    with seeding.global_stream("another"):
+        train(model, data(kind, entry), budget, seeding.stream("another"), checkpoint=path)
+    for key, value in trained(name, kind).state_dict().items():
+        torch.testing.assert_close(model.state_dict()[key], value, rtol=0, atol=0, equal_nan=True)
 
 
 def test_weights_survive_a_round_trip(case: tuple[str, str]) -> None:

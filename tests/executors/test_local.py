@@ -14,6 +14,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from ganbench.records import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,6 +158,23 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     assert found["hangs"][0] == "failed"
     assert "killed by signal 9" in str(found["hangs"][1])
     assert found["quick_noise"][0] == "ok"
+
+
+def test_a_training_killed_in_the_middle_goes_on_from_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["run", *TINY, "-m", f"{MODELS}:KilledOnce", "--seeds", "1", "-j", "1", "--budget", "iterations=15"]
+    turns = tmp_path / "turns"
+    monkeypatch.setenv("TURNS", str(turns))
+    torn = ganbench(*arguments, "--out", str(tmp_path / "torn"))
+    assert torn.returncode == 3, torn.stderr
+    assert "killed by signal 9" in torn.stderr
+    assert list((tmp_path / "torn").rglob("checkpoint.safetensors"))
+    assert ganbench(*arguments, "--out", str(tmp_path / "torn")).returncode == 0
+    assert turns.stat().st_size == 16  # nine turns that were saved, the one that was killed, and the six left
+    assert not list((tmp_path / "torn").rglob("checkpoint.safetensors"))
+    assert ganbench(*arguments, "--out", str(tmp_path / "whole")).returncode == 0
+    assert values(tmp_path / "torn") == values(tmp_path / "whole")
 
 
 def test_a_full_disk_stops_the_run_with_earlier_records_whole(tmp_path: Path) -> None:
