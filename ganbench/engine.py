@@ -355,11 +355,12 @@ class _Loop:
 
     def _restore(self, tensors: dict[str, Tensor], numbers: checkpoints.Numbers) -> None:
         """Take over what `save` wrote. Raises `BadInput`, with nothing changed, where it is another training's."""
-        wanted = {k: v.shape for k, v in self._parts().items() if not k.startswith(("optimizer.", "rest."))}
-        found = {k: v.shape for k, v in tensors.items() if not k.startswith(("optimizer.", "rest."))}
+        wanted, found = _outline(self._parts()), _outline(tensors)
         if wanted != found:
-            odd = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
-            raise BadInput(f"{odd[0]} must have shape {wanted.get(odd[0])}; got {found.get(odd[0])}")
+            odd = min(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+            raise BadInput(f"{odd} must be {wanted.get(odd, 'absent')}; got {found.get(odd, 'none')}")
+        if numbers.keys() != {"iterations", "examples", "seconds", "history", "kept"}:
+            raise BadInput(f"its numbers must be those of a training; got {', '.join(sorted(numbers))}")
         t, batches, rng = self.training, self.batches, checkpoints.part(tensors, "rng")
         self.model.load_state_dict(checkpoints.part(tensors, "model"))
         for i, turn in enumerate(self.turns):
@@ -412,3 +413,12 @@ class _Loop:
             steps[:], values[:] = steps[::2], values[::2]
             stride *= 2
         self.kept[name] = (seen + 1, stride)
+
+
+def _outline(parts: dict[str, Tensor]) -> dict[str, str]:
+    """What two checkpoints of one training have in common; optimizers fill up and epochs run down on the way."""
+    return {
+        k: "an index" if k.startswith("rest.") else f"{v.dtype} {tuple(v.shape)}"
+        for k, v in parts.items()
+        if not k.startswith("optimizer.")
+    }

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ganbench import checkpoint, engine
@@ -144,7 +145,7 @@ def test_an_epoch_can_be_cut_anywhere() -> None:
     assert Epochs(3, 8, rng).rest.numel() == 0
 
 
-@pytest.mark.parametrize("kind", ["other networks", "text", "torn", "no numbers"])
+@pytest.mark.parametrize("kind", ["other networks", "text", "torn", "no numbers", "other numbers", "no rest"])
 def test_what_is_no_checkpoint_of_this_training_is_left_aside(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -157,7 +158,11 @@ def test_what_is_no_checkpoint_of_this_training_is_left_aside(
     elif kind == "torn":
         path.write_bytes(path.read_bytes()[:-1000])
     elif kind == "no numbers":
-        checkpoint.write(path, {"x": torch.zeros(1)}, {})
+        path.write_bytes(save({"x": torch.zeros(1)}))
+    elif kind in ("other numbers", "no rest"):
+        tensors, numbers = checkpoint.read(path)
+        (numbers if kind == "other numbers" else tensors).pop("kept" if kind == "other numbers" else "rest.index")
+        checkpoint.write(path, tensors, numbers)
     with caplog.at_level(logging.WARNING):
         run(model, path)
     assert "begins anew" in caplog.text
