@@ -115,6 +115,7 @@ class Selection:
     precision: str = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
     labels: tuple[int, ...] = ()  # label counts for learners from a few labels; empty: the runner's default
     draws: tuple[int, ...] = ()  # draws of the labels that every seed is trained on; empty: each seed has its own
+    recipes: tuple[str, ...] = ()  # labels of the published settings to run at scale `paper`; empty: all
 
     def manifest(self) -> dict[str, Any]:
         """The request as it is kept in run.json: strict JSON without paths."""
@@ -132,6 +133,7 @@ class Selection:
             **self.stated_precision,
             **({"labels": list(self.labels)} if self.labels else {}),
             **({"draws": list(self.draws)} if self.draws else {}),
+            **({"recipes": list(self.recipes)} if self.recipes else {}),
         }
 
     @property
@@ -164,6 +166,7 @@ def plan(
     """
     models = _select(MODELS.entries, selection.models, MODELS)
     datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
+    _check_recipes(selection, recipes)
     jobs = []
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
@@ -173,6 +176,8 @@ def plan(
                 if recipes is not None:
                     known = recipes.get(model_ref, [])
                     found = _published(selection, model, dataset, known, overrides)
+                    if selection.recipes and not found:
+                        continue
                     variants = found or variants[:1]
                     skip = skip or (None if found else _no_recipe(selection, model, dataset, known))
                 for variant in variants:
@@ -212,7 +217,7 @@ def _published(
     """A model's recipes for a data set; one that speaks of a number of labels runs with it, where it is asked for."""
     found: list[Variant] = []
     for r in recipes:
-        if r["dataset"] != dataset.name:
+        if r["dataset"] != dataset.name or (selection.recipes and r.get("label") not in selection.recipes):
             continue
         for supervision in _supervisions(selection, model):
             said, asked = r.get("labels"), supervision.get("labels")
@@ -225,6 +230,16 @@ def _published(
             if variant not in found:
                 found.append(variant)
     return found
+
+
+def _check_recipes(selection: Selection, recipes: dict[str, list[dict[str, Any]]] | None) -> None:
+    """Raise `UnknownName` for a label that no recipe has, `BadConfig` where recipes are not run at all."""
+    if selection.recipes and recipes is None:
+        raise BadConfig(f"--recipe picks published settings, which --scale paper runs; got scale {selection.scale}")
+    labels = {r["label"] for found in (recipes or {}).values() for r in found if r.get("label")}
+    for name in selection.recipes:
+        if name not in labels:
+            raise UnknownName("recipe of the selected models", name, labels)
 
 
 def _no_recipe(selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[dict[str, Any]]) -> str:

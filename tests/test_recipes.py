@@ -8,6 +8,7 @@ from collections import defaultdict
 import pytest
 
 from ganbench import suites
+from ganbench.errors import BadConfig, UnknownName
 from ganbench.executors import worker
 from ganbench.jobs import Selection, plan, row_name
 from ganbench.registry import DATASETS, METRICS, MODELS
@@ -78,6 +79,20 @@ def test_a_label_names_one_setting_of_a_model_on_a_data_set_and_looks_like_no_ov
             assert r["label"].startswith("paper")  # no config field does, so `m[paper]` is never an override
             assert not set("/[],") & set(r["label"])
         assert all(len(found) == 1 for found in [*settings.values(), *labels.values()]), entry.name
+
+
+def test_published_settings_can_be_picked_by_their_labels() -> None:
+    chosen = dataclasses.replace(selection("pacgan"), models=("pacgan", "wgan_gp"), recipes=("paper m=2", "paper m=4"))
+    recipes = worker.recipes(chosen.models)
+    jobs = plan(chosen, None, recipes)
+    assert {j.spec.row for j in jobs} == {"pacgan[paper m=2]", "pacgan[paper m=4]"}
+    assert not any(j.skip for j in jobs)  # the other model has no such setting, and no row that says so
+    ids = {j.spec.job_id for j in plan(dataclasses.replace(chosen, recipes=()), None, recipes)}
+    assert {j.spec.job_id for j in jobs} < ids  # the same jobs as in a run of all
+    with pytest.raises(UnknownName, match="paper m=2"):
+        plan(dataclasses.replace(chosen, recipes=("paper m=5",)), None, recipes)
+    with pytest.raises(BadConfig, match="--scale paper"):
+        plan(dataclasses.replace(chosen, scale="quick"), None, None)
 
 
 def test_rows_of_recipes_go_by_their_labels_unless_something_is_changed() -> None:

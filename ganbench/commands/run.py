@@ -27,6 +27,7 @@ DEVICE = typer.Option("--device", help="auto, cpu, cuda or mps.")
 PRECISION = typer.Option("--precision", help="Of float32 products in training: ieee, tf32 or bf16; recorded.")
 LABELS = typer.Option("--labels", help="Labels that few-label models and svm_error see, e.g. 20,50,100.")
 DRAWS = typer.Option("--label-draws", help="Train every seed on these draws of the labels (0-4), for ensembles.")
+RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. 'paper m=2'; repeat for more.")
 OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 
@@ -54,6 +55,7 @@ def run(
     precision: Annotated[str, PRECISION] = "ieee",
     labels: Annotated[str | None, LABELS] = None,
     label_draws: Annotated[str | None, DRAWS] = None,
+    recipe: Annotated[list[str] | None, RECIPES] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
@@ -71,7 +73,7 @@ def run(
         raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
     selection = select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws,
+        label_draws, recipe,
     )  # fmt: skip
     jobs = make_jobs(selection)
     if dry_run:
@@ -122,6 +124,7 @@ def plan(
     precision: Annotated[str, PRECISION] = "ieee",
     labels: Annotated[str | None, LABELS] = None,
     label_draws: Annotated[str | None, DRAWS] = None,
+    recipe: Annotated[list[str] | None, RECIPES] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     data_dir: DataDir = None,
@@ -130,7 +133,7 @@ def plan(
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
     selection = select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws,
+        label_draws, recipe,
     )  # fmt: skip
     print_plan(make_jobs(selection), Path(out) if out else None, workers, as_json)
 
@@ -150,6 +153,7 @@ def select(
     precision: str = "ieee",
     labels: str | None = None,
     draws: str | None = None,
+    recipes: list[str] | None = None,
 ) -> Any:
     """The selection that options describe; the suite fills what they leave open."""
     from ganbench import jobs, suites
@@ -178,6 +182,7 @@ def select(
         precision=precision,
         labels=base.labels if labels is None else jobs.parse_labels(labels),
         draws=() if draws is None else jobs.parse_seeds(draws),
+        recipes=tuple(recipes or ()),
     )
 
 
