@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.executors.worker import recipes
+from ganbench.jobs import row_name
 from ganbench.report import published
 
 HEAD = """# Published recipes run in full
@@ -36,7 +37,7 @@ def page(records: list[dict[str, Any]]) -> str:
     lines = published.lines(records, [recipe for found in recipes(models).values() for recipe in found])
     table = published.markdown(lines).partition("\n\n")[2]
     seconds = "\n".join(
-        f"* {r['spec']['model']}, seed {r['spec']['seed']}: {r['iterations']:,} iterations in "
+        f"* {row_name(r['spec'] | {'config': {}})}, seed {r['spec']['seed']}: {r['iterations']:,} iterations in "
         f"{r['timing']['train_s']:,.0f} s on {r['spec']['device']}, model version {r['spec']['versions']['model']}, "
         f"torch {r['spec']['versions']['torch']}."
         for r in records
