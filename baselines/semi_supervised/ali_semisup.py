@@ -6,6 +6,8 @@ Departures  1. Players take turns instead of stepping together; the default pair
                with maxout, dropout and batch norm. Gaussian noise on the discriminator's events stands for dropout.
             2. Adam at 1e-3, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
             3. Events are classified with the mean of their code, not with a draw.
+Known       On 8x8 digits after 10,000 iterations all samples are one image (squared MMD 0.74), while it errs on 8 % of
+            the test set with 100 labels. A batch-normed generator draws digits (0.018); its errors are not measured.
 Shapes      B batch, L labelled, Z latent_dim, K classes, *E event shape.
 """
 
