@@ -9,7 +9,8 @@ Departures  1. MLPs or the shared convolutions instead of ELU blocks; the shared
                k is kept in [0, 1], as the authors state.
             2. The code has one number on the plane and 16 on images; the paper's 64 could copy an 8x8 image.
             3. Generators of images end in a tanh and are batch-normed, as in all adversarial rows; the paper's is the
-               decoder's network, linear out. That one draws a single 8x8 digit here, whatever the decoder.
+               decoder's network, and a well-known implementation leaves both linear. Such a generator draws a single
+               8x8 digit here, with codes of 16 and of 64 numbers.
 Known       On ring8 it collapses to a point of one mode (1 of 8 modes, sliced Wasserstein 0.82 after 3,000 iterations),
             and that is the method: L_G asks for fakes that are easy to reconstruct, not for different ones. With all
             fakes in one of m modes the discriminator gains (1/m - k) L there, so the controller rests at k near 1/m
