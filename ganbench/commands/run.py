@@ -30,6 +30,7 @@ DRAWS = typer.Option("--label-draws", help="Train every seed on these draws of t
 RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. 'paper m=2'; repeat for more.")
 OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
+THREADS = typer.Option("--threads", help="Cores of each worker, for a few large jobs; recorded.", min=1, max=256)
 
 # Seconds after which one job is stopped, unless --job-timeout says otherwise; a plain GAN needs 2, 5 and 30 to 240.
 TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}
@@ -58,6 +59,7 @@ def run(
     recipe: Annotated[list[str] | None, RECIPES] = None,
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
+    threads: Annotated[int, THREADS] = 1,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
     job_timeout: Annotated[str | None, typer.Option(help="Stop a job after this long, e.g. 30m; 0: never.")] = None,
     save_weights: Annotated[bool, typer.Option("--save-weights", help="Keep each model as safetensors.")] = False,
@@ -85,7 +87,8 @@ def run(
     from ganbench.report.progress import watch
 
     root = Path(out) if out else Path("runs") / _run_name(selection.suite)
-    count = workers or (local.default_workers() if selection.device == "cpu" else min(4, local.default_workers()))
+    most = max(1, local.default_workers() // threads)
+    count = workers or (most if selection.device == "cpu" else min(4, most))
     start = time.monotonic()
     try:
         folder = RunFolder.create(root, selection.manifest())
@@ -100,6 +103,7 @@ def run(
                 folder,
                 watcher,
                 workers=count,
+                threads=threads,
                 job_timeout=lambda job: TIMEOUTS.get(job.spec.scale) if per_job is None else per_job or None,
                 time_limit=limit,
                 save_weights=save_weights,

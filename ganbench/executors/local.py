@@ -60,16 +60,18 @@ def run(
     watcher: Watcher,
     *,
     workers: int,
+    threads: int = 1,
     job_timeout: Callable[[Job], float | None] = lambda job: None,
     time_limit: float | None = None,
     save_weights: bool = False,
     scorer_weights: str | None = None,
 ) -> Outcome:
-    """Run what has no final record yet. Ctrl-C stops it: the outcome says so, and the same call goes on later.
+    """Run what has no final record yet, each worker on `threads` cores.
 
+    Ctrl-C stops it: the outcome says so, and the same call goes on later.
     Raises `DiskFull` when a record cannot be written; those before it are whole.
     """
-    orders = worker.Orders(str(folder.root), environment.git(), save_weights, scorer_weights)
+    orders = worker.Orders(str(folder.root), environment.git(), save_weights, scorer_weights, threads)
     outcome = Outcome()
     waiting: deque[tuple[Job, int]] = deque()
     terminate = _interrupt_on_terminate()
@@ -138,7 +140,7 @@ def _drain(
         return
     start = time.monotonic()
     flying: dict[Any, tuple[Job, int]] = {}
-    with _pool(min(workers, len(waiting))) as pool:
+    with _pool(min(workers, len(waiting)), orders.threads) as pool:
         try:
             while waiting or flying:
                 late = time_limit is not None and time.monotonic() - start > time_limit
@@ -239,9 +241,10 @@ def _heartbeats(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _pool(workers: int) -> Iterator[ProcessPool]:
+def _pool(workers: int, threads: int = 1) -> Iterator[ProcessPool]:
     """A pool of spawned workers that is stopped at once on the way out, whatever the reason."""
-    pool = ProcessPool(workers, initializer=worker.start, initargs=(os.getpid(),), context=get_context("spawn"))
+    context = get_context("spawn")
+    pool = ProcessPool(workers, initializer=worker.start, initargs=(os.getpid(), threads), context=context)
     try:
         yield pool
     finally:

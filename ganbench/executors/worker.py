@@ -40,12 +40,13 @@ class Orders:
     git: dict[str, Any]
     save_weights: bool = False
     scorer_weights: str | None = None
+    threads: int = 1
 
 
-def start(driver: int) -> None:
-    """Prepare a fresh worker: one thread, deaf to Ctrl-C (the driver decides), gone when the driver is gone."""
+def start(driver: int, threads: int = 1) -> None:
+    """Prepare a fresh worker: few threads, deaf to Ctrl-C (the driver decides), gone when the driver is gone."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
+        os.environ[name] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     environment.keep_freed_memory()
@@ -62,7 +63,7 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
     from ganbench.runner import checkpoint_of, run_job
     from ganbench.scoring import Workplace
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(orders.threads)
     run = RunFolder(Path(orders.root))
     known = run.read(job.spec)
     if known is not None and known.final:  # a worker that outlived its driver by a moment wrote it meanwhile

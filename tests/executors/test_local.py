@@ -203,3 +203,17 @@ def test_a_full_disk_stops_the_run_with_earlier_records_whole(tmp_path: Path) ->
     assert "error: cannot write to 'r': File too large; 1 records are whole; free some space" in done.stderr
     assert ganbench(*arguments).returncode == 0
     assert values(tmp_path / "r") == before
+
+
+@pytest.mark.parametrize(("asked", "threads"), [((), 1), (("--threads", "2"), 2)])
+def test_workers_have_the_threads_they_are_given_and_records_say_so(
+    tmp_path: Path, asked: tuple[str, ...], threads: int
+) -> None:
+    out = tmp_path / "r"
+    done = ganbench("run", *TINY, "-m", "gan_ns", "--seeds", "1", *asked, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder.open(out)
+    (record,) = folder.records()
+    assert record.determinism["threads"] == threads
+    environment = json.loads((out / "env.json").read_text())
+    assert environment["variables"]["OMP_NUM_THREADS"] == str(threads)
