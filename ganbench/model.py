@@ -284,7 +284,8 @@ class GAN(Model):
         from ganbench.nn import generator_norm, make_discriminator, make_generator
 
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
+        norm = generator_norm(spec, c)
+        self.generator = make_generator(spec, c, norm, coupled=self.coupled)  # (B, Z) -> (B, *E)
         self.discriminator = make_discriminator(spec, c, coupled=self.coupled)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:

@@ -23,7 +23,7 @@ from ganbench.losses.penalties import dragan_penalty, gradient_norms
 from ganbench.model import GAN, Batch, NonNegative, register
 
 
-@register("dragan", family="adversarial", paper="arXiv:1705.07215", gives=("sample", "features"), version=3)
+@register("dragan", family="adversarial", paper="arXiv:1705.07215", gives=("sample", "features"), version=4)
 class DRAGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -40,7 +40,7 @@ from ganbench.nn import (
 )
 
 
-@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
+@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=4)
 class ComposedGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -64,7 +64,8 @@ class ComposedGAN(GAN):
         )
         self.pack = int(self.on.get("pack", 1))
         norm: Any = batch_norm(spec, c) if "batch_norm" in self.on else None
-        coupled = self.penalty[0] not in PER_EXAMPLE and "spectral_norm" not in self.on
+        per_example = self.penalty[0] in PER_EXAMPLE or "spectral_norm" in self.on
+        coupled = norm is not None or not per_example
         # (B / m, m E) -> (B / m,)
         self.discriminator = make_discriminator(packed_spec(spec, self.pack), c, norm, coupled=coupled)
         if "minibatch_disc" in self.on:
@@ -73,10 +74,10 @@ class ComposedGAN(GAN):
             spectrally_normalised(self.discriminator)
         if "virtual_bn" in self.on:
             n = int(self.on["virtual_bn"])
-            network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n))
+            network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n), coupled=coupled)
             self.generator = WithReference(network, torch.randn(n, c.latent_dim))  # (B, Z) -> (B, *E)
         else:
-            self.generator = make_generator(spec, c, norm or generator_norm(spec, c))
+            self.generator = make_generator(spec, c, norm or generator_norm(spec, c), coupled=coupled)
         if "historical_avg" in self.on:
             self.discriminator_history = ParameterHistory(self.discriminator)
             self.generator_history = ParameterHistory(self.generator)

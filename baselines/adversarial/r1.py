@@ -18,7 +18,7 @@ from ganbench.losses.penalties import gradient_norms, r1_penalty
 from ganbench.model import GAN, Batch, NonNegative, register
 
 
-@register("r1", family="adversarial", paper="arXiv:1801.04406", gives=("sample", "features"), version=2)
+@register("r1", family="adversarial", paper="arXiv:1801.04406", gives=("sample", "features"), version=3)
 class R1GAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

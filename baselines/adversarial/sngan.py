@@ -22,7 +22,7 @@ from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
 from ganbench.nn import spectrally_normalised
 
 
-@register("sngan", family="adversarial", paper="arXiv:1802.05957", gives=("sample", "features"), version=3)
+@register("sngan", family="adversarial", paper="arXiv:1802.05957", gives=("sample", "features"), version=4)
 class SNGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

@@ -20,7 +20,7 @@ from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, NonNegative, P
 from ganbench.nn import generator_norm, make_discriminator, make_generator
 
 
-@register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"), version=2)
+@register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"), version=3)
 class WGANLP(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -37,7 +37,8 @@ class WGANLP(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
+        norm = generator_norm(spec, c)
+        self.generator = make_generator(spec, c, norm, coupled=False)  # (B, Z) -> (B, *E)
         self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
 
     def players(self) -> list[Player]:

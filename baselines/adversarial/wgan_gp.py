@@ -86,7 +86,7 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.G
     return (grad.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-@register("wgan_gp", family="adversarial", paper="arXiv:1704.00028", gives=("sample", "features"), version=2)
+@register("wgan_gp", family="adversarial", paper="arXiv:1704.00028", gives=("sample", "features"), version=3)
 class WGANGP(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -109,7 +109,8 @@ class WGANGP(GAN):
         if c.networks == "paper":
             self.build_toys(spec)
             return
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
+        norm = generator_norm(spec, c)
+        self.generator = make_generator(spec, c, norm, coupled=False)  # (B, Z) -> (B, *E)
         self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
 
     def build_toys(self, spec: DataSpec) -> None:

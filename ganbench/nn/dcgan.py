@@ -2,7 +2,8 @@
 
 Source      Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", section 3; weights N(0, 0.02). At
             28 pixels a dense layer of 1,024 units stands before the first map and after the last, as in the authors'
-            code for MNIST: two layers of convolutions see strokes, not digits.
+            code for MNIST: two layers of convolutions see strokes, not digits. The pair without it has three, as in
+            the MNIST code of Gulrajani et al. 2017 (WGAN-GP), for discriminators that may not have batch norm.
 Shapes      B batch, Z latent, C channels, W width (filters next to the image), F features.
 """
 
@@ -17,11 +18,13 @@ from torch import Tensor, nn
 from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
 from ganbench.nn.linear import Linear
+from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, Norm
 
 # Image side -> sides of the feature maps from the latent's projection to the image, each twice the last.
 SIDES = {8: (2, 4, 8), 16: (4, 8, 16), 28: (7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}
 
 DENSE = {28: 1024}  # image side -> width of the dense hidden layer
+ALL_CONV = {28: (4, 7, 14, 28)}  # the same sides -> sides of the maps of the pair without it
 
 
 def _sides(spec: DataSpec) -> tuple[int, ...]:
@@ -93,6 +96,22 @@ class DCGANDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(self.features(x))
         return out.squeeze(1)
+
+
+def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm = nn.BatchNorm2d) -> ConvGenerator:
+    """Three 5x5 transposed convolutions of stride 2 on a projection to 4x4: (B, Z) -> (B, C, 28, 28)."""
+    widths = (4 * width, 2 * width, width)
+    made = ConvGenerator(latent_dim, ALL_CONV[spec.event_shape[1]], widths, spec.event_shape[0], norm=norm)
+    dcgan_init(made)
+    return made
+
+
+def all_conv_discriminator(spec: DataSpec, width: int) -> ConvDiscriminator:
+    """Three 5x5 convolutions of stride 2 and a linear head, no norms: (B, C, 28, 28) -> (B,) logits or scores."""
+    sides = ALL_CONV[spec.event_shape[1]][::-1]
+    made = ConvDiscriminator(sides, (width, 2 * width, 4 * width), spec.event_shape[0], norm=None)
+    dcgan_init(made)
+    return made
 
 
 def _flat(norm: Callable[[int], nn.Module] | None, width: int) -> list[nn.Module]:

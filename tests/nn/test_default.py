@@ -12,7 +12,7 @@ from ganbench.registry import MODELS
 
 VECTOR = DataSpec("vector", (2,), None, None, 100, 100)
 IMAGES = [DataSpec(f"image{side}", (1, side, side), (-1.0, 1.0), None, 100, 100) for side in (8, 28)]
-PENALISED = ("wgan_gp", "r1", "dragan")
+PENALISED = ("wgan_gp", "wgan_1sided", "r1", "dragan")
 
 
 def normed(network: nn.Module) -> bool:
@@ -26,6 +26,11 @@ def built(name: str, spec: DataSpec) -> Model:
     return model
 
 
+def judge_of(model: Model) -> nn.Module:
+    judge: nn.Module = model.critic if hasattr(model, "critic") else model.discriminator
+    return judge
+
+
 @pytest.mark.parametrize("name", ["gan_ns", "pacgan", "infogan", "veegan", *PENALISED])
 def test_adversaries_of_images_are_made_by_batch_normed_generators(name: str) -> None:
     assert all(normed(built(name, spec).generator) for spec in IMAGES)
@@ -36,7 +41,16 @@ def test_adversaries_of_images_are_made_by_batch_normed_generators(name: str) ->
 def test_no_judge_under_a_penalty_per_example_is_batch_normed(name: str) -> None:
     for spec in IMAGES:
         model = built(name, spec)
-        assert not normed(model.critic if name == "wgan_gp" else model.discriminator)
+        assert not normed(judge_of(model))
+
+
+@pytest.mark.parametrize("name", [*PENALISED, "sngan"])
+def test_where_the_judge_of_28_pixels_has_no_norm_neither_player_has_a_dense_hidden_layer(name: str) -> None:
+    model = built(name, IMAGES[1])
+    for network in (model.generator, judge_of(model)):
+        assert sum(isinstance(m, nn.Linear) for m in network.modules()) == 1
+    coupled = built("gan_ns", IMAGES[1])
+    assert sum(isinstance(m, nn.Linear) for m in coupled.generator.modules()) == 2
 
 
 def test_batches_of_one_are_refused_where_a_norm_needs_two() -> None:
