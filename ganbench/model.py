@@ -284,9 +284,9 @@ class GAN(Model):
         from ganbench.nn import generator_norm, make_discriminator, make_generator
 
         self.spec, c = spec, self.config
-        norm = generator_norm(spec, c)
-        self.generator = make_generator(spec, c, norm, coupled=self.coupled)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, coupled=self.coupled)  # (B, *E) -> (B,)
+        norm, coupled = generator_norm(spec, c), self.coupled
+        self.generator = make_generator(spec, c, norm, dense=coupled)  # (B, Z) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c, coupled=coupled, dense=coupled)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         c = self.config

@@ -29,9 +29,9 @@ class BatchNormGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        norm, coupled = batch_norm(spec, c), c.in_discriminator
-        self.generator = make_generator(spec, c, norm, coupled=coupled)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, norm if coupled else None, coupled=coupled)  # (B, *E) -> (B,)
+        norm = batch_norm(spec, c)
+        self.generator = make_generator(spec, c, norm)  # (B, Z) -> (B, *E)
+        self.discriminator = make_discriminator(spec, c, norm if c.in_discriminator else None)  # (B, *E) -> (B,)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

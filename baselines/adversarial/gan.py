@@ -64,20 +64,20 @@ class ComposedGAN(GAN):
         )
         self.pack = int(self.on.get("pack", 1))
         norm: Any = batch_norm(spec, c) if "batch_norm" in self.on else None
-        per_example = self.penalty[0] in PER_EXAMPLE or "spectral_norm" in self.on
-        coupled = norm is not None or not per_example
+        coupled = self.penalty[0] not in PER_EXAMPLE and "spectral_norm" not in self.on
+        packed = packed_spec(spec, self.pack)
         # (B / m, m E) -> (B / m,)
-        self.discriminator = make_discriminator(packed_spec(spec, self.pack), c, norm, coupled=coupled)
+        self.discriminator = make_discriminator(packed, c, norm, coupled=coupled, dense=coupled)
         if "minibatch_disc" in self.on:
             self.discriminator = MinibatchDiscriminator(self.discriminator, int(self.on["minibatch_disc"]))
         if "spectral_norm" in self.on:
             spectrally_normalised(self.discriminator)
         if "virtual_bn" in self.on:
             n = int(self.on["virtual_bn"])
-            network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n), coupled=coupled)
+            network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n), dense=coupled)
             self.generator = WithReference(network, torch.randn(n, c.latent_dim))  # (B, Z) -> (B, *E)
         else:
-            self.generator = make_generator(spec, c, norm or generator_norm(spec, c), coupled=coupled)
+            self.generator = make_generator(spec, c, norm or generator_norm(spec, c), dense=coupled)
         if "historical_avg" in self.on:
             self.discriminator_history = ParameterHistory(self.discriminator)
             self.generator_history = ParameterHistory(self.generator)

@@ -38,8 +38,8 @@ class WGANLP(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         norm = generator_norm(spec, c)
-        self.generator = make_generator(spec, c, norm, coupled=False)  # (B, Z) -> (B, *E)
-        self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
+        self.generator = make_generator(spec, c, norm, dense=False)  # (B, Z) -> (B, *E)
+        self.critic = make_discriminator(spec, c, dense=False)  # (B, *E) -> (B,), without batch norm
 
     def players(self) -> list[Player]:
         c = self.config

@@ -110,8 +110,8 @@ class WGANGP(GAN):
             self.build_toys(spec)
             return
         norm = generator_norm(spec, c)
-        self.generator = make_generator(spec, c, norm, coupled=False)  # (B, Z) -> (B, *E)
-        self.critic = make_discriminator(spec, c)  # (B, *E) -> (B,), without batch norm
+        self.generator = make_generator(spec, c, norm, dense=False)  # (B, Z) -> (B, *E)
+        self.critic = make_discriminator(spec, c, dense=False)  # (B, *E) -> (B,), without batch norm
 
     def build_toys(self, spec: DataSpec) -> None:
         """ReLU networks, He's uniform weights but for Glorot's in the last layers, biases zero."""

@@ -75,7 +75,7 @@ def stacked(metric: str, value: float) -> Recipe:
     )
 
 
-@register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=4)
+@register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=5)
 class ALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -105,11 +105,11 @@ class ALI(GAN):
         if c.networks == "paper":
             self.build_rerun(spec)
             return
-        self.generator = make_generator(spec, c, batch_norm(spec, c))  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, batch_norm(spec, c), dense=False)  # (B, Z) -> (B, *E)
         # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim, mlp_norm=nn.BatchNorm1d)
         # (B, *E), (B, Z) -> (B,)
-        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d, dense=False)
 
     def build_rerun(self, spec: DataSpec) -> None:
         if spec.is_image:

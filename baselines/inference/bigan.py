@@ -39,7 +39,7 @@ from ganbench.nn import (
 )
 
 
-@register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"), version=3)
+@register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"), version=4)
 class BiGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -72,10 +72,10 @@ class BiGAN(GAN):
             self.build_paper(spec)
             return
         norm = nn.BatchNorm1d if c.mlp_norm == "batch" else None
-        self.generator = make_generator(spec, c, norm and batch_norm(spec, c))  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, norm and batch_norm(spec, c), dense=False)  # (B, Z) -> (B, *E)
         self.encoder = make_encoder(spec, c, c.latent_dim, mlp_norm=norm)  # (B, *E) -> (B, Z)
         # (B, *E), (B, Z) -> (B,)
-        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d, dense=False)
 
     def build_paper(self, spec: DataSpec) -> None:
         z = self.config.latent_dim

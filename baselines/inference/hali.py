@@ -29,7 +29,7 @@ def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
     return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
 
 
-@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=3)
+@register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=4)
 class HALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -44,11 +44,12 @@ class HALI(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         top, norm = c.top_dim, nn.BatchNorm1d
-        self.generator = make_generator(spec, c, batch_norm(spec, c))  # z1 -> x: (B, Z1) -> (B, *E)
+        self.generator = make_generator(spec, c, batch_norm(spec, c), dense=False)  # z1 -> x: (B, Z1) -> (B, *E)
         self.prior_1 = MLP((top,), c.hidden, (2 * c.latent_dim,), norm=norm)  # p(z1 | z2): (B, Z2) -> (B, 2 Z1)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim, mlp_norm=norm)  # q(z1 | x): (B, *E) -> (B, 2 Z1)
         self.encoder_2 = MLP((c.latent_dim,), c.hidden, (2 * top,), norm=norm)  # q(z2 | z1): (B, Z1) -> (B, 2 Z2)
-        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim, c.top_dim), norm=nn.BatchNorm2d)  # -> (B,)
+        codes = (c.latent_dim, top)
+        self.discriminator = JointDiscriminator(spec, c, codes, norm=nn.BatchNorm2d, dense=False)  # -> (B,)
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)

@@ -57,7 +57,7 @@ def stacked(metric: str, value: float) -> Recipe:
     )
 
 
-@register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=3)
+@register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=4)
 class VEEGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -79,11 +79,11 @@ class VEEGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # G: (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c), dense=False)  # G: (B, Z) -> (B, *E)
         # (B, *E) -> (B, 2 Z): mean, log variance of p(z | x)
         self.reconstructor = make_encoder(spec, c, 2 * c.latent_dim)
         # (B, *E), (B, Z) -> (B,)
-        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d)
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d, dense=False)
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)

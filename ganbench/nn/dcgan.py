@@ -3,7 +3,7 @@
 Source      Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", section 3; weights N(0, 0.02). At
             28 pixels a dense layer of 1,024 units stands before the first map and after the last, as in the authors'
             code for MNIST: two layers of convolutions see strokes, not digits. The pair without it has three, as in
-            the MNIST code of Gulrajani et al. 2017 (WGAN-GP), for discriminators that may not have batch norm.
+            the MNIST code of Gulrajani et al. 2017 (WGAN-GP).
 Shapes      B batch, Z latent, C channels, W width (filters next to the image), F features.
 """
 
@@ -106,10 +106,10 @@ def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm =
     return made
 
 
-def all_conv_discriminator(spec: DataSpec, width: int) -> ConvDiscriminator:
-    """Three 5x5 convolutions of stride 2 and a linear head, no norms: (B, C, 28, 28) -> (B,) logits or scores."""
+def all_conv_discriminator(spec: DataSpec, width: int, norm: Norm) -> ConvDiscriminator:
+    """Three 5x5 convolutions of stride 2, the first not normed, and a linear head: (B, C, 28, 28) -> (B,)."""
     sides = ALL_CONV[spec.event_shape[1]][::-1]
-    made = ConvDiscriminator(sides, (width, 2 * width, 4 * width), spec.event_shape[0], norm=None)
+    made = ConvDiscriminator(sides, (width, 2 * width, 4 * width), spec.event_shape[0], norm=norm)
     dcgan_init(made)
     return made
 

@@ -63,36 +63,42 @@ def generator_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module] 
 
 
 def make_generator(
-    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None, *, coupled: bool = True
+    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None, *, dense: bool = True
 ) -> nn.Module:
     """(B, Z) -> (B, *E): a DCGAN generator, batch-normed by default, on images of 16 pixels and more; else an MLP.
 
-    A config may name a paper's network instead (`ganbench.nn.architectures`), whose norms are its own. `coupled` is
-    the discriminator's: against one without batch norm the generator goes without dense hidden layers, as it does.
+    A config may name a paper's network instead (`ganbench.nn.architectures`), whose norms are its own. On 28x28 pixels
+    a DCGAN has a `dense` hidden layer in both networks, and a pair without it collapses less easily.
     """
     if config.architecture in NAMED and norm is None:
         return named_generator(spec, config.architecture, config.latent_dim, config.width)
     if _conv(spec, config):
         norm = norm or nn.BatchNorm2d
-        if not coupled and spec.event_shape[1] in ALL_CONV:
+        if not dense and spec.event_shape[1] in ALL_CONV:
             return all_conv_generator(spec, config.latent_dim, config.width, norm)
         return DCGANGenerator(spec, config.latent_dim, config.width, norm)
     return mlp_generator(spec, config.latent_dim, config.hidden, norm=norm)
 
 
 def make_discriminator(
-    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None, *, coupled: bool = False
+    spec: DataSpec,
+    config: Sizes,
+    norm: Callable[[int], nn.Module] | None = None,
+    *,
+    coupled: bool = False,
+    dense: bool = True,
 ) -> DCGANDiscriminator | nn.Module:
     """(B, *E) -> (B,) logits or scores, with `.features(x)`; without norms, so that penalties per example hold.
 
     `coupled` says that no such penalty is used: convolutions are batch-normed then, as DCGAN's and those of a paper
-    that the config names. Without them generators of images collapse to one point (Radford et al. 2016, section 3);
-    on 28x28 pixels they do not where neither network has a dense hidden layer, so that pair is the other's.
+    that the config names. Without them generators of images collapse to one point (Radford et al. 2016, section 3),
+    on 28x28 pixels unless both networks go without `dense` hidden layers.
     """
     if config.architecture in NAMED and norm is None:
         return named_discriminator(spec, config.architecture, config.width, coupled)
     if _conv(spec, config):
-        if not coupled and norm is None and spec.event_shape[1] in ALL_CONV:
-            return all_conv_discriminator(spec, config.width)
-        return DCGANDiscriminator(spec, config.width, norm or (nn.BatchNorm2d if coupled else None))
+        norm = norm or (nn.BatchNorm2d if coupled else None)
+        if not dense and spec.event_shape[1] in ALL_CONV:
+            return all_conv_discriminator(spec, config.width, norm)
+        return DCGANDiscriminator(spec, config.width, norm)
     return mlp_discriminator(spec, config.hidden, norm=norm)

@@ -6,13 +6,13 @@ Shapes      B batch, Z total size of the codes, F features of the event, *E even
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ganbench.data import DataSpec
-from ganbench.nn.dcgan import DCGANDiscriminator
-from ganbench.nn.default import Sizes, _conv
+from ganbench.nn.default import Sizes, _conv, make_discriminator
 from ganbench.nn.mlp import MLP
 
 
@@ -20,7 +20,7 @@ class JointDiscriminator(nn.Module):
     """One tower for the event, one for its codes, an MLP on both: (B, *E), (B, Z1)[, (B, Z2)] -> (B, *O) logits.
 
     Towers are there where events are images of 16 pixels and more; smaller events enter the MLP beside the codes.
-    `norm` is that of the event's tower.
+    `norm` is that of the event's tower, which has a `dense` hidden layer on 28x28 pixels as a DCGAN's discriminator.
     """
 
     def __init__(
@@ -30,13 +30,15 @@ class JointDiscriminator(nn.Module):
         code_dims: Sequence[int],
         out_shape: tuple[int, ...] = (),
         norm: Callable[[int], nn.Module] | None = None,
+        *,
+        dense: bool = True,
     ) -> None:
         super().__init__()
         self.event_tower: nn.Module = nn.Flatten()
         self.code_tower: nn.Module = nn.Identity()
         n_event, n_code = spec.n_dims, sum(code_dims)
         if _conv(spec, config):
-            convolutions = DCGANDiscriminator(spec, config.width, norm)
+            convolutions: Any = make_discriminator(spec, config, norm, dense=dense)
             self.event_tower = nn.Sequential(convolutions.body, nn.Flatten())
             n_event, width = convolutions.n_features, config.hidden[0]
             self.code_tower = nn.Sequential(nn.Linear(n_code, width), nn.LeakyReLU(0.2))

@@ -44,13 +44,23 @@ def test_no_judge_under_a_penalty_per_example_is_batch_normed(name: str) -> None
         assert not normed(judge_of(model))
 
 
+def dense(network: nn.Module) -> int:
+    return sum(isinstance(m, nn.Linear) for m in network.modules())
+
+
 @pytest.mark.parametrize("name", [*PENALISED, "sngan"])
 def test_where_the_judge_of_28_pixels_has_no_norm_neither_player_has_a_dense_hidden_layer(name: str) -> None:
     model = built(name, IMAGES[1])
-    for network in (model.generator, judge_of(model)):
-        assert sum(isinstance(m, nn.Linear) for m in network.modules()) == 1
+    assert dense(model.generator) == dense(judge_of(model)) == 1
     coupled = built("gan_ns", IMAGES[1])
-    assert sum(isinstance(m, nn.Linear) for m in coupled.generator.modules()) == 2
+    assert dense(coupled.generator) == dense(coupled.discriminator) == 2
+
+
+@pytest.mark.parametrize("name", ["ali", "bigan", "hali", "veegan"])
+def test_judges_of_pairs_at_28_pixels_look_at_the_event_without_a_dense_hidden_layer(name: str) -> None:
+    model = built(name, IMAGES[1])
+    assert dense(model.generator) == 1
+    assert dense(model.discriminator.event_tower) == 0
 
 
 def test_batches_of_one_are_refused_where_a_norm_needs_two() -> None:
