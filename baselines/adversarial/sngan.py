@@ -5,8 +5,7 @@ Departures  1. The shared small networks; convolutions are normalised as reshape
             2. On images one discriminator update per generator update, as in later code of the authors, not 5.
 Known       On ring8 it finds all 8 modes with 8 % of high quality after 3,000 iterations (by one discriminator update
             per generator update 1 mode): at slopes of at most 1 the logits of points 0.01 apart, a mode's standard
-            deviation, differ by 0.01 at most. On MNIST after 5,000 iterations samples are nearly one image (Frechet
-            distance 108, one seed); five discriminator updates did not change that within 120.
+            deviation, differ by 0.01 at most.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
