@@ -98,7 +98,7 @@ class DCGANDiscriminator(nn.Module):
         return out.squeeze(1)
 
 
-def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm = nn.BatchNorm2d) -> ConvGenerator:
+def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm) -> ConvGenerator:
     """Three 5x5 transposed convolutions of stride 2 on a projection to 4x4: (B, Z) -> (B, C, 28, 28)."""
     widths = (4 * width, 2 * width, width)
     made = ConvGenerator(latent_dim, ALL_CONV[spec.event_shape[1]], widths, spec.event_shape[0], norm=norm)
