@@ -20,7 +20,7 @@ from torch import nn
 
 from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
-from ganbench.nn.dcgan import dcgan_init
+from ganbench.nn.dcgan import ALL_CONV, all_conv_discriminator, all_conv_generator, dcgan_init
 from ganbench.nn.linear import Linear
 from ganbench.nn.residual import ResidualDiscriminator, ResidualGenerator
 from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, ExampleNorm, Gate, Norm
@@ -30,8 +30,6 @@ Stacked = Literal["stacked", "stacked_half", "stacked_quarter"]
 ROBUSTNESS: tuple[str, ...] = get_args(Robustness)
 STACKED: tuple[str, ...] = get_args(Stacked)
 NAMED = (*ROBUSTNESS, *STACKED)
-
-SIDES = {28: (4, 7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}  # of the maps, from 4x4 to the image
 
 
 def named_generator(spec: DataSpec, name: str, latent_dim: int, width: int) -> nn.Module:
@@ -45,7 +43,7 @@ def named_generator(spec: DataSpec, name: str, latent_dim: int, width: int) -> n
         case "dense_generator":
             made = _dense(latent_dim, spec)
         case "no_norm":
-            made = ConvGenerator(latent_dim, sides, widths, channels, norm=None)
+            return all_conv_generator(spec, latent_dim, width, norm=None)
         case "gated":
             made = ConvGenerator(latent_dim, sides, widths, channels, activation=Gate)
         case "tanh":
@@ -57,7 +55,7 @@ def named_generator(spec: DataSpec, name: str, latent_dim: int, width: int) -> n
         case "stacked_half" | "stacked_quarter":
             made = ConvGenerator(latent_dim, sides, (64, 32, 16), channels, kernel=3, last=8)
         case _:
-            made = ConvGenerator(latent_dim, sides, widths, channels)
+            return all_conv_generator(spec, latent_dim, width, nn.BatchNorm2d)
     return _initialised(made, name)
 
 
@@ -70,7 +68,7 @@ def named_discriminator(spec: DataSpec, name: str, width: int, coupled: bool) ->
     made: nn.Module
     match name:
         case "no_norm":
-            made = ConvDiscriminator(down, widths, channels, norm=None)
+            return all_conv_discriminator(spec, width, norm=None)
         case "gated":
             made = ConvDiscriminator(down, widths, channels, norm=norm, activation=Gate)
         case "tanh":
@@ -83,15 +81,14 @@ def named_discriminator(spec: DataSpec, name: str, width: int, coupled: bool) ->
             first = 4 if name == "stacked_half" else 2
             small = (first, 2 * first, 4 * first)
             made = ConvDiscriminator(down, small, channels, norm=norm, kernel=3, norm_from=0, activation=_leaky)
-        case _:
-            made = ConvDiscriminator(down, widths, channels, norm=norm)
-    # Whatever the generator is, the discriminator of these two is the baseline's.
-    return _initialised(made, "baseline" if name in ("constant_width", "dense_generator") else name)
+        case _:  # of constant_width and dense_generator too: only their generators differ from the baseline's
+            return all_conv_discriminator(spec, width, norm)
+    return _initialised(made, name)
 
 
 def _sides(spec: DataSpec, name: str) -> tuple[int, ...]:
     shape = spec.event_shape
-    fits = SIDES if name in ROBUSTNESS else {28: SIDES[28]}
+    fits = ALL_CONV if name in ROBUSTNESS else {28: ALL_CONV[28]}
     if not spec.is_image or shape[1] != shape[2] or shape[1] not in fits:
         sizes = " or ".join(map(str, fits))
         raise NotApplicable(
@@ -114,8 +111,8 @@ def _leaky() -> nn.Module:
 
 
 def _initialised(module: nn.Module, name: str) -> nn.Module:
-    """N(0, 0.02) for the DCGANs, He's uniform weights for the others; biases zero."""
-    if name in ("baseline", "no_norm", "tanh", *STACKED):
+    """N(0, 0.02) for networks of DCGAN's shape, He's uniform weights for the others; biases zero."""
+    if name in ("tanh", *STACKED):
         dcgan_init(module)
         return module
     for layer in module.modules():

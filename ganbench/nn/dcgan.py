@@ -2,8 +2,8 @@
 
 Source      Radford et al. 2016, "Unsupervised Representation Learning with DCGANs", section 3; weights N(0, 0.02). At
             28 pixels a dense layer of 1,024 units stands before the first map and after the last, as in the authors'
-            code for MNIST: two layers of convolutions see strokes, not digits. The pair without it has three, as in
-            the MNIST code of Gulrajani et al. 2017 (WGAN-GP).
+            code for MNIST: two layers of convolutions see strokes, not digits. The pair without it, for squares of 28,
+            32 and 64 pixels, starts at 4x4, as in the code of Gulrajani et al. 2017 (WGAN-GP).
 Shapes      B batch, Z latent, C channels, W width (filters next to the image), F features.
 """
 
@@ -24,7 +24,7 @@ from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, Norm
 SIDES = {8: (2, 4, 8), 16: (4, 8, 16), 28: (7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}
 
 DENSE = {28: 1024}  # image side -> width of the dense hidden layer
-ALL_CONV = {28: (4, 7, 14, 28)}  # the same sides -> sides of the maps of the pair without it
+ALL_CONV = {28: (4, 7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}  # sides of the maps without it, from 4x4
 
 
 def _sides(spec: DataSpec) -> tuple[int, ...]:
@@ -99,17 +99,19 @@ class DCGANDiscriminator(nn.Module):
 
 
 def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm) -> ConvGenerator:
-    """Three 5x5 transposed convolutions of stride 2 on a projection to 4x4: (B, Z) -> (B, C, 28, 28)."""
-    widths = (4 * width, 2 * width, width)
-    made = ConvGenerator(latent_dim, ALL_CONV[spec.event_shape[1]], widths, spec.event_shape[0], norm=norm)
+    """5x5 transposed convolutions of stride 2 on a projection to 4x4 maps: (B, Z) -> (B, C, H, H)."""
+    sides = ALL_CONV[spec.event_shape[1]]
+    widths = [width * 2**i for i in reversed(range(len(sides) - 1))]  # widest at 4x4
+    made = ConvGenerator(latent_dim, sides, widths, spec.event_shape[0], norm=norm)
     dcgan_init(made)
     return made
 
 
 def all_conv_discriminator(spec: DataSpec, width: int, norm: Norm) -> ConvDiscriminator:
-    """Three 5x5 convolutions of stride 2, the first not normed, and a linear head: (B, C, 28, 28) -> (B,)."""
+    """5x5 convolutions of stride 2 down to 4x4 maps, the first not normed, and a linear head: (B, C, H, H) -> (B,)."""
     sides = ALL_CONV[spec.event_shape[1]][::-1]
-    made = ConvDiscriminator(sides, (width, 2 * width, 4 * width), spec.event_shape[0], norm=norm)
+    widths = [width * 2**i for i in range(len(sides) - 1)]  # narrowest next to the image
+    made = ConvDiscriminator(sides, widths, spec.event_shape[0], norm=norm)
     dcgan_init(made)
     return made
 

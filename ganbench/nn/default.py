@@ -11,7 +11,7 @@ from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
 from ganbench.nn.architectures import NAMED, named_discriminator, named_generator
 from ganbench.nn.dcgan import (
-    ALL_CONV,
+    DENSE,
     DCGANDiscriminator,
     DCGANGenerator,
     all_conv_discriminator,
@@ -74,7 +74,7 @@ def make_generator(
         return named_generator(spec, config.architecture, config.latent_dim, config.width)
     if _conv(spec, config):
         norm = norm or nn.BatchNorm2d
-        if not dense and spec.event_shape[1] in ALL_CONV:
+        if not dense and spec.event_shape[1] in DENSE:
             return all_conv_generator(spec, config.latent_dim, config.width, norm)
         return DCGANGenerator(spec, config.latent_dim, config.width, norm)
     return mlp_generator(spec, config.latent_dim, config.hidden, norm=norm)
@@ -98,7 +98,7 @@ def make_discriminator(
         return named_discriminator(spec, config.architecture, config.width, coupled)
     if _conv(spec, config):
         norm = norm or (nn.BatchNorm2d if coupled else None)
-        if not dense and spec.event_shape[1] in ALL_CONV:
+        if not dense and spec.event_shape[1] in DENSE:
             return all_conv_discriminator(spec, config.width, norm)
         return DCGANDiscriminator(spec, config.width, norm)
     return mlp_discriminator(spec, config.hidden, norm=norm)
