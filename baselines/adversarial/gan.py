@@ -40,7 +40,7 @@ from ganbench.nn import (
 )
 
 
-@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=4)
+@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=5)
 class ComposedGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -65,19 +65,20 @@ class ComposedGAN(GAN):
         self.pack = int(self.on.get("pack", 1))
         norm: Any = batch_norm(spec, c) if "batch_norm" in self.on else None
         coupled = self.penalty[0] not in PER_EXAMPLE and "spectral_norm" not in self.on
+        dense = coupled and self.penalty[0] != "clip"
         packed = packed_spec(spec, self.pack)
         # (B / m, m E) -> (B / m,)
-        self.discriminator = make_discriminator(packed, c, norm, coupled=coupled, dense=coupled)
+        self.discriminator = make_discriminator(packed, c, norm, coupled=coupled, dense=dense)
         if "minibatch_disc" in self.on:
             self.discriminator = MinibatchDiscriminator(self.discriminator, int(self.on["minibatch_disc"]))
         if "spectral_norm" in self.on:
             spectrally_normalised(self.discriminator)
         if "virtual_bn" in self.on:
             n = int(self.on["virtual_bn"])
-            network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n), dense=coupled)
+            network = make_generator(spec, c, partial(VirtualBatchNorm, n_reference=n), dense=dense)
             self.generator = WithReference(network, torch.randn(n, c.latent_dim))  # (B, Z) -> (B, *E)
         else:
-            self.generator = make_generator(spec, c, norm or generator_norm(spec, c), dense=coupled)
+            self.generator = make_generator(spec, c, norm or generator_norm(spec, c), dense=dense)
         if "historical_avg" in self.on:
             self.discriminator_history = ParameterHistory(self.discriminator)
             self.generator_history = ParameterHistory(self.generator)

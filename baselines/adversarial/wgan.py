@@ -28,7 +28,7 @@ def warm_up(n_critic: int) -> Callable[[int], int]:
     return lambda t: 100 if t < 25 or t % 500 == 0 else n_critic
 
 
-@register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"), version=3)
+@register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"), version=4)
 class WGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -59,8 +59,8 @@ class WGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
-        self.critic = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
+        self.generator = make_generator(spec, c, generator_norm(spec, c), dense=False)  # (B, Z) -> (B, *E)
+        self.critic = make_discriminator(spec, c, coupled=True, dense=False)  # (B, *E) -> (B,)
         if c.clips == "weights":
             self.clip()  # Algorithm 1 assumes w in [-c, c] from the start
 

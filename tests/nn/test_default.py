@@ -19,9 +19,9 @@ def normed(network: nn.Module) -> bool:
     return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules())
 
 
-def built(name: str, spec: DataSpec) -> Model:
+def built(name: str, spec: DataSpec, **settings: str) -> Model:
     cls: type[Model] = MODELS.get(name).load()
-    model = cls(cls.configure(spec))
+    model = cls(cls.configure(spec, **settings))
     model.build(spec)
     return model
 
@@ -48,12 +48,19 @@ def dense(network: nn.Module) -> int:
     return sum(isinstance(m, nn.Linear) for m in network.modules())
 
 
-@pytest.mark.parametrize("name", [*PENALISED, "sngan"])
-def test_where_the_judge_of_28_pixels_has_no_norm_neither_player_has_a_dense_hidden_layer(name: str) -> None:
+@pytest.mark.parametrize("name", [*PENALISED, "sngan", "wgan"])
+def test_where_the_judge_of_28_pixels_is_constrained_neither_player_has_a_dense_hidden_layer(name: str) -> None:
     model = built(name, IMAGES[1])
     assert dense(model.generator) == dense(judge_of(model)) == 1
     coupled = built("gan_ns", IMAGES[1])
     assert dense(coupled.generator) == dense(coupled.discriminator) == 2
+
+
+@pytest.mark.parametrize(("name", "penalty"), [("wgan", "clip"), ("wgan_gp", "gp"), ("wgan_1sided", "one_sided")])
+def test_the_composed_wasserstein_game_has_the_networks_of_its_row(name: str, penalty: str) -> None:
+    row, composed = built(name, IMAGES[1]), built("gan", IMAGES[1], objective="wasserstein", penalty=penalty)
+    for one, other in [(row.generator, composed.generator), (row.critic, composed.discriminator)]:
+        assert [p.shape for p in one.parameters()] == [p.shape for p in other.parameters()]
 
 
 @pytest.mark.parametrize("name", ["ali", "bigan", "hali", "veegan"])
