@@ -1,7 +1,9 @@
 """Minibatch discrimination on a non-saturating GAN: the discriminator sees whether a batch is too alike.
 
 Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.2; 100 kernels of 5 dimensions.
-Departures  1. The shared small networks instead of the paper's; lecture notes that append to the input are wrong.
+Departures  1. The shared small networks instead of the paper's, without noise on the discriminator's input and dropout;
+               lecture notes that append to the input are wrong.
+            2. One step of the generator per step of the discriminator, where the authors' code takes three.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -17,7 +19,7 @@ from ganbench.model import GAN, Batch, Count, DataSpec, register
 from ganbench.nn import MinibatchDiscriminator, generator_norm, make_discriminator, make_generator
 
 
-@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
+@register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=4)
 class MinibatchDiscriminationGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -28,10 +30,10 @@ class MinibatchDiscriminationGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
+        self.generator = make_generator(spec, c, generator_norm(spec, c), dense=False)  # (B, Z) -> (B, *E)
         # (B, *E) -> (B, F) -> (B, F + n_kernels) -> (B,)
         self.discriminator = MinibatchDiscriminator(
-            make_discriminator(spec, c, coupled=True), c.n_kernels, c.kernel_dim
+            make_discriminator(spec, c, coupled=True, dense=False), c.n_kernels, c.kernel_dim
         )
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

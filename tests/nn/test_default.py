@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from torch import nn
 
@@ -19,7 +21,7 @@ def normed(network: nn.Module) -> bool:
     return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules())
 
 
-def built(name: str, spec: DataSpec, **settings: str) -> Model:
+def built(name: str, spec: DataSpec, **settings: Any) -> Model:
     cls: type[Model] = MODELS.get(name).load()
     model = cls(cls.configure(spec, **settings))
     model.build(spec)
@@ -48,7 +50,7 @@ def dense(network: nn.Module) -> int:
     return sum(isinstance(m, nn.Linear) for m in network.modules())
 
 
-@pytest.mark.parametrize("name", [*PENALISED, "sngan", "wgan"])
+@pytest.mark.parametrize("name", [*PENALISED, "sngan", "wgan", "minibatch_disc"])
 def test_where_the_judge_of_28_pixels_is_constrained_neither_player_has_a_dense_hidden_layer(name: str) -> None:
     model = built(name, IMAGES[1])
     assert dense(model.generator) == dense(judge_of(model)) == 1
@@ -56,10 +58,19 @@ def test_where_the_judge_of_28_pixels_is_constrained_neither_player_has_a_dense_
     assert dense(coupled.generator) == dense(coupled.discriminator) == 2
 
 
-@pytest.mark.parametrize(("name", "penalty"), [("wgan", "clip"), ("wgan_gp", "gp"), ("wgan_1sided", "one_sided")])
-def test_the_composed_wasserstein_game_has_the_networks_of_its_row(name: str, penalty: str) -> None:
-    row, composed = built(name, IMAGES[1]), built("gan", IMAGES[1], objective="wasserstein", penalty=penalty)
-    for one, other in [(row.generator, composed.generator), (row.critic, composed.discriminator)]:
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("gan_ns", {}),
+        ("wgan", {"objective": "wasserstein", "penalty": "clip"}),
+        ("wgan_gp", {"objective": "wasserstein", "penalty": "gp"}),
+        ("wgan_1sided", {"objective": "wasserstein", "penalty": "one_sided"}),
+        ("minibatch_disc", {"stabilisers": ("minibatch_disc",)}),
+    ],
+)
+def test_the_composed_game_has_the_networks_of_its_row(name: str, parts: dict[str, Any]) -> None:
+    row, composed = built(name, IMAGES[1]), built("gan", IMAGES[1], **parts)
+    for one, other in [(row.generator, composed.generator), (judge_of(row), composed.discriminator)]:
         assert [p.shape for p in one.parameters()] == [p.shape for p in other.parameters()]
 
 
