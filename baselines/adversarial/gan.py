@@ -65,6 +65,7 @@ class ComposedGAN(GAN):
         self.pack = int(self.on.get("pack", 1))
         norm: Any = batch_norm(spec, c) if "batch_norm" in self.on else None
         coupled = self.penalty[0] not in PER_EXAMPLE and "spectral_norm" not in self.on
+        # With dense hidden layers these games collapse on 28x28 pixels.
         dense = coupled and self.penalty[0] != "clip" and "minibatch_disc" not in self.on
         packed = packed_spec(spec, self.pack)
         # (B / m, m E) -> (B / m,)

@@ -51,7 +51,7 @@ def dense(network: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("name", [*PENALISED, "sngan", "wgan", "minibatch_disc"])
-def test_where_the_judge_of_28_pixels_is_constrained_neither_player_has_a_dense_hidden_layer(name: str) -> None:
+def test_a_constrained_or_comparing_judge_of_28_pixels_has_no_dense_hidden_layer_nor_its_generator(name: str) -> None:
     model = built(name, IMAGES[1])
     assert dense(model.generator) == dense(judge_of(model)) == 1
     coupled = built("gan_ns", IMAGES[1])
