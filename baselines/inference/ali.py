@@ -8,8 +8,8 @@ Departures  1. Players take turns instead of stepping together; smaller networks
             2. Adam at 1e-3, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
 Known       On ring8 after 3,000 iterations 8 modes, 1 of them with a tenth of its share, and 4 % of high quality: pairs
             are matched long before modes are sharp. Without batch norm in the coders, which the paper has, 2 modes.
-            On MNIST after 5,000 iterations digits at Frechet distance 2.6; reconstructions keep the style, not always
-            the digit.
+            On MNIST after 5,000 iterations digits at Frechet distance 2.6; to the classifier of the scores 26 of 48
+            reconstructions are the same digit.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

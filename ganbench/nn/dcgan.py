@@ -24,7 +24,7 @@ from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, Norm
 SIDES = {8: (2, 4, 8), 16: (4, 8, 16), 28: (7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}
 
 DENSE = {28: 1024}  # image side -> width of the dense hidden layer
-ALL_CONV = {28: (4, 7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}  # sides of the maps without it, from 4x4
+ALL_CONV = {28: (4, 7, 14, 28), 32: SIDES[32], 64: SIDES[64]}  # the maps of the pair without it, from 4x4 on
 
 
 def _sides(spec: DataSpec) -> tuple[int, ...]:
