@@ -6,7 +6,7 @@ Departures  1. No public code exists: Gaussian conditionals at each level as in 
             2. Players take turns; smaller networks; batch norm in the discriminator's convolutions; Adam at 1e-3, on
                images 5e-4.
 Known       On MNIST the discriminator wins for the first 1,000 iterations, then the game evens out: after 5,000 digits
-            at Frechet distance 2.7; to the classifier of the scores 37 of 48 reconstructions from z1 are the same digit.
+            at Frechet distance 2.7; to the classifier of the scores 37 of 48 reconstructions (from z1) are the same.
 Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
 """
 
