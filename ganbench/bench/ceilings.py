@@ -15,9 +15,10 @@ from ganbench import environment
 from ganbench.bench.timing import Clock, repeat
 from ganbench.ops.pairwise import product
 
-GEMM = 1536  # rows and columns of the square product: beyond the caches, within seconds in float64
-COPY = 1 << 26  # bytes: beyond any cache of one core
+GEMM = {"cpu": 1536, "cuda": 8192}  # rows and columns of the square product: beyond the caches, within seconds
+COPY = {"cpu": 1 << 26, "cuda": 1 << 30}  # bytes: beyond the caches of one core, of a GPU
 SORT_LENGTH = 10_000
+ROWS = {"cpu": 16, "cuda": 4096}  # sorted at a time
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,15 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 def measure(
     dtypes: tuple[str, ...] = ("float32", "float64", "bfloat16"), device: str = "cpu", clock: Clock = "wall"
 ) -> Ceilings:
-    """The ceilings of this device; a second or two a dtype. The best of several repeats, for a ceiling is a maximum."""
-    gemm = {name: gemm_rate(GEMM, GEMM, GEMM, name, device, clock) for name in dtypes}
-    n = COPY // 4
+    """The ceilings of this device, cpu or cuda; a second or two a dtype.
+
+    The best of several repeats, for a ceiling is a maximum.
+    """
+    kind = torch.device(device).type
+    side, n = GEMM[kind], COPY[kind] // 4
+    gemm = {name: gemm_rate(side, side, side, name, device, clock) for name in dtypes}
     source, target = torch.zeros(n, device=device), torch.ones(n, device=device)
-    copy = 2 * COPY / repeat(lambda: target.copy_(source), clock=clock, seconds=0.3).best
+    copy = 2 * COPY[kind] / repeat(lambda: target.copy_(source), clock=clock, seconds=0.3).best
     sort = {name: sort_rate(name, device, clock) for name in dtypes}
     exp = {name: exp_rate(name, device, clock) for name in dtypes}
     return Ceilings(device_name(device), torch.get_num_threads(), gemm, copy, sort, exp)
@@ -69,7 +74,7 @@ def gemm_rate(m: int, k: int, n: int, dtype: str = "float32", device: str = "cpu
     a, b = torch.rand(m, k, device=device).to(kind), torch.rand(k, n, device=device).to(kind)
     out = torch.empty(m, n, dtype=kind, device=device)
     best = repeat(lambda: torch.mm(a, b, out=out), clock=clock, seconds=0.4).best
-    if kind == torch.bfloat16:
+    if kind == torch.bfloat16 and a.device.type == "cpu":
         packed_a, packed_b = a.to_mkldnn(), b.T.contiguous().to_mkldnn()
         best = min(best, repeat(lambda: torch.nn.functional.linear(packed_a, packed_b), clock=clock, seconds=0.4).best)
     else:
@@ -88,7 +93,7 @@ def exp_rate(dtype: str = "float32", device: str = "cpu", clock: Clock = "wall")
 def sort_rate(dtype: str = "float32", device: str = "cpu", clock: Clock = "wall") -> float:
     """Numbers/s that pass through a sort of rows of 10,000; bfloat16, which none of our kernels sorts, as float32."""
     kind = torch.float64 if dtype == "float64" else torch.float32
-    rows = torch.rand(16, SORT_LENGTH, device=device, dtype=kind)
+    rows = torch.rand(ROWS[torch.device(device).type], SORT_LENGTH, device=device, dtype=kind)
     return rows.numel() / repeat(lambda: _sort(rows), clock=clock, seconds=0.2).best
 
 
