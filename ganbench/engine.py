@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from ganbench import checkpoint as checkpoints
@@ -53,6 +54,24 @@ def matmul_precision(precision: Precision) -> Iterator[None]:
     finally:
         for backend, value in zip(backends, before, strict=True):
             backend.fp32_precision = value
+
+
+@contextmanager
+def batch_statistics(model: Model) -> Iterator[None]:
+    """Batch norm as the losses see it, while this lasts: by the batch's own moments, which it does not remember.
+
+    A discriminator never sees its running moments, those of data and fakes mixed, and what it says by them of a
+    divergence can be wrong by many orders of magnitude.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    before = [(m.training, m.track_running_stats) for m in norms]
+    try:
+        for m in norms:
+            m.training, m.track_running_stats = True, False
+        yield
+    finally:
+        for m, (training, tracks) in zip(norms, before, strict=True):
+            m.training, m.track_running_stats = training, tracks
 
 
 @dataclass
@@ -398,8 +417,9 @@ class _Loop:
         )
         batch = self.batches.gather(index, None)
         batch = Batch(batch.x, self.spare_rng, batch.y)
-        for name, value in self.model.diagnostics(batch).items():
-            self.pending.append((t, name, value.detach()))
+        with batch_statistics(self.model):
+            for name, value in self.model.diagnostics(batch).items():
+                self.pending.append((t, name, value.detach()))
         self.model.train()
 
     def append(self, name: str, t: int, value: float) -> None:

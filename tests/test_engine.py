@@ -186,6 +186,31 @@ def test_looking_at_a_model_does_not_change_its_training() -> None:
     assert len(training.history["draw"][0]) == 50
 
 
+def test_diagnostics_see_batch_norm_as_the_losses_do_and_leave_it_as_it_was() -> None:
+    class Normed(Quadratic):
+        def build(self, spec: DataSpec) -> None:
+            super().build(spec)
+            self.norm = nn.BatchNorm1d(1, affine=False)
+
+        def loss_a(self, batch: Batch) -> Tensor:
+            return super().loss_a(batch) + 0 * self.norm(batch.x).sum()
+
+        def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
+            return {"mean": self.norm(batch.x).mean()}
+
+    class Blind(Normed):
+        diagnostics = Model.diagnostics
+
+    x = 100 + torch.randn(64, 1)  # running moments start at 0 and 1, and take long to get there
+    watched, blind = Normed(), Blind()
+    training = run(watched, Budget(iterations=50), 0, x)
+    run(blind, Budget(iterations=50), 0, x)
+    assert max(map(abs, training.history["mean"][1])) < 1e-3
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        assert getattr(watched.norm, name).item() == getattr(blind.norm, name).item() != 0
+    assert watched.norm.track_running_stats
+
+
 def test_epochs_visit_every_example_once_and_small_sets_repeat(rng: torch.Generator) -> None:
     batches = Epochs(10, 5, rng)
     assert sorted(torch.cat([next(batches), next(batches)]).tolist()) == list(range(10))
