@@ -6,29 +6,47 @@ Source      Nowozin et al. 2016, "f-GAN: Training Generative Neural Samplers usi
 Departures  1. The shared small networks and batches instead of the paper's batch of 4096.
             2. The generator climbs E g_f(V(G(z))), which section 3.2 prefers as faster (it is the
                non-saturating trick); Algorithm 1's own -E f*(g_f(V(G(z)))) is the option `generator="conjugate"`.
+            3. Gradients are shortened to a norm of 1. Without it exp(-V) of data and of fakes overran both losses (to
+               300 on MNIST) and stayed in Adam's second moments: one image on each of three seeds, and on ring8 after
+               10,000 iterations 3, 2 and 3 modes (with it 5, 8 and 4).
 Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's output.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ganbench.losses.divergences import DIVERGENCES, generator_f, generator_f_exact, variational_bound
-from ganbench.model import GAN, Batch, register
+from ganbench.losses.penalties import clip_gradient_norm_
+from ganbench.model import GAN, Batch, Player, Positive, register
 
 
-@register("fgan_hellinger", family="adversarial", paper="arXiv:1606.00709", gives=("sample", "features"), version=3)
+@register("fgan_hellinger", family="adversarial", paper="arXiv:1606.00709", gives=("sample", "features"), version=4)
 class HellingerGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         generator: Literal["activation", "conjugate"] = "activation"
+        gradient_clip: Positive = 1.0  # largest norm of a player's gradient
 
     config: Config
     divergence = DIVERGENCES["hellinger"]
+
+    def players(self) -> list[Player]:
+        c = self.config
+
+        def adam(parameters: Any, **fast: Any) -> Optimizer:
+            made = torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
+            return clip_gradient_norm_(made, c.gradient_clip)
+
+        return [
+            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
+            Player("generator", self.generator, self.generator_loss, adam),
+        ]
 
     def bound(self, batch: Batch) -> Tensor:  # equation 6: at most D_f(data || generator)
         with torch.no_grad():

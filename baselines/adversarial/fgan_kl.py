@@ -7,7 +7,10 @@ Departures  1. The shared small networks and batches instead of the paper's batc
             2. The generator climbs E g_f(V(G(z))), which section 3.2 prefers as faster (it is the
                non-saturating trick); Algorithm 1's own -E f*(g_f(V(G(z)))) is the option `generator="conjugate"`.
 Known       On grid25 after 3,000 iterations 13 of 25 modes and 1 % of high quality (on ring8 8 and 68 %): where fakes
-            arrive at a mode that had none, exp(V - 1) overruns the discriminator's loss.
+            arrive at a mode that had none, exp(V - 1) overruns the discriminator's loss. On MNIST after 5,000
+            iterations digits on one seed (Frechet distance 4.3) and one image on two: within 700 iterations
+            exp(V - 1) overran, and for the rest the loss stayed at 2 to 7, above the 0 of a constant V. Without their
+            dense layers the networks drew digits (6.5) on a seed that fails with them.
 Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's output.
 """
 

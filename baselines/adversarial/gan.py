@@ -89,10 +89,15 @@ class ComposedGAN(GAN):
     def players(self) -> list[Player]:
         c = self.config
 
-        def optimizer(parameters: Any, **fast: Any) -> Optimizer:
+        def plain(parameters: Any, **fast: Any) -> Optimizer:
             if c.optimizer == "rmsprop":
                 return torch.optim.RMSprop(parameters, lr=c.lr, **fast)
             return torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
+
+        def clipped(parameters: Any, **fast: Any) -> Optimizer:
+            return penalties.clip_gradient_norm_(plain(parameters, **fast), self.on["gradient_clip"])
+
+        optimizer = clipped if "gradient_clip" in self.on else plain
 
         def remembered(parameters: Any, **fast: Any) -> Optimizer:
             self.judge_optimizer = optimizer(parameters, **fast)

@@ -5,6 +5,9 @@ Departures  1. The shared small networks and learning rates; `networks="paper"` 
                architectures `stacked_half` and `stacked_quarter` those of their stacked MNIST.
             2. The generator descends the unrolled value itself, as the paper writes it; `generator="non_saturating"`
                takes -E log D_k(G(z)) at the same unrolled discriminator.
+Known       On MNIST one image on each of three seeds: the discriminator's loss falls to 0.005, and the unrolled value
+            saturates where it wins. With the networks, rates and batches of the authors' stacked MNIST it falls to
+            zero within 1,500 iterations.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

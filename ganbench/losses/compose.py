@@ -32,6 +32,7 @@ STABILISERS: dict[str, tuple[float, float, float]] = {
     "batch_norm": (1, 1, 1),
     "spectral_norm": (1, 1, 1),
     "ema": (0.999, 0.0, 1.0),  # decay
+    "gradient_clip": (1.0, 1e-6, 1e6),  # largest norm of a player's gradient
 }
 WHOLE = {"pack", "minibatch_disc", "unroll", "virtual_bn"}
 PER_EXAMPLE = {"gp", "one_sided", "dragan", "r1"}
@@ -117,6 +118,10 @@ def _conflicts(goal: Objective, penalty: str, on: Mapping[str, float], batch_siz
             "unroll" in has and penalty != "none",
             f"unroll differentiates the discriminator's steps, and penalty {penalty} in them would need third "
             "derivatives or the derivative of clipping",
+        ),
+        (
+            "unroll" in has and "gradient_clip" in has,
+            "unroll differentiates the discriminator's own steps, which gradient_clip would shorten unseen",
         ),
         ("unroll" in has and optimizer != "adam", f"unroll differentiates Adam's steps, not {optimizer}'s"),
     ]

@@ -50,6 +50,7 @@ def test_unknown_parts_get_a_near_match() -> None:
         ("minimax", "none", ("unroll", "batch_norm"), "running moments"),
         ("minimax", "none", ("unroll", "feature_matching"), "replaces"),
         ("minimax", "gp", ("unroll",), "third"),
+        ("minimax", "none", ("unroll", "gradient_clip"), "shorten"),
         ("minimax", "none", ("pack", "pack:4"), "twice"),
     ],
 )
