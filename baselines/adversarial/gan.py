@@ -26,6 +26,7 @@ from ganbench.losses.unroll import unroll
 from ganbench.model import GAN, Batch, Count, DataSpec, NotApplicable, Player, register
 from ganbench.nn import (
     EMA,
+    NAMED,
     MinibatchDiscriminator,
     ParameterHistory,
     VirtualBatchNorm,
@@ -40,7 +41,7 @@ from ganbench.nn import (
 )
 
 
-@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=5)
+@register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=6)
 class ComposedGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -65,6 +66,7 @@ class ComposedGAN(GAN):
         self.pack = int(self.on.get("pack", 1))
         norm: Any = batch_norm(spec, c) if "batch_norm" in self.on else None
         coupled = self.penalty[0] not in PER_EXAMPLE and "spectral_norm" not in self.on
+        coupled &= "unroll" not in self.on or c.architecture in NAMED
         # With dense hidden layers these games collapse on 28x28 pixels.
         dense = coupled and self.penalty[0] != "clip" and "minibatch_disc" not in self.on
         packed = packed_spec(spec, self.pack)

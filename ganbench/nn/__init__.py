@@ -1,6 +1,6 @@
 """Networks and layers: shapes in, module out; no training logic."""
 
-from ganbench.nn.architectures import ROBUSTNESS, STACKED, Robustness, Stacked
+from ganbench.nn.architectures import NAMED, ROBUSTNESS, STACKED, Robustness, Stacked
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import batch_norm, generator_norm, make_discriminator, make_generator
@@ -23,6 +23,7 @@ from ganbench.nn.weight_norm_conv import DoublingGenerator, DropoutClassifier
 __all__ = [
     "EMA",
     "MLP",
+    "NAMED",
     "ROBUSTNESS",
     "STACKED",
     "ConditionedGenerator",

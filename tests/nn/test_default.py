@@ -46,11 +46,17 @@ def test_no_judge_under_a_penalty_per_example_is_batch_normed(name: str) -> None
         assert not normed(judge_of(model))
 
 
+def test_an_unrolled_judge_is_batch_normed_only_where_its_paper_names_the_network() -> None:
+    assert not normed(built("unrolled", IMAGES[1]).discriminator)
+    for name, parts in (("unrolled", {}), ("gan", {"objective": "minimax", "stabilisers": ("unroll",)})):
+        assert normed(built(name, IMAGES[1], architecture="stacked_half", **parts).discriminator)
+
+
 def dense(network: nn.Module) -> int:
     return sum(isinstance(m, nn.Linear) for m in network.modules())
 
 
-@pytest.mark.parametrize("name", [*PENALISED, "sngan", "wgan", "minibatch_disc"])
+@pytest.mark.parametrize("name", [*PENALISED, "sngan", "wgan", "minibatch_disc", "unrolled"])
 def test_a_constrained_or_comparing_judge_of_28_pixels_has_no_dense_hidden_layer_nor_its_generator(name: str) -> None:
     model = built(name, IMAGES[1])
     assert dense(model.generator) == dense(judge_of(model)) == 1
@@ -66,6 +72,7 @@ def test_a_constrained_or_comparing_judge_of_28_pixels_has_no_dense_hidden_layer
         ("wgan_gp", {"objective": "wasserstein", "penalty": "gp"}),
         ("wgan_1sided", {"objective": "wasserstein", "penalty": "one_sided"}),
         ("minibatch_disc", {"stabilisers": ("minibatch_disc",)}),
+        ("unrolled", {"objective": "minimax", "stabilisers": ("unroll",)}),
     ],
 )
 def test_the_composed_game_has_the_networks_of_its_row(name: str, parts: dict[str, Any]) -> None:
