@@ -9,8 +9,8 @@ Departures  1. The shared small networks and learning rates; `networks="paper"` 
                would move, and no dense layers. With both, MNIST gave one image on each of three seeds: the
                discriminator's loss fell to 0.01, and the unrolled value saturates where it wins. Without, it is 0.3
                to 0.9 after 500 iterations, and the samples are strokes (Frechet distance 119; not run in full).
-Known       With the networks, rates and batches of the authors' stacked MNIST the discriminator's loss on MNIST falls to
-            zero within 1,500 iterations.
+Known       With the networks, rates and batches of the authors' stacked MNIST the discriminator's loss falls to zero
+            within 1,500 iterations on MNIST.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
