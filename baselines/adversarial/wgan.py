@@ -95,5 +95,6 @@ class WGAN(GAN):
         with torch.no_grad():  # K times a lower bound on the Wasserstein distance, K the critic's Lipschitz constant
             fake = self.generate(len(batch.x), batch.rng)
             estimate = -critic_wasserstein(self.critic(batch.x), self.critic(fake))
+        # Where the critic is batch-normed, an example's slope includes what it does to the others.
         slope = gradient_norms(self.critic, on_segments(batch.x, fake, batch.rng)).mean()
         return {"wasserstein_estimate": estimate, "gradient_norm": slope}

@@ -7,7 +7,7 @@ Departures  1. Some later code of the authors lets the reconstructor fool the di
                error of a deterministic one; the first of these is the option `reconstructor_plays`.
             2. Generator and reconstructor are one player, stepping together; smaller batches (the authors' 500).
 Known       On ring8 after 3,000 iterations all 8 modes, as in the paper, and 1.5 % of high quality (the paper: 52.9 %).
-            On MNIST the discriminator wins within 200 iterations, then the generator's loss, a logit without bound,
+            On MNIST the discriminator wins within 250 iterations, then the generator's loss, a logit without bound,
             runs away: of three seeds two diverge and one draws one image. In MLPs, which draw noise after 3,000
             iterations (Frechet distance 269), `reconstructor_plays`, as in the authors' code for MNIST, helps (124).
 Shapes      B batch, Z latent_dim, *E event shape.
