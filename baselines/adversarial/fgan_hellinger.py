@@ -15,15 +15,14 @@ Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's outp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from ganbench.losses.divergences import DIVERGENCES, generator_f, generator_f_exact, variational_bound
-from ganbench.losses.penalties import clip_gradient_norm_
+from ganbench.losses.penalties import gradient_clipped
 from ganbench.model import GAN, Batch, Player, Positive, register
 
 
@@ -38,16 +37,8 @@ class HellingerGAN(GAN):
     divergence = DIVERGENCES["hellinger"]
 
     def players(self) -> list[Player]:
-        c = self.config
-
-        def adam(parameters: Any, **fast: Any) -> Optimizer:
-            made = torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
-            return clip_gradient_norm_(made, c.gradient_clip)
-
-        return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam),
-        ]
+        clip = self.config.gradient_clip
+        return [replace(p, optimizer=gradient_clipped(p.optimizer, clip)) for p in super().players()]
 
     def bound(self, batch: Batch) -> Tensor:  # equation 6: at most D_f(data || generator)
         with torch.no_grad():

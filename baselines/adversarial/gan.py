@@ -96,10 +96,8 @@ class ComposedGAN(GAN):
                 return torch.optim.RMSprop(parameters, lr=c.lr, **fast)
             return torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
 
-        def clipped(parameters: Any, **fast: Any) -> Optimizer:
-            return penalties.clip_gradient_norm_(plain(parameters, **fast), self.on["gradient_clip"])
-
-        optimizer = clipped if "gradient_clip" in self.on else plain
+        clip = self.on.get("gradient_clip")
+        optimizer = plain if clip is None else penalties.gradient_clipped(plain, clip)
 
         def remembered(parameters: Any, **fast: Any) -> Optimizer:
             self.judge_optimizer = optimizer(parameters, **fast)

@@ -35,8 +35,8 @@ def clip_gradient_(optimizer: O, c: float) -> O:
     return optimizer
 
 
-def clip_gradient_norm_(optimizer: O, c: float) -> O:
-    """Make the optimizer shorten its whole gradient to norm c before its steps where it is longer.
+def gradient_clipped(make: Callable[..., O], c: float) -> Callable[..., O]:
+    """Like `make`, but of optimizers that shorten their whole gradient to norm c before a step where it is longer.
 
     One gradient of 1e5 stays in Adam's second moments for thousands of steps and keeps every one of them near zero.
     """
@@ -44,8 +44,12 @@ def clip_gradient_norm_(optimizer: O, c: float) -> O:
     def clip(opt: Optimizer, *_: Any) -> None:
         torch.nn.utils.clip_grad_norm_([p for group in opt.param_groups for p in group["params"]], c)
 
-    optimizer.register_step_pre_hook(clip)
-    return optimizer
+    def made(*arguments: Any, **named: Any) -> O:
+        optimizer = make(*arguments, **named)
+        optimizer.register_step_pre_hook(clip)
+        return optimizer
+
+    return made
 
 
 def on_segments(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:

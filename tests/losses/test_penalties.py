@@ -92,7 +92,7 @@ def test_clipping_the_gradient_bounds_the_step_but_not_the_weights() -> None:
 def test_clipping_the_gradients_norm_keeps_its_direction_and_short_gradients() -> None:
     for gradient, step in (([30.0, -40.0], [0.6, -0.8]), ([0.3, -0.4], [0.3, -0.4])):
         weight = nn.Parameter(torch.zeros(2))
-        optimizer = penalties.clip_gradient_norm_(torch.optim.SGD([weight], lr=1.0), 1.0)
+        optimizer = penalties.gradient_clipped(torch.optim.SGD, 1.0)([weight], lr=1.0)
         weight.grad = torch.tensor(gradient)
         optimizer.step()
         close(weight.data, -torch.tensor(step), rtol=1e-5, atol=0)
@@ -101,9 +101,8 @@ def test_clipping_the_gradients_norm_keeps_its_direction_and_short_gradients() -
 @pytest.mark.parametrize(("clips", "moved"), [(True, 0.5), (False, 0.02)])
 def test_one_huge_gradient_does_not_stop_adam_where_it_is_clipped(clips: bool, moved: float) -> None:
     weight = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.Adam([weight], lr=1e-3)
-    if clips:
-        penalties.clip_gradient_norm_(optimizer, 1.0)
+    adam = penalties.gradient_clipped(torch.optim.Adam, 1.0) if clips else torch.optim.Adam
+    optimizer = adam([weight], lr=1e-3)
     for t in range(1000):
         weight.grad = torch.tensor([1e5 if t == 0 else -1.0])
         optimizer.step()
