@@ -9,7 +9,8 @@ Departures  1. Some later code of the authors lets the reconstructor fool the di
 Known       On ring8 after 3,000 iterations all 8 modes, as in the paper, and 1.5 % of high quality (the paper: 52.9 %).
             On MNIST the discriminator wins within 250 iterations, then the generator's loss, a logit without bound,
             runs away: of three seeds two diverge and one draws one image. In MLPs, which draw noise after 3,000
-            iterations (Frechet distance 269), `reconstructor_plays`, as in the authors' code for MNIST, helps (124).
+            iterations (Frechet distance 269), `reconstructor_plays`, as in the authors' code for MNIST, helps (124;
+            one seed).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
