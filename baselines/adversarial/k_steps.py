@@ -1,7 +1,8 @@
 """k discriminator updates per generator update: too few and the generator chases a poor guide, too many and it stalls.
 
-Source      Goodfellow et al. 2014, "Generative Adversarial Nets", Algorithm 1 with k = 5; the loss of gan_ns.
+Source      Goodfellow et al. 2014, "Generative Adversarial Nets", Algorithm 1; the loss of gan_ns.
 Departures  1. Adam with the shared settings instead of SGD with momentum; the shared small networks.
+            2. k = 5; the paper's experiments take 1, the least expensive, which here is gan_ns.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
