@@ -100,6 +100,19 @@ def test_veegan_losses_follow_algorithm_1(workbench: Any, vector_spec: DataSpec)
     assert_close(model.coders_loss(seeded(x)), aim)
     playing = workbench.build(VEEGAN, vector_spec, latent_dim=3, reconstructor_plays=True)
     assert_close(playing.coders_loss(seeded(x)), aim + real_logits.mean())
+    pointing = workbench.build(VEEGAN, vector_spec, latent_dim=3, reconstructor="deterministic")
+    code, undone = pointing.reconstructor(x), pointing.reconstructor(fake := pointing.generator(z))
+    assert_close(pointing.encode(x), code)
+    real_logits, fake_logits = pointing.discriminator(x, code), pointing.discriminator(fake, z)
+    game = -(log_sigmoid(real_logits) + log_sigmoid(-fake_logits)).mean()
+    assert_close(pointing.discriminator_loss(seeded(x)).double(), game, rtol=1e-5, atol=1e-6)
+    assert_close(pointing.coders_loss(seeded(x)), ((undone - z) ** 2).sum() / len(x) - fake_logits.mean())
+
+
+def test_veegan_has_the_authors_reconstructor_of_images(vector_spec: DataSpec, image8_spec: DataSpec) -> None:
+    on_vectors, on_images = VEEGAN.configure(vector_spec), VEEGAN.configure(image8_spec)
+    assert (on_vectors.reconstructor, on_vectors.reconstructor_plays) == ("gaussian", False)
+    assert (on_images.reconstructor, on_images.reconstructor_plays) == ("deterministic", True)
 
 
 @pytest.mark.parametrize(
