@@ -19,6 +19,7 @@ from ganbench.model import Budget, Model
 from ganbench.report.views import draw_views
 
 ITERATIONS = 2
+JUDGES = {"critic", "discriminator", "discriminators", "joint discriminator"}
 
 
 @pytest.fixture(scope="module", params=cases())  # of the module, so that all facts of one model are tested in a row
@@ -149,6 +150,25 @@ def test_each_player_moves_its_own_parameters_and_no_others(case: tuple[str, str
         assert not strangers or player.after is not None, f"{player.name} moved {sorted(strangers)}"
         moved_at_all |= moved
     assert moved_at_all, "no player moved anything"
+
+
+def test_a_judges_turn_keeps_no_graph_of_the_other_players(case: tuple[str, str]) -> None:
+    name, kind = case
+    model = build(name, kind)
+    if hasattr(model, "fit"):
+        return
+    model.train()
+    batches = Batches(model, data(kind, ENTRIES[name]), seeding.stream("training", name))
+    for player in model.players():
+        if player.name not in JUDGES:
+            continue
+        own = {id(p) for p in player.module.parameters()}
+        others = {k: p for k, p in model.named_parameters() if p.requires_grad and id(p) not in own}
+        with seeding.global_stream("training", name):
+            loss = player.loss(batches.gather(*batches.draw()))
+        gradients = torch.autograd.grad(loss, list(others.values()), allow_unused=True) if others else ()
+        reached = [k for k, g in zip(others, gradients, strict=True) if g is not None]
+        assert not reached, f"{player.name}: what it judges is not detached from {reached}"
 
 
 def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
