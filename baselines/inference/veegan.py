@@ -3,7 +3,7 @@
 Source      Srivastava et al. 2017, "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning",
             Algorithm 1: the discriminator tells (G(z), z) from (x, z ~ p(z | x)); the generator moves on its mean
             logit and on d(z, x) = -log p(z | G(z)), the reconstructor p(z | x), a Gaussian, on d alone.
-Departures  1. On images the reconstructor is that of the authors' code for MNIST: deterministic, with d the squared
+Departures  1. On images the reconstructor is that of the authors' notebook for MNIST: deterministic, d the squared
                error, and it plays against the discriminator too (`reconstructor`, `reconstructor_plays`). The
                likelihood of a Gaussian has no bound: at a small variance differences too faint to see tell all codes
                apart. With it MNIST gave one image, or diverged.
