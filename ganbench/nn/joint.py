@@ -20,7 +20,8 @@ class JointDiscriminator(nn.Module):
     """One tower for the event, one for its codes, an MLP on both: (B, *E), (B, Z1)[, (B, Z2)] -> (B, *O) logits.
 
     Towers are there where events are images of 16 pixels and more; smaller events enter the MLP beside the codes.
-    `norm` is that of the event's tower, which has a `dense` hidden layer on 28x28 pixels as a DCGAN's discriminator.
+    `norm` is that of the event's tower, which has a `dense` hidden layer on 28x28 pixels as a DCGAN's discriminator,
+    `dropout` the MLP's.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class JointDiscriminator(nn.Module):
         norm: Callable[[int], nn.Module] | None = None,
         *,
         dense: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.event_tower: nn.Module = nn.Flatten()
@@ -43,7 +45,9 @@ class JointDiscriminator(nn.Module):
             n_event, width = convolutions.n_features, config.hidden[0]
             self.code_tower = nn.Sequential(nn.Linear(n_code, width), nn.LeakyReLU(0.2))
             n_code = width
-        self.head = MLP((n_event + n_code,), config.hidden, out_shape, activation=lambda: nn.LeakyReLU(0.2))
+        self.head = MLP(
+            (n_event + n_code,), config.hidden, out_shape, activation=lambda: nn.LeakyReLU(0.2), dropout=dropout
+        )
 
     def forward(self, x: Tensor, *codes: Tensor) -> Tensor:
         out: Tensor = self.head(torch.cat([self.event_tower(x), self.code_tower(torch.cat(codes, 1))], 1))

@@ -26,6 +26,7 @@ class MLP(nn.Module):
         activation: Callable[[], nn.Module] = nn.ReLU,
         norm: Callable[[int], nn.Module] | None = None,  # nn.BatchNorm1d, nn.LayerNorm
         norm_from: int = 0,  # the first hidden layer that is normed
+        dropout: float = 0.0,  # the share of each hidden layer's units left out in training
         out_activation: Callable[[], nn.Module] = nn.Identity,
     ) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class MLP(nn.Module):
         width = math.prod(in_shape)
         for i, h in enumerate(hidden):
             layers += [Linear(width, h), *([norm(h)] if norm and i >= norm_from else []), activation()]
+            layers += [nn.Dropout(dropout)] if dropout else []
             width = h
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(Linear(width, math.prod(out_shape)), out_activation())

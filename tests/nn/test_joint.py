@@ -28,6 +28,19 @@ def test_joint_discriminator_depends_on_the_event_and_on_every_code(shape: tuple
         assert_close(g[1:], torch.zeros_like(g[1:]))
 
 
+def test_dropout_leaves_out_units_of_every_hidden_layer_and_scales_the_others() -> None:
+    torch.manual_seed(0)
+    spec = DataSpec("any", (1, 8, 8), (-1.0, 1.0))
+    head = JointDiscriminator(spec, GAN.Config(hidden=(256,)), (3,), dropout=0.25).head
+    x = torch.randn(4, 67)
+    dropped, whole = head.features(x), head.eval().features(x)
+    left_out = dropped == 0
+    assert 0.15 < float(left_out.float().mean()) < 0.35  # of 1,024 units: a standard error is 0.014
+    assert_close(dropped[~left_out], whole[~left_out] / 0.75)
+    plain = JointDiscriminator(spec, GAN.Config(hidden=(256,)), (3,)).head
+    assert_close(plain.features(x), plain.eval().features(x), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (3, 32, 32)])
 def test_encoder_and_decoder_shapes(shape: tuple[int, ...]) -> None:
     spec = DataSpec("any", shape, (-1.0, 1.0) if len(shape) == 3 else None)

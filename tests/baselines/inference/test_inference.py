@@ -111,8 +111,8 @@ def test_veegan_losses_follow_algorithm_1(workbench: Any, vector_spec: DataSpec)
 
 def test_veegan_has_the_authors_reconstructor_of_images(vector_spec: DataSpec, image8_spec: DataSpec) -> None:
     on_vectors, on_images = VEEGAN.configure(vector_spec), VEEGAN.configure(image8_spec)
-    assert (on_vectors.reconstructor, on_vectors.reconstructor_plays) == ("gaussian", False)
-    assert (on_images.reconstructor, on_images.reconstructor_plays) == ("deterministic", True)
+    assert (on_vectors.reconstructor, on_vectors.reconstructor_plays, on_vectors.dropout) == ("gaussian", False, 0)
+    assert (on_images.reconstructor, on_images.reconstructor_plays, on_images.dropout) == ("deterministic", True, 0.5)
 
 
 @pytest.mark.parametrize(
