@@ -10,8 +10,9 @@ Departures  1. On images the reconstructor is that of the authors' notebook for 
             2. Generator and reconstructor are one player, stepping together; the shared networks and learning rates,
                smaller batches (the authors' 500 on mixtures, 200 on MNIST).
 Known       On ring8 after 3,000 iterations all 8 modes, as in the paper, and 1.5 % of high quality (the paper: 52.9 %).
-            On 8x8 digits, whose 64 pixels must carry a code of 32 numbers, grey digits (squared MMD 0.019, 0.057
-            without dropout; three seeds each).
+            On MNIST digits at a Frechet distance of 6.1 (one seed); with a Gaussian reconstructor one image (133, after
+            700 iterations). On 8x8 digits, whose 64 pixels must carry a code of 32 numbers, grey digits (squared MMD
+            0.019, without dropout 0.057; three seeds each).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
