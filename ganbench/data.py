@@ -1,6 +1,7 @@
 """What flows between data sets, models and metrics: the spec of the data, its splits, batches, and exact mixtures.
 
-Shapes      B batch, N examples, K modes or classes, D dimensions, *E event shape, e.g. (2,) or (1, 28, 28).
+Shapes      B batch, N examples, K modes or classes, D dimensions, *E event shape, e.g. (2,) or (1, 28, 28),
+            *C condition shape.
 """
 
 from __future__ import annotations
@@ -8,11 +9,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput
+
+EventKind = Literal["vector", "image", "tokens", "clip"]  # (D,), (C, H, W), (L,) int64, (T, C, H, W)
+ConditionKind = Literal["image", "tokens", "attributes"]  # (C, H, W) in [-1, 1], (L,) int64, (A,) of -1 and 1
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What an event is to be made from, beside or in place of a class.
+
+    Train rows of x and condition belong together where the data is paired; elsewhere they come from disjoint examples,
+    so that no pair exists. Test rows always belong together: their x is the hidden truth.
+    """
+
+    kind: ConditionKind
+    shape: tuple[int, ...]
+    paired: bool = True
+    vocabulary: int | None = None  # words of a token condition
+    names: tuple[str, ...] = ()  # of the attributes, or of the words
 
 
 @dataclass(frozen=True)
@@ -27,11 +47,20 @@ class DataSpec:
     n_eval: int = 0  # samples that protocols draw at most: the size of the test split for finite data
     version: int = 1
     sha256: str = ""  # of the train, holdout and test tensors
+    vocabulary: int | None = None  # words of token events (L,) int64, padded with -1; None for all other events
+    cond: Condition | None = None  # what events are made from, where the data says so
+
+    @property
+    def kind(self) -> EventKind:
+        """What one event is."""
+        if self.vocabulary is not None:
+            return "tokens"
+        return {3: "image", 4: "clip"}.get(len(self.event_shape), "vector")  # type: ignore[return-value]
 
     @property
     def is_image(self) -> bool:
         """True for events of shape (C, H, W)."""
-        return len(self.event_shape) == 3
+        return self.kind == "image"
 
     @property
     def n_dims(self) -> int:
@@ -46,23 +75,25 @@ class Split:
     x: Tensor  # (N, *E) float32 or uint8
     y: Tensor | None = None  # (N,) int64 labels
     labelled: Tensor | None = None  # (L,) indices of the only labels a few-label model may see
+    cond: Tensor | None = None  # (N, *C) what each event is made from; (M, *C) in an unpaired train split
 
     def __len__(self) -> int:
         return len(self.x)
 
     def events(self, index: Tensor | slice | None = None) -> Tensor:
         """Examples as float32 in the domain: (N, *E), or the rows that `index` picks."""
-        x = self.x if index is None else self.x[index]
-        return x.float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x
+        return _in_domain(self.x if index is None else self.x[index])
+
+    def conditions(self, index: Tensor | slice | None = None) -> Tensor | None:
+        """Conditions as models see them, pixels as float32 in [-1, 1]: (N, *C), or the rows that `index` picks."""
+        if self.cond is None:
+            return None
+        return _in_domain(self.cond if index is None else self.cond[index])
 
     def to(self, device: torch.device) -> Split:
         """The same examples on `device`."""
-        y, labelled = self.y, self.labelled
-        return Split(
-            self.x.to(device),
-            None if y is None else y.to(device),
-            None if labelled is None else labelled.to(device),
-        )
+        parts = (self.y, self.labelled, self.cond)
+        return Split(self.x.to(device), *(None if t is None else t.to(device) for t in parts))
 
     def with_labels(self, index: Tensor) -> Split:
         """The same examples where only the labels at `index` (L,) may be used: all others become -1."""
@@ -82,6 +113,12 @@ class Batch:
     y: Tensor | None = None  # (B,) labels, for models that register needs=("y",)
     x_labelled: Tensor | None = None  # (L, *E) for models that register needs=("labels",)
     y_labelled: Tensor | None = None  # (L,)
+    cond: Tensor | None = None  # (B, *C) for models that register needs=("cond",); of x's own rows in paired data
+
+
+def _in_domain(x: Tensor) -> Tensor:
+    """uint8 pixels as float32 in [-1, 1]; anything else as it is."""
+    return x.float().div_(127.5).sub_(1) if x.dtype == torch.uint8 else x
 
 
 class Epochs(Iterator[Tensor]):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -128,35 +128,53 @@ def train(
     return training
 
 
+class Rows(NamedTuple):
+    """Which rows of the data make the next batch."""
+
+    x: Tensor  # (B,)
+    labelled: Tensor | None = None  # (L,) of the labelled companion, where there is one
+    cond: Tensor | None = None  # (B,) of the conditions, where they are drawn apart from the events
+
+
 class Batches:
-    """Real batches for players' turns; labels only for models that registered a need for them."""
+    """Real batches for players' turns; labels and conditions only for models that registered a need for them."""
 
     def __init__(self, model: Model, data: Split, rng: torch.Generator) -> None:
         self.data, self.rng, self.size = data, rng, int(model.config.batch_size)
         self.index = Epochs(len(data), self.size, rng)
-        self.wants_y = "y" in model.needs
+        self.wants_y, self.wants_cond = "y" in model.needs, "cond" in model.needs
         self.labelled: Epochs | None = None
         if "labels" in model.needs and data.labelled is not None:
             n = len(data.labelled)
             self.labelled = Epochs(n, min(n, int(getattr(model.config, "labelled_batch_size", self.size))), rng)
+        self.cond: Epochs | None = None
+        if self.wants_cond and data.cond is not None and not (model.spec.cond and model.spec.cond.paired):
+            self.cond = Epochs(len(data.cond), self.size, rng)
 
-    def draw(self) -> tuple[Tensor, Tensor | None]:
-        """Indices of the next batch (B,), and of its labelled companion (L,) where there is one."""
-        pick = None if self.labelled is None else self._labelled_rows(next(self.labelled))
-        return next(self.index), pick
+    def draw(self) -> Rows:
+        """The rows of the next batch."""
+        labelled = None if self.labelled is None else self._labelled_rows(next(self.labelled))
+        return Rows(next(self.index), labelled, None if self.cond is None else next(self.cond))
 
     def _labelled_rows(self, which: Tensor) -> Tensor:
         assert self.data.labelled is not None
         return self.data.labelled[which]
 
-    def gather(self, index: Tensor, pick: Tensor | None) -> Batch:
-        """The events and labels at these indices."""
+    def gather(self, rows: Rows) -> Batch:
+        """The events, labels and conditions at these rows."""
         data = self.data
-        y = data.y[index] if self.wants_y and data.y is not None else None
-        if pick is None:
-            return Batch(data.events(index), self.rng, y)
+        y = data.y[rows.x] if self.wants_y and data.y is not None else None
+        cond = data.conditions(rows.x if rows.cond is None else rows.cond) if self.wants_cond else None
+        if rows.labelled is None:
+            return Batch(data.events(rows.x), self.rng, y, cond=cond)
         assert data.y is not None
-        return Batch(data.events(index), self.rng, y, data.events(pick), data.y[pick])
+        return Batch(data.events(rows.x), self.rng, y, data.events(rows.labelled), data.y[rows.labelled], cond)
+
+    @property
+    def epochs(self) -> dict[str, Epochs]:
+        """Where each kind of row is drawn from, for checkpoints."""
+        named = {"index": self.index, "labelled": self.labelled, "cond": self.cond}
+        return {name: epochs for name, epochs in named.items() if epochs is not None}
 
 
 class Turn:
@@ -169,7 +187,7 @@ class Turn:
         self.base_lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def __call__(self) -> Tensor:
-        return self.move(self.batches.gather(*self.batches.draw()))
+        return self.move(self.batches.gather(self.batches.draw()))
 
     def move(self, batch: Batch) -> Tensor:
         """Take one step on this batch; returns the loss before it, on the device."""
@@ -196,8 +214,7 @@ class CapturedTurn(Turn):
     """A turn replayed as one CUDA graph; falls back to eager turns when its code cannot be captured."""
 
     graph: torch.cuda.CUDAGraph | None = None
-    index: Tensor  # static inputs and output of the graph
-    pick: Tensor | None
+    rows: Rows  # static inputs and output of the graph
     loss: Tensor
 
     def __init__(self, player: Player, batches: Batches) -> None:
@@ -209,21 +226,21 @@ class CapturedTurn(Turn):
     def __call__(self) -> Tensor:
         if self.eager:
             return super().__call__()
-        index, pick = self.batches.draw()
+        rows = self.batches.draw()
         if self.graph is not None:
-            self.index.copy_(index)
-            if self.pick is not None and pick is not None:
-                self.pick.copy_(pick)
+            for held, fresh in zip(self.rows, rows, strict=True):
+                if held is not None and fresh is not None:
+                    held.copy_(fresh)
             self.graph.replay()
             return self.loss.clone()
         if self.warm < WARM_UP:
             self.warm += 1
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                loss = self.move(self.batches.gather(index, pick))
+                loss = self.move(self.batches.gather(rows))
             torch.cuda.current_stream().wait_stream(self.stream)
             return loss
-        self.index, self.pick = index.clone(), None if pick is None else pick.clone()
+        self.rows = Rows(*(None if t is None else t.clone() for t in rows))  # type: ignore[arg-type]
         return self._capture()
 
     def _capture(self) -> Tensor:
@@ -232,13 +249,13 @@ class CapturedTurn(Turn):
         before = rng.clone_state()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
-                self.loss = self.move(self.batches.gather(self.index, self.pick))
+                self.loss = self.move(self.batches.gather(self.rows))
         except Exception as error:  # whatever a user's loss does that a graph cannot hold
             log.warning("%s: not captured, runs eagerly (%s)", self.player.name, str(error).split("\n", 1)[0])
             self.eager = True
             rng.graphsafe_set_state(before)  # a broken capture leaves its generator waiting for the end of it
             torch.cuda.synchronize()
-            return self.move(self.batches.gather(self.index, self.pick))
+            return self.move(self.batches.gather(self.rows))
         self.graph = graph
         torch.cuda.current_stream().wait_stream(self.stream)  # where the capture sets the generator back
         graph.replay()
@@ -367,9 +384,7 @@ class _Loop:
         groups["rng"]["global"] = torch.get_rng_state()
         if batches.rng.device.type == "cuda":
             groups["rng"]["cuda"] = torch.cuda.get_rng_state(batches.rng.device)
-        groups["rest"] = {"index": batches.index.rest}
-        if batches.labelled is not None:
-            groups["rest"]["labelled"] = batches.labelled.rest
+        groups["rest"] = {name: epochs.rest for name, epochs in batches.epochs.items()}
         return {f"{group}.{name}": value for group, found in groups.items() for name, value in found.items()}
 
     def _restore(self, tensors: dict[str, Tensor], numbers: checkpoints.Numbers) -> None:
@@ -384,9 +399,8 @@ class _Loop:
         self.model.load_state_dict(checkpoints.part(tensors, "model"))
         for i, turn in enumerate(self.turns):
             checkpoints.restore_optimizer(turn.optimizer, checkpoints.part(tensors, f"optimizer.{i}"))
-        batches.index.rest = tensors["rest.index"]
-        if batches.labelled is not None:
-            batches.labelled.rest = tensors["rest.labelled"]
+        for name, epochs in batches.epochs.items():
+            epochs.rest = tensors[f"rest.{name}"]
         batches.rng.set_state(rng["own"])
         self.spare_rng.set_state(rng["spare"])
         torch.set_rng_state(rng["global"])
@@ -412,15 +426,20 @@ class _Loop:
 
     def diagnose(self, t: int) -> None:
         self.model.eval()
-        index = torch.randint(
-            len(self.batches.data), (self.batches.size,), generator=self.spare_rng, device=self.spare_rng.device
-        )
-        batch = self.batches.gather(index, None)
-        batch = Batch(batch.x, self.spare_rng, batch.y)
+        batches = self.batches
+        index = self._spare_rows(len(batches.data))
+        cond = None if batches.cond is None else self._spare_rows(batches.cond.n)
+        seen = batches.gather(Rows(index, None, cond))
+        batch = Batch(seen.x, self.spare_rng, seen.y, cond=seen.cond)
         with batch_statistics(self.model):
             for name, value in self.model.diagnostics(batch).items():
                 self.pending.append((t, name, value.detach()))
         self.model.train()
+
+    def _spare_rows(self, n: int) -> Tensor:
+        """Rows of a batch out of n, drawn apart from those of training."""
+        rng = self.spare_rng
+        return torch.randint(n, (self.batches.size,), generator=rng, device=rng.device)
 
     def append(self, name: str, t: int, value: float) -> None:
         """Keep every stride-th entry of a series, the stride doubling whenever POINTS are exceeded."""

@@ -255,8 +255,14 @@ def incompatible(model: Entry, dataset: Entry, metrics: Sequence[str] = ()) -> s
     """
     event = dataset.meta.get("event", "")
     events = model.meta.get("events", ("vector", "image"))
-    if event in ("vector", "image") and event not in events and not dataset.meta.get("prefix"):
+    if event not in ("", "any") and event not in events and not dataset.meta.get("prefix"):
         return f"{model.name} takes {' or '.join(events)} events; {dataset.name} holds {event} events"
+    wanted, cond = model.meta.get("conditions", ()), dataset.meta.get("cond", "")
+    if wanted and cond not in wanted:
+        has = f"{cond} conditions" if cond else "none"
+        return f"{model.name} makes events from {' or '.join(wanted)}; {dataset.name} has {has}"
+    if "pairs" in model.meta.get("needs", ()) and not dataset.meta.get("paired", True):
+        return f"{model.name} learns from pairs; {dataset.name} is unpaired"
     needs = set(model.meta.get("needs", ())) & {"y", "labels"}
     if needs and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):
         return f"{model.name} learns from labels; {dataset.name} has none"

@@ -47,7 +47,7 @@ Probability = Annotated[float, Ge(0), Le(1)]
 
 Capability = Literal[
     "sample", "encode", "from_codes", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster",
-    "tangents", "vary",
+    "tangents", "vary", "translate", "edit", "predict", "embed", "embed_words",
 ]  # fmt: skip
 SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
@@ -139,6 +139,7 @@ class Model(nn.Module):
     family: ClassVar[str] = ""
     gives: ClassVar[tuple[str, ...]] = ("sample",)
     needs: ClassVar[tuple[str, ...]] = ()
+    conditions: ClassVar[tuple[str, ...]] = ()
     events: ClassVar[tuple[str, ...]] = ("vector", "image")
 
     def __init__(self, config: Any = None) -> None:
@@ -225,6 +226,26 @@ class Model(nn.Module):
         """Fill in the unknown pixels: (B, *E), mask (*E) true where known -> (B, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not inpaint")
 
+    def translate(self, cond: Tensor, rng: torch.Generator) -> Tensor:
+        """Events made from conditions: (B, *C) -> (B, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not translate")
+
+    def edit(self, x: Tensor, attributes: Tensor, rng: torch.Generator) -> Tensor:
+        """The same events with these attributes, -1 or 1 each: (B, *E), (B, A) -> (B, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not edit")
+
+    def predict(self, frames: Tensor, k: int, rng: torch.Generator) -> Tensor:
+        """The next k frames of clips: (B, T, C, H, W) -> (B, k, C, H, W)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not predict")
+
+    def embed(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """A vector for each document of token events, seen in training or not: (B, L) -> (B, F)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not embed documents")
+
+    def embed_words(self) -> Tensor:
+        """A vector for each word of the vocabulary: -> (V, F)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not embed words")
+
     def tangents(self, x: Tensor) -> Tensor:
         """Directions in which an event may move and stay what it is: (B, *E) -> (B, T, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} knows no tangents")
@@ -244,7 +265,10 @@ def register(
     family: str,
     paper: str = "",  # "arXiv:1704.00028", or author, venue and year
     gives: tuple[str, ...] = ("sample",),
-    needs: tuple[str, ...] = (),  # "y": all training labels; "labels": a few; otherwise no label reaches the model
+    # What reaches the model beside events. "y": all training labels; "labels": a few; "cond": what events are made
+    # from, of one of the kinds in `conditions`; "pairs": with "cond", only where it belongs to the events row by row.
+    needs: tuple[str, ...] = (),
+    conditions: tuple[str, ...] = (),  # "image", "tokens", "attributes"
     events: tuple[str, ...] = ("vector", "image"),
     version: int = 1,  # bump when a change can move a score
 ) -> Callable[[M], M]:
@@ -252,6 +276,7 @@ def register(
 
     def mark(cls: M) -> M:
         cls.name, cls.family, cls.gives, cls.needs, cls.events = name, family, gives, needs, events
+        cls.conditions = conditions
         return cls
 
     return mark

@@ -187,6 +187,7 @@ def resolve_budget(spec: JobSpec, model: Model) -> Budget:
 def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
     """The training split with just the labels that the model registered a need for; the oracle row gets holdout."""
     split = dataset.holdout if "holdout" in model.needs else dataset.train
+    cond = _conditions(model, dataset, split) if "cond" in model.needs else None
     if "y" in model.needs or "labels" in model.needs:
         if split.y is None:
             raise NotApplicable(f"{spec.model} learns from labels; {spec.dataset} has none")
@@ -194,10 +195,25 @@ def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
             k = dataset.spec.n_classes or int(split.y.max()) + 1
             usual = LABELLED_PER_CLASS * k if split.labelled is None else len(split.labelled)
             draw = getattr(spec, "draw", spec.seed)
-            return split.with_labels(draw_labels(split, dataset.spec, getattr(spec, "labels", usual), draw))
+            return dataclasses.replace(split, cond=cond).with_labels(
+                draw_labels(split, dataset.spec, getattr(spec, "labels", usual), draw)
+            )
         check_range(split.y, dataset.spec.n_classes, "training")
-        return split
-    return Split(split.x)
+        return dataclasses.replace(split, cond=cond)
+    return Split(split.x, cond=cond)
+
+
+def _conditions(model: Model, dataset: Dataset, split: Split) -> Tensor:
+    """The conditions of a split for a model that needs them. Raises `NotApplicable` where they are not of its kind."""
+    cond = dataset.spec.cond
+    if cond is None or split.cond is None or (model.conditions and cond.kind not in model.conditions):
+        has = "has none" if cond is None else f"has {cond.kind} conditions"
+        raise NotApplicable(
+            f"{model.name} makes events from {' or '.join(model.conditions)}; {dataset.spec.name} {has}"
+        )
+    if "pairs" in model.needs and not cond.paired:
+        raise NotApplicable(f"{model.name} learns from pairs; {dataset.spec.name} is unpaired")
+    return split.cond
 
 
 def check_labels(spec: JobSpec, dataset: Dataset) -> None:

@@ -162,7 +162,7 @@ class PlainLoop:
             for player, optimizer in zip(self.players, self.optimizers, strict=True):
                 updates = player.updates(self.iteration) if callable(player.updates) else player.updates
                 for _ in range(updates):
-                    self.step(player, optimizer, self.batches.gather(*self.batches.draw()))
+                    self.step(player, optimizer, self.batches.gather(self.batches.draw()))
             self.iteration += 1
         self.model.eval()
 

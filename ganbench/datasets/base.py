@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import DataSpec, Mixture, Split
+from ganbench.data import Condition, DataSpec, Mixture, Split
 from ganbench.errors import BadInput
 
 MAX_BYTES = 8 * 2**30  # what one user-given data set may fill
@@ -43,9 +43,11 @@ class Source:
 def dataset(
     name: str,
     *,
-    event: str,  # "vector" or "image"; "any" where only the loaded spec can tell
+    event: str,  # "vector", "image", "tokens" or "clip"; "any" where only the loaded spec can tell
     iterations: dict[str, int],  # of one plain GAN, for smoke, quick and standard
     labelled: bool = False,
+    cond: str = "",  # "image", "tokens" or "attributes" where events are to be made from one
+    paired: bool = True,  # whether the train split's conditions belong to its events row by row
     scorer: str = "",  # the scorer metrics look through by default
     prefix: bool = False,  # named with an argument, as in folder:PATH
     builtin: bool = False,  # needs no files: part of the suite `all`
@@ -68,9 +70,12 @@ def assemble(
     domain: tuple[float, float] | None = None,
     n_classes: int | None = None,
     mixture: Mixture | None = None,
+    cond: Condition | None = None,
+    vocabulary: int | None = None,
     version: int = 1,
 ) -> Dataset:
-    """Three splits as a data set, its spec filled in from them."""
+    """Three splits as a data set, its spec filled in from them. Raises `BadInput` for conditions that do not fit."""
+    check_conditions(cond, train, holdout, test)
     spec = DataSpec(
         name=name,
         event_shape=tuple(train.x.shape[1:]),
@@ -80,15 +85,30 @@ def assemble(
         n_eval=len(test),
         version=version,
         sha256=fingerprint(train, holdout, test),
+        cond=cond,
+        vocabulary=vocabulary,
     )
     return Dataset(spec, train, holdout, test, mixture)
 
 
+def check_conditions(cond: Condition | None, train: Split, holdout: Split, test: Split) -> None:
+    """Refuse conditions of the wrong shape, or that are not aligned where they must be. Raises `BadInput`."""
+    for name, split in (("train", train), ("holdout", holdout), ("test", test)):
+        if (split.cond is None) != (cond is None):
+            raise BadInput(f"all splits must hold conditions or none; the {name} split breaks that")
+        if cond is None or split.cond is None:
+            continue
+        if tuple(split.cond.shape[1:]) != cond.shape:
+            raise BadInput(f"{name} conditions must have shape {cond.shape}; got {tuple(split.cond.shape[1:])}")
+        if len(split.cond) != len(split) and (cond.paired or name != "train"):
+            raise BadInput(f"{name} must hold one condition per event; got {len(split.cond)} for {len(split)}")
+
+
 def fingerprint(*splits: Split) -> str:
-    """sha256 over shapes, dtypes and bytes of the splits' events and labels."""
+    """sha256 over shapes, dtypes and bytes of the splits' events, labels and conditions."""
     digest = hashlib.sha256()
     for split in splits:
-        for t in (split.x, split.y):
+        for t in (split.x, split.y, split.cond):
             if t is not None:
                 digest.update(f"{tuple(t.shape)}{t.dtype}".encode())
                 digest.update(t.contiguous().view(torch.uint8).numpy().data)

@@ -165,7 +165,7 @@ def test_a_judges_turn_keeps_no_graph_of_the_other_players(case: tuple[str, str]
         own = {id(p) for p in player.module.parameters()}
         others = {k: p for k, p in model.named_parameters() if p.requires_grad and id(p) not in own}
         with seeding.global_stream("training", name):
-            loss = player.loss(batches.gather(*batches.draw()))
+            loss = player.loss(batches.gather(batches.draw()))
         gradients = torch.autograd.grad(loss, list(others.values()), allow_unused=True) if others else ()
         reached = [k for k, g in zip(others, gradients, strict=True) if g is not None]
         assert not reached, f"{player.name}: what it judges is not detached from {reached}"
