@@ -17,6 +17,11 @@ def platform_tag() -> str:
     return re.sub(r"[^a-z0-9._-]+", "_", "-".join(parts).lower())
 
 
+def processor(tag: str) -> str:
+    """The maker of the processor in a tag: amd, intel or other."""
+    return next((maker for maker in ("amd", "intel") if f"-{maker}-" in tag), "other")
+
+
 def _maker() -> str:
     try:
         match = re.search(r"vendor_id\s*:\s*(\S+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))

@@ -22,6 +22,8 @@ from ganbench.ops.pairwise import center_of, product, slices
 
 BLOCK_ELEMENTS = 1 << 23  # projections held at once for each set: 32 MiB in float32
 ROWS = 4096  # events that are centred and projected at once
+GRID = 2.0**-26  # of the coordinates of a direction on the path of the worst one
+LEAST_GAIN = 1e-12  # relative gain that counts as one: above the rounding of a mean over points
 
 
 def random_directions(
@@ -134,14 +136,18 @@ def sliced_wasserstein_loss(x: Tensor, y: Tensor, directions: Tensor, p: float =
 
 
 def max_sliced_direction(x: Tensor, y: Tensor, start: Tensor, p: float = 2.0, steps: int = 100) -> tuple[Tensor, float]:
-    """A direction that maximises W_p^p, by ascent on the sphere from `start` (L, D): -> (D,) and its value.
+    """A direction that maximises W_p^p, by ascent on the sphere from `start` (L, D): -> (D,) and its value, in float64.
 
     Each start climbs along the tangent gradient with a step that grows on success and halves on failure, so the value
     never falls; the best is returned. The problem is not concave: the value is a lower bound of the true maximum.
+
+    The path is the same on every processor: the function has kinks wherever two projections change places, so a path
+    that carries its roundings along ends elsewhere. Directions therefore lie on a grid 10^8 times coarser than float64,
+    which swallows the roundings of a step before the next one, and a gain within them is none.
     """
-    center = center_of(x, y)
-    x, y = x - center, y - center
-    theta = start / start.norm(dim=1, keepdim=True)
+    center = center_of(x, y).double()
+    x, y = x.double() - center, y.double() - center
+    theta = _on_grid(start.double())
     step = theta.new_ones(len(theta), 1)
     value, gradient = _value_and_gradient(x, y, theta, p)
     for _ in range(steps):
@@ -149,21 +155,27 @@ def max_sliced_direction(x: Tensor, y: Tensor, start: Tensor, p: float = 2.0, st
         length = tangent.norm(dim=1, keepdim=True)
         if not bool((length > 0).any()):
             break
-        trial = theta + step * tangent / length.clamp(min=torch.finfo(theta.dtype).tiny)
-        trial = trial / trial.norm(dim=1, keepdim=True)
+        trial = _on_grid(theta + step * tangent / length.clamp(min=torch.finfo(theta.dtype).tiny))
         trial_value, trial_gradient = _value_and_gradient(x, y, trial, p)
-        better = (trial_value > value)[:, None]
+        better = (trial_value > value * (1 + LEAST_GAIN))[:, None]
         theta, gradient = torch.where(better, trial, theta), torch.where(better, trial_gradient, gradient)
-        value = torch.maximum(value, trial_value)
+        value = torch.where(better[:, 0], trial_value, value)
         step = torch.where(better, step * 1.5, step * 0.5)
     best = int(value.argmax())
-    return theta[best], float(value[best])
+    return theta[best] / theta[best].norm(), float(value[best])
+
+
+def _on_grid(theta: Tensor) -> Tensor:
+    """Unit vectors (L, D) rounded to multiples of `GRID`; their length is then one to about `GRID`."""
+    unit = theta / theta.norm(dim=1, keepdim=True)
+    return (unit / GRID).round() * GRID
 
 
 def _value_and_gradient(x: Tensor, y: Tensor, theta: Tensor, p: float) -> tuple[Tensor, Tensor]:
     """W_p^p along each direction and its gradient in the direction: (L,), (L, D)."""
     with torch.enable_grad():
         theta = theta.detach().requires_grad_()
-        values = transport_on_lines(ascending(theta @ x.T), ascending(theta @ y.T), p)
+        unit = theta / theta.norm(dim=1, keepdim=True)
+        values = transport_on_lines(ascending(unit @ x.T), ascending(unit @ y.T), p)
         (gradient,) = torch.autograd.grad(values.sum(), theta)
     return values.detach(), gradient
