@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ganbench import recipes as published
 from ganbench.errors import BadConfig, BadInput, ImportFailed, UnknownName
+from ganbench.recipes import Recipe
 from ganbench.registry import DATASETS, METRICS, MODELS, Entry
 from ganbench.source import canonical_hash, code_sha256, file_hash
 
@@ -152,20 +154,17 @@ def display_name(ref: str) -> str:
     return ref
 
 
-def plan(
-    selection: Selection,
-    configs: dict[str, dict[str, Any]] | None = None,
-    recipes: dict[str, list[dict[str, Any]]] | None = None,
-) -> list[Job]:
+def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
     """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
 
-    `configs` maps a model reference to its checked overrides (`ganbench.runner.resolve_config`). At scale `paper` each
-    of a model's `recipes` for a data set (`ganbench.executors.worker.recipes`) is a job with its config and budget,
-    and its number of samples where its protocol says one.
+    `configs` maps a model reference to its checked overrides (`ganbench.make.resolve_config`). At scale `paper` each
+    of a model's recipes for a data set is a job with its config and budget, and its number of samples where its
+    protocol says one.
     Pairs that do not go together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
     """
     models = _select(MODELS.entries, selection.models, MODELS)
     datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
+    recipes = published.of(models) if selection.scale == "paper" else None
     _check_recipes(selection, recipes)
     jobs = []
     for seed in selection.seeds:
@@ -174,7 +173,7 @@ def plan(
                 overrides, skip = (configs or {}).get(model_ref, {}), incompatible(model, dataset, selection.metrics)
                 variants = [Variant(overrides, {}, s) for s in _supervisions(selection, model)]
                 if recipes is not None:
-                    known = recipes.get(model_ref, [])
+                    known = recipes.get(model_ref, ())
                     found = _published(selection, model, dataset, known, overrides)
                     if selection.recipes and not found:
                         continue
@@ -212,39 +211,39 @@ def _supervisions(selection: Selection, model: Entry) -> list[dict[str, Any]]:
 
 
 def _published(
-    selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[dict[str, Any]], overrides: dict[str, Any]
+    selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[Recipe], overrides: dict[str, Any]
 ) -> list[Variant]:
     """A model's recipes for a data set; one that speaks of a number of labels runs with it, where it is asked for."""
     found: list[Variant] = []
     for r in recipes:
-        if r["dataset"] != dataset.name or (selection.recipes and r.get("label") not in selection.recipes):
+        if r.dataset != dataset.name or (selection.recipes and r.label not in selection.recipes):
             continue
         for supervision in _supervisions(selection, model):
-            said, asked = r.get("labels"), supervision.get("labels")
-            if "label_counts" not in supervision and said is not None and "labels" in model.meta.get("needs", ()):
-                if asked not in (None, said):
+            asked = supervision.get("labels")
+            if "label_counts" not in supervision and r.labels is not None and "labels" in model.meta.get("needs", ()):
+                if asked not in (None, r.labels):
                     continue
-                supervision = supervision | {"labels": said}
-            label = "" if overrides or selection.budget else r.get("label", "")
-            variant = Variant(r["config"] | overrides, r["budget"], supervision, label, r.get("n_samples"))
+                supervision = supervision | {"labels": r.labels}
+            label = "" if overrides or selection.budget else r.label
+            variant = Variant(r.config | overrides, r.budget, supervision, label, r.n_samples)
             if variant not in found:
                 found.append(variant)
     return found
 
 
-def _check_recipes(selection: Selection, recipes: dict[str, list[dict[str, Any]]] | None) -> None:
+def _check_recipes(selection: Selection, recipes: Mapping[str, Iterable[Recipe]] | None) -> None:
     """Raise `UnknownName` for a label that no recipe has, `BadConfig` where recipes are not run at all."""
     if selection.recipes and recipes is None:
         raise BadConfig(f"--recipe picks published settings, which --scale paper runs; got scale {selection.scale}")
-    labels = {r["label"] for found in (recipes or {}).values() for r in found if r.get("label")}
+    labels = {r.label for found in (recipes or {}).values() for r in found if r.label}
     for name in selection.recipes:
         if name not in labels:
             raise UnknownName("recipe of the selected models", name, labels)
 
 
-def _no_recipe(selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[dict[str, Any]]) -> str:
+def _no_recipe(selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[Recipe]) -> str:
     """Why no recipe of a model is run."""
-    counts = " or ".join(map(str, selection.labels)) if any(r["dataset"] == dataset.name for r in recipes) else ""
+    counts = " or ".join(map(str, selection.labels)) if any(r.dataset == dataset.name for r in recipes) else ""
     return f"{model.name} has no published recipe for {dataset.name}" + (f" with {counts} labels" if counts else "")
 
 

@@ -33,7 +33,6 @@ __all__ = [
     "Player",
     "Positive",
     "Probability",
-    "Recipe",
     "Split",
     "register",
 ]  # fmt: skip
@@ -102,24 +101,6 @@ class Budget:
             raise BadConfig(f"a budget is exactly one of iterations, examples, seconds, and not negative; got {self}")
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A published setting and what it reached; only a run of its full budget may be called a reproduction."""
-
-    dataset: str
-    config: dict[str, Any]
-    budget: Budget
-    metric: str
-    published: float | None  # None: the paper shows pictures or curves; no number was printed
-    spread: str  # as printed, e.g. "+-0.8 (SE of 10 runs)"
-    protocol: str
-    source: str  # paper and table
-    sure: Literal["verified", "secondary", "recalled"]
-    labels: int | None = None  # how many labels the protocol allows, where it speaks of few
-    n_samples: int | None = None  # that the score must be of, where the number moves it
-    label: str = ""  # names its rows in place of the config; other settings of the model on the data set, other label
-
-
 class Model(nn.Module):
     """A generative model, classifier or representation that ganbench can train, sample and score.
 
@@ -131,7 +112,6 @@ class Model(nn.Module):
     Config: ClassVar[type[Config]] = Config
     on_images: ClassVar[dict[str, Any]] = {}  # defaults that differ on images, as the paper's own runs do
     on_small: ClassVar[dict[str, Any]] = {}  # defaults that differ on events of fewer than SMALL numbers
-    recipes: ClassVar[tuple[Recipe, ...]] = ()
     log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
     log_prob_of: str = "density"  # or the probability of a discrete event, e.g. "mass of 17 levels": never compared
     # Filled in by `register`:

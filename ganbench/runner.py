@@ -101,7 +101,7 @@ def _run(
         partial["n_parameters"] = count_parameters(model)
     rounded = matmul_precision(getattr(spec, "precision", "ieee"))
     with clock("train"), rounded, seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
-        budget = resolve_budget(spec, model)
+        budget = budget_of(spec)
         rng = seeding.stream("training", spec.model, spec.dataset, spec.seed, device=device)
         data = training_data(model, dataset, spec).to(device)
         checkpoint = folder and checkpoint_of(folder)
@@ -173,15 +173,9 @@ def checkpoint_of(folder: Path) -> Path:
     return folder / "checkpoint.safetensors"
 
 
-def resolve_budget(spec: JobSpec, model: Model) -> Budget:
-    """The spec's own budget, or that of the model's recipe for this data set at scale `paper`."""
-    if spec.budget:
-        return Budget(**{k: v if k == "seconds" else int(v) for k, v in spec.budget.items()})  # type: ignore[arg-type]
-    for recipe in model.recipes:
-        if recipe.dataset == spec.dataset:
-            return recipe.budget
-    known = ", ".join(sorted({r.dataset for r in model.recipes})) or "none"
-    raise NotApplicable(f"{spec.model} has no published recipe for {spec.dataset} (recipes: {known})")
+def budget_of(spec: JobSpec) -> Budget:
+    """The spec's budget. Raises `BadConfig` for a spec without one."""
+    return Budget(**{k: v if k == "seconds" else int(v) for k, v in spec.budget.items()})  # type: ignore[arg-type]
 
 
 def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:

@@ -23,7 +23,7 @@ LAYERS = [
     {"jobs", "suites"},
     {"source", "environment", "samples_io", "engine", "checkpoint", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
-    {"data", "registry", "seeding", "errors", "labels", "files"},
+    {"data", "recipes", "registry", "seeding", "errors", "labels", "files"},
 ]
 FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
 
@@ -93,7 +93,7 @@ def test_metrics_and_datasets_know_no_models() -> None:
 
 def test_light_modules_do_not_import_torch() -> None:
     heavy = ("torch", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
-    light = ["__main__", "cli", "errors", "registry", "jobs", "source", "records", "estimate"]
+    light = ["__main__", "cli", "errors", "registry", "jobs", "source", "records", "recipes", "estimate"]
     paths = [ROOT / "ganbench" / f"{name}.py" for name in light]
     paths += [*sorted((ROOT / "ganbench" / "commands").glob("*.py")), ROOT / "ganbench" / "suites" / "__init__.py"]
     for path in paths:

@@ -11,7 +11,6 @@ import pytest
 
 from ganbench import jobs, source, suites
 from ganbench.errors import BadConfig, UnknownName
-from ganbench.executors import worker
 from ganbench.jobs import JobSpec, Selection
 from ganbench.registry import DATASETS, MODELS
 
@@ -147,8 +146,7 @@ def test_every_suite_plans() -> None:
         assert suite.scale in jobs.SCALES
         metrics = jobs.metric_names(suite.metrics)
         selection = Selection(name, suite.models, suite.datasets, (0,), suite.scale, metrics, suite.n_samples)
-        recipes = worker.recipes(list(jobs.selected_models(selection))) if suite.scale == "paper" else None
-        assert len(jobs.plan(selection, None, recipes)) >= 3
+        assert len(jobs.plan(selection)) >= 3
 
 
 def test_bad_suites(tmp_path: Path) -> None:

@@ -143,12 +143,9 @@ def test_label_counts_are_jobs_of_few_label_models_and_a_curve_of_the_others() -
 
 
 def test_a_recipe_is_run_with_the_labels_it_speaks_of() -> None:
-    from ganbench.executors import worker
-
-    recipes = worker.recipes(["ssl_gan"])
     base = Selection("ssl", ("ssl_gan",), ("mnist",), (0,), "paper", ("classification_error",), 50)
-    assert [j.spec.labels for j in plan(base, None, recipes)] == [20, 50, 100, 200]  # type: ignore[attr-defined]
-    chosen = plan(replace(base, labels=(100, 200)), None, recipes)
+    assert [j.spec.labels for j in plan(base)] == [20, 50, 100, 200]  # type: ignore[attr-defined]
+    chosen = plan(replace(base, labels=(100, 200)))
     assert [j.spec.labels for j in chosen] == [100, 200]  # type: ignore[attr-defined]
-    (other,) = plan(replace(base, labels=(30,)), None, recipes)
+    (other,) = plan(replace(base, labels=(30,)))
     assert other.skip == "ssl_gan has no published recipe for mnist with 30 labels"

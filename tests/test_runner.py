@@ -13,9 +13,9 @@ import torch
 from ganbench import runner
 from ganbench.data import DataSpec, Split
 from ganbench.datasets.base import Dataset
-from ganbench.errors import BadInput, NotApplicable, UnknownName
+from ganbench.errors import BadConfig, BadInput, NotApplicable, UnknownName
 from ganbench.jobs import Job, Selection, plan
-from ganbench.model import Budget, Model, Recipe
+from ganbench.model import Budget, Model
 from ganbench.records import parse_record
 from ganbench.scoring import Workplace
 
@@ -114,14 +114,11 @@ def test_samples_are_checked_at_the_door() -> None:
             runner.check_samples(bad, images)
 
 
-def test_paper_scale_is_the_recipe_and_nothing_else() -> None:
-    spec = job().spec.model_copy(update={"budget": {}, "scale": "paper"})
-    model = Model()
-    with pytest.raises(NotApplicable, match="no published recipe for ring8"):
-        runner.resolve_budget(spec, model)
-    recipe = Recipe("ring8", {}, Budget(examples=99), "m", 1.0, "", "", "", "verified")
-    model.recipes = (recipe,)  # type: ignore[misc]
-    assert runner.resolve_budget(spec, model) == Budget(examples=99)
+def test_a_job_without_a_budget_is_refused() -> None:
+    spec = job().spec
+    assert runner.budget_of(spec) == Budget(iterations=2)
+    with pytest.raises(BadConfig, match="exactly one of iterations"):
+        runner.budget_of(spec.model_copy(update={"budget": {}, "scale": "paper"}))
 
 
 def test_configs_are_coerced_and_defaults_dropped() -> None:

@@ -12,32 +12,11 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Budget, Recipe, register
+from ganbench.model import GAN, Batch, register
 
 
 @register("gan_ns", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
 class NonSaturatingGAN(GAN):
-    recipes = tuple(
-        Recipe(
-            dataset,
-            {"batch_size": 500, "latent_dim": 254, "decay": "none"},
-            Budget(iterations=20_000),
-            metric,
-            published,
-            "mean of 5 runs",
-            "2,500 samples; high quality within 3 std of a mode; settings of VEEGAN's notebook, read in a port",
-            "VEEGAN, arXiv:1705.07761, table 1, which gives no settings of its GANs; PacGAN's are pacgan with m=1",
-            "verified",
-            label="paper",
-        )
-        for dataset, metric, published in (
-            ("ring8", "modes", 1.0),
-            ("ring8", "modes_hq", 0.993),
-            ("grid25", "modes", 3.3),
-            ("grid25", "modes_hq", 0.005),
-        )
-    )
-
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)

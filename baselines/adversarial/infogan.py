@@ -28,13 +28,11 @@ from ganbench.losses.likelihoods import gaussian_log_prob
 from ganbench.model import (
     GAN,
     Batch,
-    Budget,
     Count,
     DataSpec,
     NonNegative,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import generator_norm, make_discriminator, make_generator
@@ -58,19 +56,6 @@ class InfoGAN(GAN):
         generator_lr: Positive = 1e-3  # the discriminator's is lr
 
     config: Config
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={"width": 64},
-            budget=Budget(iterations=5_000),
-            metric="clustering_error",
-            published=0.05,
-            spread="one run",
-            protocol="the category of Q matched to digit classes one to one; 50 epochs of 100 batches of 128",
-            source="Chen et al. 2016, section 7.2",
-            sure="verified",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_least_squares, generator_least_squares
-from ganbench.model import GAN, Batch, Budget, Player, Recipe, register
-from ganbench.nn import ROBUSTNESS
+from ganbench.model import GAN, Batch, Player, register
 
 
 @register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"), version=3)
@@ -30,21 +29,6 @@ class LSGAN(GAN):
         optimizer: Literal["adam", "rmsprop"] = "adam"
 
     config: Config
-    recipes = tuple(
-        Recipe(
-            dataset="mnist",
-            config={"architecture": a, "latent_dim": 128, "width": 64, "optimizer": "rmsprop", "lr": 1e-4},
-            budget=Budget(iterations=200_000),
-            metric="inception_score",
-            published=None,
-            spread="",
-            protocol="pictures of samples on LSUN bedrooms at 64 pixels; here MNIST",
-            source="Gulrajani et al. 2017 (WGAN-GP), figure 2; settings of the authors' code",
-            sure="verified",
-            label=f"paper {a}",
-        )
-        for a in ROBUSTNESS
-    )
 
     def players(self) -> list[Player]:
         if self.config.optimizer == "adam":

@@ -16,7 +16,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -28,7 +27,7 @@ from torch.optim import Adam
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.losses.unroll import unroll
-from ganbench.model import GAN, Batch, Budget, DataSpec, NotApplicable, Player, Positive, Recipe, register
+from ganbench.model import GAN, Batch, DataSpec, NotApplicable, Player, Positive, register
 from ganbench.nn import (
     NAMED,
     generator_norm,
@@ -37,44 +36,6 @@ from ganbench.nn import (
     mlp_discriminator,
     mlp_generator,
 )
-
-# The authors' table of stacked MNIST, as PacGAN's table 3 repeats it: (size of D, k) -> modes, KL, standard errors.
-SMALL: dict[tuple[str, int], tuple[float, float, str, str]] = {
-    ("quarter", 1): (65.4, 5.91, "+-34.75", "+-0.14"),
-    ("quarter", 5): (236.4, 4.67, "+-63.30", "+-0.43"),
-    ("quarter", 10): (327.2, 4.66, "+-74.67", "+-0.46"),
-    ("half", 1): (523.6, 2.44, "", ""),
-    ("half", 5): (732.0, 1.66, "", ""),
-    ("half", 10): (817.4, 1.43, "+-37.91", "+-0.12"),
-}
-
-
-def stacked_recipes() -> Iterator[Recipe]:
-    """Stacked MNIST: the authors' own runs, and VEEGAN's, which says no more than that it used five steps."""
-    config: dict[str, Any] = {"batch_size": 128, "latent_dim": 256, "lr": 1e-4, "discriminator_lr": 2e-4}
-    config |= {"betas": (0.5, 0.99), "decay": "none"}
-    protocol = "26,000 samples (25,600 in the authors' runs) through a digit classifier on each channel"
-    rows: list[tuple[str, int, tuple[float, float, str, str], str]] = [
-        (size, k, values, "Metz et al. 2017, in PacGAN (arXiv:1712.04086), table 3; settings of PacGAN's code")
-        for (size, k), values in SMALL.items()
-    ]
-    veegan = "VEEGAN, arXiv:1705.07761, table 2, which gives no settings: those of the authors' D = G/2"
-    rows.append(("half", 5, (48.7, 4.32, "", ""), veegan))
-    for size, k, (modes, kl, *spreads), source in rows:
-        for name, value, spread in zip(("", "_reverse_kl"), (modes, kl), spreads, strict=True):
-            yield Recipe(
-                "stacked_mnist",
-                config | {"architecture": f"stacked_{size}", "k": k},
-                Budget(iterations=500_000),
-                f"classified_modes{name}",
-                value,
-                spread or "mean",
-                protocol,
-                source,
-                "verified",
-                n_samples=26_000,
-                label=f"paper {size} D k={k}",
-            )
 
 
 @register("unrolled", family="adversarial", paper="arXiv:1611.02163", gives=("sample", "features"), version=4)
@@ -88,28 +49,6 @@ class UnrolledGAN(GAN):
 
     config: Config
     optimizer: Adam | None = None  # the discriminator's, whose steps are unrolled
-    mixtures = tuple(
-        Recipe(
-            dataset,
-            {"networks": "paper", "hidden": (128, 128), "latent_dim": 256, "batch_size": 512, "k": 5, "lr": 1e-3}
-            | {"discriminator_lr": 1e-4, "betas": (0.5, 0.999), "decay": "none"},
-            Budget(iterations=25_000),
-            metric,
-            published,
-            "mean of 5 runs",
-            "2,500 samples; high quality within 3 std of a mode; settings of the unrolled authors' notebook",
-            "VEEGAN, arXiv:1705.07761, table 1, which reports unrolled GANs without their settings",
-            "secondary",
-            label="paper",
-        )
-        for dataset, metric, published in (
-            ("ring8", "modes", 7.6),
-            ("ring8", "modes_hq", 0.356),
-            ("grid25", "modes", 23.6),
-            ("grid25", "modes_hq", 0.16),
-        )
-    )
-    recipes = (*mixtures, *stacked_recipes())
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

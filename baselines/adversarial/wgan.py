@@ -19,8 +19,8 @@ from torch.optim import Optimizer
 
 from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
 from ganbench.losses.penalties import clip_gradient_, clip_weights_, gradient_norms, on_segments
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Positive, Recipe, register
-from ganbench.nn import ROBUSTNESS, generator_norm, make_discriminator, make_generator
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.nn import generator_norm, make_discriminator, make_generator
 
 
 def warm_up(n_critic: int) -> Callable[[int], int]:
@@ -40,21 +40,6 @@ class WGAN(GAN):
 
     config: Config
     on_images = {"lr": 5e-5, "clip": 0.01}
-    recipes = tuple(
-        Recipe(
-            dataset="mnist",
-            config={"architecture": a, "latent_dim": 128, "width": 64},
-            budget=Budget(iterations=200_000),
-            metric="inception_score",
-            published=None,
-            spread="",
-            protocol="pictures of samples on LSUN bedrooms at 64 pixels; here MNIST",
-            source="Gulrajani et al. 2017 (WGAN-GP), figure 2; settings of the authors' code",
-            sure="verified",
-            label=f"paper {a}",
-        )
-        for a in ROBUSTNESS
-    )
     critic: nn.Module
 
     def build(self, spec: DataSpec) -> None:

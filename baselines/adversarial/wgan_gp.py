@@ -10,10 +10,9 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,6 @@ from ganbench.losses.penalties import gradient_norms, on_segments
 from ganbench.model import (
     GAN,
     Batch,
-    Budget,
     Count,
     DataSpec,
     Fraction,
@@ -30,51 +28,9 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     register,
 )
-from ganbench.nn import ROBUSTNESS, generator_norm, make_discriminator, make_generator, mlp_discriminator, mlp_generator
-
-
-def toy_recipes() -> Iterator[Recipe]:
-    """The three toys. The authors' 8 Gaussians are 1.4144 times ring8, their 25 are grid25 over 2.828."""
-    config: dict[str, Any] = {"networks": "paper", "hidden": (512, 512, 512), "batch_size": 256, "gp_weight": 0.1}
-    config |= {"lr": 1e-4, "decay": "none"}
-    for dataset, scale, metrics in (
-        ("ring8", 2 / 1.414, ("modes", "modes_hq", "modes_reverse_kl")),
-        ("grid25", 1 / 2.828, ("modes", "modes_hq", "modes_reverse_kl")),
-        ("swissroll", 1.0, ("sliced_wasserstein",)),
-    ):
-        for metric in metrics:
-            yield Recipe(
-                dataset,
-                config | {"scale": scale},
-                Budget(iterations=100_000),
-                metric,
-                None,
-                "",
-                "pictures of samples and of the critic's level sets",
-                "arXiv:1704.00028, figure 1; settings of the authors' code",
-                "verified",
-                label="paper",
-            )
-
-
-def robustness_recipes() -> Iterator[Recipe]:
-    """Seven pairs of networks; the authors' 64-pixel script has first momentum 0 where their toys have 0.5."""
-    for architecture in ROBUSTNESS:
-        yield Recipe(
-            "mnist",
-            {"architecture": architecture, "latent_dim": 128, "width": 64, "betas": (0.0, 0.9)},
-            Budget(iterations=200_000),
-            "inception_score",
-            None,
-            "",
-            "pictures of samples on LSUN bedrooms at 64 pixels; here MNIST",
-            "arXiv:1704.00028, figure 2; settings of the authors' code",
-            "verified",
-            label=f"paper {architecture}",
-        )
+from ganbench.nn import generator_norm, make_discriminator, make_generator, mlp_discriminator, mlp_generator
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
@@ -100,7 +56,6 @@ class WGANGP(GAN):
 
     config: Config
     on_images = {"gp_weight": 10.0, "lr": 1e-4}
-    recipes = (*toy_recipes(), *robustness_recipes())
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

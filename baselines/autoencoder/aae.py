@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import Batch, Budget, Count, DataSpec, Fraction, Model, Player, Positive, Recipe, register
+from ganbench.model import Batch, Count, DataSpec, Fraction, Model, Player, Positive, register
 from ganbench.nn import MLP, make_decoder, make_encoder
 
 
@@ -42,26 +42,6 @@ class AdversarialAutoencoder(Model):
 
     config: Config
     on_images = {"latent_dim": 8, "posterior": "deterministic"}
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={
-                "latent_dim": 8,
-                "hidden": (1000, 1000),
-                "architecture": "mlp",
-                "prior_std": 5.0,
-                "batch_size": 100,
-            },
-            budget=Budget(iterations=3_000_000),
-            metric="parzen",
-            published=340.0,
-            spread="+-2 (SE)",
-            protocol="10,000 samples, Parzen window on pixels in [0, 1], bandwidth on validation data; 5000 epochs",
-            source="Makhzani et al. 2015, Table 1",
-            sure="secondary",
-            n_samples=10_000,
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import (
     Batch,
-    Budget,
     Count,
     DataSpec,
     Fraction,
@@ -29,7 +28,6 @@ from ganbench.model import (
     NonNegative,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import MLP, make_decoder, make_encoder
@@ -53,19 +51,6 @@ class WAEGAN(Model):
 
     config: Config
     on_images = {"latent_dim": 8}
-    recipes = (
-        Recipe(
-            dataset="celeba",
-            config={"latent_dim": 64, "width": 128, "prior_weight": 1.0, "lr": 3e-4, "adversary_lr": 1e-3},
-            budget=Budget(iterations=174_000),
-            metric="fid",
-            published=42.0,
-            spread="one run",
-            protocol="64x64 crops, Inception features, 55 epochs (number of epochs recalled)",
-            source="Tolstikhin et al. 2018, Table 1",
-            sure="verified",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

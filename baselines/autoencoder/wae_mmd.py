@@ -20,7 +20,6 @@ from torch import Tensor
 
 from ganbench.model import (
     Batch,
-    Budget,
     Count,
     DataSpec,
     Fraction,
@@ -28,7 +27,6 @@ from ganbench.model import (
     NonNegative,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import make_decoder, make_encoder
@@ -54,19 +52,6 @@ class WAEMMD(Model):
 
     config: Config
     on_images = {"latent_dim": 8}
-    recipes = (
-        Recipe(
-            dataset="celeba",
-            config={"batch_size": 64, "latent_dim": 64, "width": 128, "prior_weight": 100.0},
-            budget=Budget(iterations=174_000),
-            metric="fid",
-            published=55.0,
-            spread="one run",
-            protocol="64x64 crops, Inception features, 55 epochs (number of epochs recalled)",
-            source="Tolstikhin et al. 2018, Table 1",
-            sure="verified",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -27,7 +27,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from ganbench.errors import NotApplicable
-from ganbench.model import Batch, Budget, Config, Count, DataSpec, Model, Player, Positive, Recipe, register
+from ganbench.model import Batch, Config, Count, DataSpec, Model, Player, Positive, register
 from ganbench.nn.masked import LeftConv, draw_levels, fill, head_at, level_values, quantise, shift_down
 
 
@@ -124,19 +124,6 @@ class PixelCNN(Model):
         lr: Positive = 2e-3
 
     config: Config
-    recipes = (
-        Recipe(
-            dataset="cifar10",
-            config={"n_levels": 256, "width": 384, "n_layers": 15, "batch_size": 128, "lr": 1e-3},
-            budget=Budget(iterations=200_000),
-            metric="bits_per_dim",
-            published=3.03,
-            spread="none printed",
-            protocol="bits per dimension on the test set; the paper's runs used RMSProp and a length recalled here",
-            source="van den Oord et al. 2016, Table 1",
-            sure="recalled",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         c = self.config

@@ -22,10 +22,8 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from ganbench.errors import NotApplicable
-from ganbench.model import Batch, Budget, Config, Count, DataSpec, Model, Player, Positive, Recipe, register
+from ganbench.model import Batch, Config, Count, DataSpec, Model, Player, Positive, register
 from ganbench.nn.masked import LeftConv, draw_levels, fill, head_at, level_values, quantise, shift_down
-
-BINARISED = {"n_levels": 2, "rounding": "drawn", "width": 16, "n_layers": 7, "batch_size": 16, "lr": 1e-3}  # MNIST
 
 
 def cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,31 +191,6 @@ class PixelRNN(Model):
         lr: Positive = 2e-3
 
     config: Config
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={**BINARISED, "layer": "row"},
-            budget=Budget(examples=6_000_000),
-            metric="nll",
-            published=80.54,
-            spread="none printed",
-            protocol="nats on binarised MNIST, drawn once and for all there, anew for every batch here; the length of "
-            "training is a guess",
-            source="van den Oord et al. 2016, Table 4",
-            sure="recalled",
-        ),
-        Recipe(
-            dataset="mnist",
-            config={**BINARISED, "layer": "diagonal"},
-            budget=Budget(examples=6_000_000),
-            metric="nll",
-            published=79.20,
-            spread="none printed",
-            protocol="as for the Row LSTM",
-            source="van den Oord et al. 2016, Table 4",
-            sure="recalled",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         c = self.config

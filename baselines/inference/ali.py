@@ -24,7 +24,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NotApplicable, Player, Recipe, register
+from ganbench.model import GAN, Batch, Count, DataSpec, NotApplicable, Player, register
 from ganbench.nn import (
     JointDiscriminator,
     MaxoutDiscriminator,
@@ -37,45 +37,6 @@ from ganbench.nn import (
     pooled,
 )
 
-PACGAN = "rerun in Lin et al. 2018 (PacGAN), Table 1"
-VEEGAN = "rerun in Srivastava et al. 2017 (VEEGAN), Table 1"
-
-
-def mixture(dataset: str, metric: str, value: float, spread: str, source: str) -> Recipe:
-    """One of the two studies' runs on two-dimensional mixtures, with PacGAN's networks, optimizer and budget.
-
-    The two disagree on the same data; VEEGAN's settings are not known.
-    """
-    return Recipe(
-        dataset=dataset,
-        config={"networks": "paper", "latent_dim": 2, "lr": 1e-4, "betas": (0.8, 0.999), "decay": "none"},
-        budget=Budget(iterations=400_000),
-        metric=metric,
-        published=value,
-        spread=spread,
-        protocol="2,500 samples; a mode counts with one sample within 3 std; share of samples within 3 std",
-        source=source,
-        sure="verified",
-        label="paper",
-    )
-
-
-def stacked(metric: str, value: float) -> Recipe:
-    """VEEGAN's run on stacked MNIST; it gives no settings: batches and budget are those of PacGAN's rerun of it."""
-    return Recipe(
-        dataset="stacked_mnist",
-        config={"batch_size": 64, "latent_dim": 100, "width": 64, "lr": 2e-4},
-        budget=Budget(iterations=100_000),
-        metric=metric,
-        published=value,
-        spread="mean of 5 runs",
-        protocol="26,000 samples through a digit classifier on each channel; the shared convolutions, 64 filters",
-        source="rerun in Srivastava et al. 2017 (VEEGAN), Table 2",
-        sure="verified",
-        n_samples=26_000,
-        label="paper",
-    )
-
 
 @register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=5)
 class ALI(GAN):
@@ -87,20 +48,6 @@ class ALI(GAN):
 
     config: Config
     on_images = {"latent_dim": 64, "lr": 5e-4}
-    recipes = (
-        mixture("ring8", "modes", 6.6, "+-0.3 (SE of 10 runs)", PACGAN),
-        mixture("ring8", "modes_hq", 0.976, "+-0.004 (SE of 10 runs)", PACGAN),
-        mixture("ring8", "modes_reverse_kl", 0.36, "+-0.04 (SE of 10 runs)", PACGAN),
-        mixture("grid25", "modes", 24.1, "+-0.4 (SE of 10 runs)", PACGAN),
-        mixture("grid25", "modes_hq", 0.957, "+-0.006 (SE of 10 runs)", PACGAN),
-        mixture("grid25", "modes_reverse_kl", 0.14, "+-0.03 (SE of 10 runs)", PACGAN),
-        mixture("ring8", "modes", 2.8, "mean of 5 runs", VEEGAN),
-        mixture("ring8", "modes_hq", 0.0013, "mean of 5 runs", VEEGAN),
-        mixture("grid25", "modes", 15.8, "mean of 5 runs", VEEGAN),
-        mixture("grid25", "modes_hq", 0.016, "mean of 5 runs", VEEGAN),
-        stacked("classified_modes", 16.0),
-        stacked("classified_modes_reverse_kl", 5.4),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -27,7 +27,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Recipe, register
+from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, Player, register
 from ganbench.nn import (
     ConditionedGenerator,
     ConditionedMLP,
@@ -50,20 +50,6 @@ class BiGAN(GAN):
 
     config: Config
     on_images = {"latent_dim": 50}
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={"networks": "paper"},
-            budget=Budget(iterations=187_200),
-            metric="nn_accuracy",
-            published=0.9739,
-            spread="one run",
-            protocol="1-nearest neighbour on E(x), all training labels (60,000; ours 50,000); 400 epochs",
-            source="Donahue et al. 2017, Table 1",
-            sure="verified",
-            label="paper",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

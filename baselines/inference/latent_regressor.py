@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, Player, Recipe, register
+from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, Player, register
 from ganbench.nn import (
     ConditionedGenerator,
     ConditionedMLP,
@@ -51,20 +51,6 @@ class LatentRegressor(GAN):
 
     config: Config
     on_images = {"latent_dim": 50}
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={"networks": "paper", "weight_decay": 2.5e-5},
-            budget=Budget(iterations=187_200),
-            metric="nn_accuracy",
-            published=0.9713,
-            spread="one run",
-            protocol="1-nearest neighbour on E(x), all training labels (60,000; ours 50,000); 400 epochs",
-            source="Donahue et al. 2017, Table 1",
-            sure="verified",
-            label="paper",
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

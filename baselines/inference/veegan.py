@@ -27,41 +27,8 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.losses.likelihoods import gaussian_log_prob
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Fraction, Player, Recipe, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, Player, register
 from ganbench.nn import JointDiscriminator, generator_norm, make_encoder, make_generator
-
-
-def mixture(dataset: str, metric: str, value: float) -> Recipe:
-    """A row of the paper's Table 1, with the settings of the authors' notebook on the grid."""
-    return Recipe(
-        dataset=dataset,
-        config={"batch_size": 500, "latent_dim": 254, "decay": "none"},
-        budget=Budget(iterations=20_000),
-        metric=metric,
-        published=value,
-        spread="mean of 5 runs",
-        protocol="2,500 samples; a mode counts with one sample within 3 std; settings read in a port of the notebook",
-        source="Srivastava et al. 2017, Table 1",
-        sure="verified",
-        label="paper",
-    )
-
-
-def stacked(metric: str, value: float) -> Recipe:
-    """A row of the paper's Table 2, which gives no settings: batches and budget are those of PacGAN's rerun of it."""
-    return Recipe(
-        dataset="stacked_mnist",
-        config={"batch_size": 64, "latent_dim": 100, "width": 64, "lr": 2e-4},
-        budget=Budget(iterations=100_000),
-        metric=metric,
-        published=value,
-        spread="mean of 5 runs",
-        protocol="26,000 samples through a digit classifier on each channel; the shared convolutions, 64 filters",
-        source="Srivastava et al. 2017, Table 2",
-        sure="verified",
-        n_samples=26_000,
-        label="paper",
-    )
 
 
 @register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=6)
@@ -82,14 +49,6 @@ class VEEGAN(GAN):
         "reconstructor_plays": True,
         "dropout": 0.5,
     }
-    recipes = (
-        mixture("ring8", "modes", 8.0),
-        mixture("ring8", "modes_hq", 0.529),
-        mixture("grid25", "modes", 24.6),
-        mixture("grid25", "modes_hq", 0.40),
-        stacked("classified_modes", 150.0),
-        stacked("classified_modes_reverse_kl", 2.95),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, Player, Positive, Recipe, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
 from ganbench.nn import make_generator
 from ganbench.ops.kernels import RBF, Kernel, mmd2
 
@@ -42,20 +42,6 @@ class GMMN(GAN):
 
     config: Config
     on_images = {"bandwidths": (0.1, 0.16, 0.23, 0.32, 0.45, 0.64), "hidden": (64, 256, 256, 1024)}
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={"batch_size": 1000},
-            budget=Budget(iterations=40_000),
-            metric="parzen",
-            published=147.0,
-            spread="+-2 (SE)",
-            protocol="10,000 samples, Parzen window on pixels in [0, 1], bandwidth on validation data",
-            source="Li et al. 2015, Table 1",
-            sure="recalled",
-            n_samples=10_000,
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

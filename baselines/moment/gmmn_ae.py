@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Budget, Config, Count, DataSpec, Fraction, Model, Player, Positive, Recipe, register
+from ganbench.model import Batch, Config, Count, DataSpec, Fraction, Model, Player, Positive, register
 from ganbench.nn import MLP, bounds, from_unit, to_unit
 from ganbench.ops.kernels import RBF, Kernel, mmd2
 
@@ -61,28 +61,6 @@ class GMMNAE(Model):
         "dropout": 0.2,
         "bandwidths": (0.3, 0.6, 1.0),
     }
-    recipes = (
-        Recipe(
-            dataset="mnist",
-            config={
-                "batch_size": 1000,
-                "autoencoder_hidden": (1024,),
-                "hidden_dropout": 0.5,
-                "activation": "sigmoid",
-                "output": "bernoulli",
-                "bandwidths": (1.0,),
-                "pretrain": 0.2,
-            },
-            budget=Budget(iterations=50_000),
-            metric="parzen",
-            published=282.0,
-            spread="+-2 (SE)",
-            protocol="10,000 samples, Parzen window on pixels in [0, 1], bandwidth on validation data",
-            source="Li et al. 2015, Table 1",
-            sure="secondary",
-            n_samples=10_000,
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c, code = spec, self.config, (self.config.code_dim,)

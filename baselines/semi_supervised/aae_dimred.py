@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import (
     Batch,
-    Budget,
     Config,
     Count,
     DataSpec,
@@ -32,7 +31,6 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import MLP
@@ -66,22 +64,6 @@ class DimensionReducingAAE(Model):
 
     config: Config
     on_small = {"batch_size": 50, "hidden": (128, 128)}
-    recipes = tuple(
-        Recipe(
-            "mnist",
-            {"hidden": (1000, 1000)},
-            Budget(iterations=3_000_000),  # 5,000 epochs of 60,000
-            "classification_error",
-            published,
-            "",
-            f"{labels} labels, 2-dimensional code, 10,000 test images",
-            "Makhzani et al. 2015, section 7",
-            "recalled",
-            labels=labels,
-            n_samples=10_000,
-        )
-        for labels, published in ((100, 0.0608), (1000, 0.0420))
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

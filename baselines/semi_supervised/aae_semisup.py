@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import (
     Batch,
-    Budget,
     Config,
     Count,
     DataSpec,
@@ -28,7 +27,6 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import MLP
@@ -56,22 +54,6 @@ class SemiSupervisedAAE(Model):
     config: Config
     on_small = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
     on_images = {"latent_dim": 10}
-    recipes = tuple(
-        Recipe(
-            "mnist",
-            {"hidden": (1000, 1000)},
-            Budget(iterations=3_000_000),  # 5,000 epochs of 60,000
-            "classification_error",
-            published,
-            spread,
-            f"{labels} labels, permutation invariant, 10,000 test images",
-            "Makhzani et al. 2015, table 2",
-            "recalled",
-            labels=labels,
-            n_samples=10_000,
-        )
-        for labels, published, spread in ((100, 0.0190, "+-0.0010"), (1000, 0.0160, "+-0.0008"))
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

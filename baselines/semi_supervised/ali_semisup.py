@@ -21,30 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Budget, Count, DataSpec, NonNegative, NotApplicable, Player, Recipe, register
+from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, NotApplicable, Player, register
 from ganbench.nn import JointDiscriminator, make_encoder, make_generator
-
-# Tables 1 and 2 of the last version: labels -> percent of the test set wrong; the spread is three standard deviations.
-CIFAR10 = {1000: (19.98, 0.89), 2000: (19.09, 0.44), 4000: (17.99, 1.62), 8000: (17.05, 1.49)}
-SVHN = {1000: (7.42, 0.65)}
-EPOCHS = {"cifar10": 6475 * 500, "svhn": 100 * 732}  # iterations of the unsupervised runs; no other budget is printed
-
-
-def published(dataset: str, labels: int, percent: float, spread: float) -> Recipe:
-    """One cell of the paper's tables."""
-    return Recipe(
-        dataset=dataset,
-        config={"latent_dim": 64 if dataset == "cifar10" else 256, "lr": 1e-4},
-        budget=Budget(iterations=EPOCHS[dataset]),
-        metric="classification_error",
-        published=round(percent / 100, 4),
-        spread=f"+-{spread / 100:g} (three std)",
-        protocol=f"{labels} labels, whole test set; by deeper networks than these",
-        source="arXiv:1606.00704, tables 1 and 2",
-        sure="verified",
-        labels=labels,
-        n_samples=26_032 if dataset == "svhn" else 10_000,  # and test images
-    )
 
 
 @register(
@@ -64,11 +42,6 @@ class SemiSupervisedALI(GAN):
 
     config: Config
     on_images = {"latent_dim": 64, "lr": 5e-4}
-    recipes = tuple(
-        published(dataset, labels, *cell)
-        for dataset, table in (("cifar10", CIFAR10), ("svhn", SVHN))
-        for labels, cell in table.items()
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

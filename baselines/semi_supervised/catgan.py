@@ -22,22 +22,18 @@ from ganbench.losses.categorical import conditional_entropy, marginal_entropy
 from ganbench.model import (
     GAN,
     Batch,
-    Budget,
     Count,
     DataSpec,
     NonNegative,
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     Split,
     register,
 )
 from ganbench.nn import NoisyClassifier, mlp_generator, to_unit
 
 INITIAL = 500  # training examples that the initialisation looks at
-# Published: labels -> share of the test set wrong over ten draws, with its standard deviation.
-MNIST = {100: (0.0191, 0.0010), 1000: (0.0173, 0.0018)}
 
 
 @register(
@@ -63,22 +59,6 @@ class CatGAN(GAN):
 
     config: Config
     on_small = {"hidden": (128, 128), "classifier": (250, 250, 250)}
-    recipes = tuple(
-        Recipe(
-            "mnist",
-            {},
-            Budget(iterations=180_000),
-            "classification_error",
-            error,
-            f"+-{std:g} (std)",
-            f"{labels} labels, permutation invariant, 10,000 test images",
-            "arXiv:1511.06390; networks and budget (300 epochs) are ours",
-            "recalled",
-            labels=labels,
-            n_samples=10_000,
-        )
-        for labels, (error, std) in MNIST.items()
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from ganbench.model import (
     Batch,
-    Budget,
     Config,
     Count,
     DataSpec,
@@ -30,7 +29,6 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import to_unit
@@ -153,34 +151,6 @@ class Ladder(Model):
 
     config: Config
     on_small = {"batch_size": 50, "hidden": (128, 64)}
-    recipes = (
-        Recipe(
-            "mnist",
-            {"hidden": (1000, 500, 250, 250, 250)},
-            Budget(iterations=90_000),  # 150 epochs of 60,000
-            "classification_error",
-            0.0106,
-            "+-0.0037",
-            "100 labels, permutation invariant, 10,000 test images",
-            "arXiv:1507.02672, table 2",
-            "secondary",
-            labels=100,
-            n_samples=10_000,
-        ),
-        Recipe(
-            "mnist",
-            {"hidden": (1000, 500, 250, 250, 250), "denoising": (2000.0, 20.0, 0.1), "noise": 0.2},
-            Budget(iterations=90_000),
-            "classification_error",
-            0.0084,
-            "+-0.0008",
-            "1000 labels, permutation invariant, 10,000 test images",
-            "arXiv:1507.02672, table 2",
-            "recalled",
-            labels=1000,
-            n_samples=10_000,
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

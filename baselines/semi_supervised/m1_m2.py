@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_kl, gaussian_log_prob
 from ganbench.model import (
     Batch,
-    Budget,
     Config,
     Count,
     DataSpec,
@@ -40,7 +39,6 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     register,
 )
 from ganbench.nn import MLP, Softplus, from_unit, to_unit
@@ -220,21 +218,6 @@ class M1M2(Model):
         "code_hidden": (128, 128),
         "hidden": (100,),
     }
-    recipes = (
-        Recipe(
-            "mnist",
-            {"lr": 3e-4, "batch_size": 500, "labelled_batch_size": 1, "pretrain": 0.5},
-            Budget(iterations=600_000),  # 3,000 passes of M2; the length of M1's run is not published
-            "classification_error",
-            0.0333,
-            "+-0.0014",
-            "100 labels, permutation invariant, 10,000 test images",
-            "arXiv:1406.5298, table 1",
-            "secondary",
-            labels=100,
-            n_samples=10_000,
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

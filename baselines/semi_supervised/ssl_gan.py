@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from ganbench.model import (
     GAN,
     Batch,
-    Budget,
     Count,
     DataSpec,
     Fraction,
@@ -31,7 +30,6 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     Split,
     register,
 )
@@ -47,11 +45,6 @@ from ganbench.nn import (
 )
 from ganbench.nn.linear import Linear
 
-# Table 1: labels -> wrong of 10,000 over ten draws of the labels, with their standard deviation.
-MNIST = {20: (1677, 452), 50: (221, 136), 100: (93, 6.5), 200: (90, 4.2)}
-# Tables 2 and 3: labels -> percent of the test set wrong, with its standard deviation over ten draws.
-CIFAR10 = {1000: (21.83, 2.01), 2000: (19.61, 2.09), 4000: (18.63, 2.32), 8000: (17.72, 1.82)}
-SVHN = {500: (18.44, 4.8), 1000: (8.11, 1.3), 2000: (6.16, 0.58)}
 CONV_LR = 3e-4
 INITIAL = 500  # training examples that the initialisation looks at
 
@@ -77,25 +70,6 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         out = self.head(self.body(z)).view(len(z), *self.spec.event_shape)
         return from_unit(torch.sigmoid(out), self.spec) if self.spec.domain else out
-
-
-def published(
-    dataset: str, labels: int, error: float, std: float, iterations: int, protocol: str, **config: Any
-) -> Recipe:
-    """One cell of tables 1 to 3: 300 epochs on MNIST, 1,200 on CIFAR-10, 900 on SVHN, in batches of 100."""
-    return Recipe(
-        dataset,
-        config,
-        Budget(iterations=iterations),
-        "classification_error",
-        round(error, 4),
-        f"+-{std:g} (std over 10 draws of the labels)",
-        f"{labels} labels, {protocol}, averaged weights, whole test set",
-        "arXiv:1606.03498, tables 1 to 3",
-        "verified",
-        labels=labels,
-        n_samples=26_032 if dataset == "svhn" else 10_000,  # and test images
-    )
 
 
 def convolutional(spec: DataSpec, config: Any) -> bool:
@@ -133,11 +107,6 @@ class SemiSupervisedGAN(GAN):
 
     config: Config
     on_small = {"hidden": (128, 128), "classifier": (250, 250, 250)}
-    recipes = (
-        *(published("mnist", n, e / 1e4, s / 1e4, 180_000, "permutation invariant") for n, (e, s) in MNIST.items()),
-        *(published("cifar10", n, e / 100, s / 100, 600_000, "no augmentation") for n, (e, s) in CIFAR10.items()),
-        *(published("svhn", n, e / 100, s / 100, 658_800, "no augmentation", filters=64) for n, (e, s) in SVHN.items()),
-    )
 
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:

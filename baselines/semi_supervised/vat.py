@@ -22,7 +22,6 @@ from ganbench.losses.categorical import categorical_kl
 from ganbench.losses.virtual_adversarial import virtual_adversarial_perturbation
 from ganbench.model import (
     Batch,
-    Budget,
     Count,
     DataSpec,
     Fraction,
@@ -31,7 +30,6 @@ from ganbench.model import (
     NotApplicable,
     Player,
     Positive,
-    Recipe,
     Split,
     register,
 )
@@ -56,21 +54,6 @@ class VAT(Model):
 
     config: Config
     on_small = {"hidden": (200, 200)}
-    recipes = (
-        Recipe(
-            "mnist",
-            {},
-            Budget(iterations=500 * EPOCHS),
-            "classification_error",
-            0.0212,
-            "not printed",
-            "100 labels, permutation invariant, 10,000 test images",
-            "arXiv:1507.00677, as quoted in arXiv:1606.03498, table 1",
-            "secondary",
-            labels=100,
-            n_samples=10_000,
-        ),
-    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

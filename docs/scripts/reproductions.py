@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ganbench.executors.worker import recipes
 from ganbench.jobs import row_name
+from ganbench.recipes import of
 from ganbench.report import published
 
 HEAD = """# Published recipes run in full
@@ -34,7 +34,7 @@ RECORDS = Path(__file__).parents[1] / "reproductions.jsonl"
 def page(records: list[dict[str, Any]]) -> str:
     """The page for these records."""
     models = sorted({r["spec"]["model"] for r in records})
-    lines = published.lines(records, [recipe for found in recipes(models).values() for recipe in found])
+    lines = published.lines(records, [recipe for found in of(models).values() for recipe in found])
     table = published.markdown(lines).partition("\n\n")[2]
     seconds = "\n".join(
         f"* {row_name(r['spec'] | {'config': {}})}, seed {r['spec']['seed']}: {r['iterations']:,} iterations in "

@@ -17,6 +17,7 @@ from ganbench.boards.standings import Record, read_records, standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.jobs import JobSpec, row_name
+from ganbench.recipes import Recipe, of
 from ganbench.records import RunFolder
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
@@ -190,27 +191,24 @@ def facts(path: Path) -> Mapping[str, str]:
 
 def take_published(folder: Path) -> None:
     """Keep beside a board of few labels what its models' recipes say was published."""
-    from ganbench.executors import local, worker
-
     board = load_board(folder)
     path = folder / "records.jsonl"
     if not board.by_labels or not path.is_file():
         return
     names = sorted({str(r["spec"]["model"]) for r in read_records(path)})
     datasets = {t.dataset for t in board.tasks}
-    known = local.ask(worker.recipes, names)
-    rows = [row for found in known.values() for row in published_errors(found) if row["dataset"] in datasets]
+    rows = [row for found in of(names).values() for row in published_errors(found) if row["dataset"] in datasets]
     write_atomic(folder / PUBLISHED, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
-def published_errors(recipes: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def published_errors(recipes: Iterable[Recipe]) -> Iterator[dict[str, Any]]:
     """Published test errors by number of labels, as boards of few labels list them."""
     for r in recipes:
-        if r["metric"] == "classification_error" and r["labels"] is not None and r["published"] is not None:
-            row = {"method": r["model"], "dataset": r["dataset"], "labels": r["labels"]}
-            row |= {"errors": round(1e4 * r["published"], 6)}
-            spread = re.sub(r"\+-([0-9.]+)", lambda m: f"+-{1e4 * float(m[1]):g}", r["spread"])
-            yield row | {"spread": spread} | {k: r[k] for k in ("protocol", "source", "sure")}
+        for p in r.published:
+            if p.metric == "classification_error" and r.labels is not None and p.value is not None:
+                spread = re.sub(r"\+-([0-9.]+)", lambda m: f"+-{1e4 * float(m[1]):g}", p.spread)
+                row = {"method": r.model, "dataset": r.dataset, "labels": r.labels, "errors": round(1e4 * p.value, 6)}
+                yield row | {"spread": spread, "protocol": p.protocol, "source": p.source, "sure": p.sure}
 
 
 def take_pictures(folder: Path, run: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from ganbench import recipes
 from ganbench.commands._common import console, duration, print_json, print_table, say
 from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.files import write_atomic
@@ -95,12 +96,7 @@ def as_data(records: list[Record]) -> dict[str, Any]:
 def beside_papers(records: list[Record]) -> list[published.Line]:
     """What full-budget runs reached beside what their papers printed."""
     models = sorted({r.spec.model for r in records if r.spec.scale == "paper" and r.status == "ok"})
-    if not models:
-        return []
-    from ganbench.executors import local, worker
-
-    known = local.ask(worker.recipes, models)
-    return published.lines(plain(records), [recipe for found in known.values() for recipe in found])
+    return published.lines(plain(records), [r for found in recipes.of(models).values() for r in found])
 
 
 def plain(records: list[Record]) -> list[dict[str, Any]]:

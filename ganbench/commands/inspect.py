@@ -166,7 +166,7 @@ def details(name: str) -> dict[str, Any]:
 
 
 def _of_model(entry: Any) -> dict[str, Any]:
-    """Config fields and recipes; these take the import of the model, and so of torch."""
+    """Config fields, which take the import of the model and so of torch, and recipes."""
     import dataclasses
 
     cls = entry.load()
@@ -179,24 +179,27 @@ def _of_model(entry: Any) -> dict[str, Any]:
     described = []
     for f in dataclasses.fields(config):
         described.append({"field": f.name, "default": _plain(getattr(config, f.name)), "type": _type(f.type)})
-    recipes = [
+    return {"config": described, "recipes": _recipes(entry)}
+
+
+def _recipes(entry: Any) -> list[dict[str, Any]]:
+    """A row for each number that was published for a setting of a model."""
+    from ganbench import recipes
+
+    return [
         {
             "dataset": r.dataset,
             "row": r.label,
-            "metric": r.metric,
-            "published": "none" if r.published is None else r.published,
-            "spread": r.spread,
-            "budget": _budget(r.budget),
-            "source": r.source,
-            "sure": r.sure,
+            "metric": p.metric,
+            "published": "none" if p.value is None else p.value,
+            "spread": p.spread,
+            "budget": " ".join(f"{v:g} {k}" for k, v in r.budget.items()),
+            "source": p.source,
+            "sure": p.sure,
         }
-        for r in cls.recipes
+        for r in recipes.load(entry)
+        for p in r.published
     ]
-    return {"config": described, "recipes": recipes}
-
-
-def _budget(budget: Any) -> str:
-    return next(f"{v:g} {k}" for k in ("iterations", "examples", "seconds") if (v := getattr(budget, k)) is not None)
 
 
 def _suite(suite: Any) -> dict[str, Any]:

@@ -204,12 +204,7 @@ def make_jobs(selection: Any) -> list[Any]:
         if "error" in answer:
             raise BadConfig(answer["error"])
         configs = answer["configs"]
-    recipes = None
-    if selection.scale == "paper":  # with a budget of its own it runs the recipes' settings, and reproduces nothing
-        from ganbench.executors import local, worker
-
-        recipes = local.ask(worker.recipes, list(jobs.selected_models(selection)))
-    return jobs.plan(selection, configs, recipes)
+    return jobs.plan(selection, configs)
 
 
 def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:

@@ -6,7 +6,6 @@ Nothing heavy is imported at the top: threads are limited before torch starts, a
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import json
 import os
@@ -184,21 +183,6 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
         return {"error": str(error)}
     except TypeError as error:
         return {"error": f"a config value that JSON cannot hold: {error}"}
-
-
-def recipes(refs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """The published recipes of each model as JSON, with its name and without limits that their budgets leave open."""
-    from ganbench.registry import MODELS
-
-    found: dict[str, list[dict[str, Any]]] = {}
-    for ref in refs:
-        with contextlib.suppress(ImportFailed, UnknownName):  # its jobs say so, and the others run
-            cls = MODELS.load(ref)
-            for recipe in cls.recipes:
-                budget = {k: v for k, v in dataclasses.asdict(recipe.budget).items() if v is not None}
-                row = {**dataclasses.asdict(recipe), "model": cls.name, "budget": budget}
-                found.setdefault(ref, []).append(json.loads(json.dumps(row)))
-    return found
 
 
 def _die_with(driver: int) -> None:

@@ -25,7 +25,7 @@ from ganbench.gates.platform import platform_tag
 from ganbench.gates.verdict import Verdict
 from ganbench.jobs import Job, Selection, plan
 from ganbench.registry import MODELS
-from ganbench.runner import draw, make_model, resolve_budget, training_data
+from ganbench.runner import budget_of, draw, make_model, training_data
 from ganbench.scoring import Workplace
 
 ITERATIONS, SAMPLES = 50, 64
@@ -146,7 +146,7 @@ def _of(name: str, place: Workplace) -> Fingerprint:
         data = training_data(model, dataset, job.spec)
         with seeding.global_stream("training", name, job.spec.dataset, 0):
             rng = seeding.stream("training", name, job.spec.dataset, 0)
-            trained = train(model, data, resolve_budget(job.spec, model), rng)
+            trained = train(model, data, budget_of(job.spec), rng)
         series = {key: _short(values) for key, (_, values) in trained.history.items()}
         if "sample" in model.gives:
             x = draw(model, dataset, SAMPLES, job.spec, torch.device("cpu")).double()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganbench.jobs import row_name
+from ganbench.recipes import Recipe
 
 HEADER = ["row", "data set", "metric", "ours", "n", "published", "source"]
 NOTE = "Ours: mean [95 % Student-t interval] over seeds. Every line ran its recipe's config and full budget."
@@ -41,26 +42,29 @@ class Line:
         return [self.row, self.dataset, self.metric, ours, str(e.n), theirs, self.source + sure]
 
 
-def lines(records: Iterable[Mapping[str, Any]], recipes: Iterable[Mapping[str, Any]]) -> list[Line]:
-    """Each recipe that some records (lines of results.jsonl) ran in full, in the order of the recipes.
-
-    `recipes` are those of `ganbench.executors.worker.recipes`.
-    """
+def lines(records: Iterable[Mapping[str, Any]], recipes: Iterable[Recipe]) -> list[Line]:
+    """Each published number whose recipe some records (lines of results.jsonl) ran in full, in the recipes' order."""
     ran = [r for r in records if r["status"] == "ok" and r["spec"]["scale"] == "paper"]
     found = []
     for recipe in recipes:
-        values: dict[str, list[float]] = {}
-        for record in ran:
-            spec = record["spec"]
-            labels = recipe["labels"] is None or spec.get("labels") == recipe["labels"]
-            same = all(spec[k] == recipe[k] for k in ("model", "dataset", "config", "budget"))
-            for score in record.get("metrics") or () if same and labels else ():
-                drawn = recipe.get("n_samples") in (None, score.get("n"))
-                if score["name"] == recipe["metric"] and score.get("value") is not None and drawn:
-                    values.setdefault(row_name(spec), []).append(float(score["value"]))
-        told = {k: recipe[k] for k in ("published", "spread", "protocol", "source", "sure")}
-        found += [Line(row, recipe["dataset"], recipe["metric"], ours, **told) for row, ours in values.items()]
+        repeats = [r for r in ran if _repeats(r["spec"], recipe)]
+        for p in recipe.published:
+            values: dict[str, list[float]] = {}
+            for record in repeats:
+                for score in record.get("metrics") or ():
+                    drawn = recipe.n_samples in (None, score.get("n"))
+                    if score["name"] == p.metric and score.get("value") is not None and drawn:
+                        values.setdefault(row_name(record["spec"]), []).append(float(score["value"]))
+            found += [
+                Line(row, recipe.dataset, p.metric, ours, p.value, p.spread, p.protocol, p.source, p.sure)
+                for row, ours in values.items()
+            ]
     return found
+
+
+def _repeats(spec: Mapping[str, Any], recipe: Recipe) -> bool:
+    same = all(spec[k] == getattr(recipe, k) for k in ("model", "dataset", "config", "budget"))
+    return same and recipe.labels in (None, spec.get("labels"))
 
 
 def markdown(found: list[Line]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fakes import record
 
+from ganbench import recipes
 from ganbench.boards import pages
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import PUBLISHED, build, readme, take
@@ -16,7 +17,6 @@ from ganbench.boards.pages import published_errors
 from ganbench.boards.standings import block_name, standings
 from ganbench.boards.submission import parse_submission
 from ganbench.errors import BadInput
-from ganbench.executors import worker
 
 ROOT = Path(__file__).parents[2]
 SIGNATURE = "classification|K=10|m=500|v1"
@@ -146,7 +146,7 @@ def test_committed_boards_name_counts_that_can_be_drawn(name: str) -> None:
 
 
 def test_recipes_say_how_many_labels_they_speak_of() -> None:
-    known = worker.recipes(["ssl_gan", "gan_ns", "nobody"])
+    known = recipes.of(["ssl_gan", "gan_ns", "nobody"])
     rows = [row for found in known.values() for row in published_errors(found)]
     of_mnist = {r["labels"]: r["errors"] for r in rows if r["dataset"] == "mnist"}
     assert of_mnist == {20: 1677, 50: 221, 100: 93, 200: 90}

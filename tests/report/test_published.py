@@ -9,21 +9,32 @@ from pathlib import Path
 
 import pytest
 
+from ganbench.recipes import Recipe
 from ganbench.report.published import HEADER, lines, markdown
 
-RECIPE = {
-    "model": "pacgan",
-    "dataset": "grid25",
-    "config": {"pack": 2},
-    "budget": {"iterations": 400},
-    "labels": None,
-    "metric": "modes",
-    "published": 23.8,
-    "spread": "+-0.7 (SE of 10 runs)",
-    "protocol": "2,500 samples",
-    "source": "table 1",
-    "sure": "verified",
-}
+RECIPE = Recipe(
+    model="pacgan",
+    dataset="grid25",
+    config={"pack": 2},
+    budget={"iterations": 400},
+    published=[
+        {
+            "metric": "modes",
+            "value": 23.8,
+            "spread": "+-0.7 (SE of 10 runs)",
+            "protocol": "2,500 samples",
+            "source": "table 1",
+            "sure": "verified",
+        }
+    ],
+)
+
+
+def changed(**fields: object) -> Recipe:
+    """The recipe with other fields, of itself or of its number."""
+    own = {k: v for k, v in fields.items() if k in Recipe.model_fields}
+    number = RECIPE.published[0].model_copy(update={k: v for k, v in fields.items() if k not in own})
+    return RECIPE.model_copy(update={**own, "published": (number,)})
 
 
 def record(value: float = 24.0, status: str = "ok", **spec):
@@ -55,13 +66,13 @@ def test_shortened_changed_or_failed_runs_are_not_compared() -> None:
 
 
 def test_numbers_of_other_label_counts_are_not_compared() -> None:
-    recipe = RECIPE | {"labels": 100}
+    recipe = changed(labels=100)
     assert lines([record(labels=50)], [recipe]) == []
     assert len(lines([record(labels=100)], [recipe])) == 1
 
 
 def test_a_setting_without_a_published_number_says_so_beside_ours() -> None:
-    (line,) = lines([record(24)], [RECIPE | {"published": None, "spread": ""}])
+    (line,) = lines([record(24)], [changed(value=None, spread="")])
     assert line.ours == [24]
     assert dict(zip(HEADER, line.cells(), strict=True))["published"] == "no number"
     assert "no number" in markdown([line])
@@ -77,13 +88,13 @@ def test_scores_of_another_number_of_samples_are_not_compared() -> None:
     drawn = [
         {"status": "ok", "spec": spec, "metrics": [{"name": "modes", "value": 9.0, "n": n}]} for n in (200, 26_000)
     ]
-    (line,) = lines(drawn, [RECIPE | {"n_samples": 26_000}])
+    (line,) = lines(drawn, [changed(n_samples=26_000)])
     assert line.ours == [9.0]
     assert len(lines(drawn, [RECIPE])[0].ours) == 2
 
 
 def test_a_source_that_is_not_verified_says_so() -> None:
-    (line,) = lines([record()], [RECIPE | {"sure": "recalled"}])
+    (line,) = lines([record()], [changed(sure="recalled")])
     assert line.cells()[-1] == "table 1 (recalled)"
 
 
