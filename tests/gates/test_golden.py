@@ -101,6 +101,7 @@ class RoundsDifferently(TorchDispatchMode):
             if whole is not None:
                 bits = out.contiguous().view(whole)
                 signs = ((bits ^ (bits >> 3) ^ (bits >> 7)) & 1).to(out.dtype) * 2 - 1
+                signs[out == out.round()] = 0  # whole numbers are exact on every processor
                 out.mul_(1 + torch.finfo(out.dtype).eps * signs)
         return out
 
