@@ -167,7 +167,7 @@ def max_sliced_direction(x: Tensor, y: Tensor, start: Tensor, p: float = 2.0, st
 
 def _on_grid(theta: Tensor) -> Tensor:
     """Unit vectors (L, D) rounded to multiples of `GRID`; their length is then one to about `GRID`."""
-    unit = theta / theta.norm(dim=1, keepdim=True)
+    unit: Tensor = theta / theta.norm(dim=1, keepdim=True)
     return (unit / GRID).round() * GRID
 
 
