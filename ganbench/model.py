@@ -5,9 +5,8 @@ Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
@@ -18,6 +17,7 @@ from torch.optim import Optimizer
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.errors import BadConfig, NotApplicable, UnknownName
 from ganbench.nn.architectures import Robustness, Stacked
+from ganbench.nn.default import JudgeNorm, make_pair
 
 __all__ = [
     "GAN",
@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "Count",
     "DataSpec",
+    "Defaults",
     "Fraction",
     "Model",
     "NonNegative",
@@ -61,13 +62,28 @@ class Config:
     def __post_init__(self) -> None:
         _check_fields(self)
 
-    def override(self, **changes: Any) -> Config:
+    def override(self, /, **changes: Any) -> Config:
         """A copy with some fields changed; strings are parsed. Raises `UnknownName` or `BadConfig`."""
         known = [f.name for f in fields(self)]
         for name in changes:
             if name not in known:
                 raise UnknownName(f"config field of {type(self).__qualname__}", name, known)
         return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Values of config fields that hold on some kinds of data in place of the fields' own.
+
+    A class that states a table states all of it: what its base says on images holds for it only where it says so too.
+    """
+
+    image: Mapping[str, Any] = field(default_factory=dict)  # on images, as in the paper's own runs there
+    small: Mapping[str, Any] = field(default_factory=dict)  # on events of fewer than SMALL numbers, images or not
+
+    def on(self, spec: DataSpec) -> dict[str, Any]:
+        """Those for this data; where it is a small image and both rows name a field, `small` holds."""
+        return {**(self.image if spec.is_image else {}), **(self.small if spec.n_dims < SMALL else {})}
 
 
 @dataclass(frozen=True)
@@ -80,10 +96,7 @@ class Player:
     optimizer: Callable[..., Optimizer]
     updates: int | Callable[[int], int] = 1  # turns per iteration, or a schedule of them
     after: Callable[[], None] | None = None  # after each turn: weight clipping, k_t of BEGAN, EMA, running averages
-    schedule: Callable[[float], float] | None = (
-        None  # learning-rate factor at the share of the budget spent, in [0, 1];
-    )
-    # None: the model's
+    schedule: Callable[[float], float] | None = None  # learning-rate factor at a share of the budget; None: the model's
     span: tuple[float, float] = (0.0, 1.0)  # plays from this share of the budget to that: (0, 0.5) pretrains
 
 
@@ -109,10 +122,12 @@ class Model(nn.Module):
     `fit(data: Split, budget: Budget, rng) -> None` instead of `players`.
     """
 
-    Config: ClassVar[type[Config]] = Config
-    on_images: ClassVar[dict[str, Any]] = {}  # defaults that differ on images, as the paper's own runs do
-    on_small: ClassVar[dict[str, Any]] = {}  # defaults that differ on events of fewer than SMALL numbers
-    log_prob_kind: ClassVar[Literal["exact", "elbo", "iwae"]] = "exact"
+    @dataclass(frozen=True)
+    class Config(Config):
+        """What every model has; a subclass adds its own in `class Config(Model.Config)`."""
+
+    defaults: ClassVar[Defaults] = Defaults()
+    log_prob_kind: Literal["exact", "elbo", "iwae"] = "exact"
     log_prob_of: str = "density"  # or the probability of a discrete event, e.g. "mass of 17 levels": never compared
     # Filled in by `register`:
     name: ClassVar[str] = ""
@@ -122,27 +137,32 @@ class Model(nn.Module):
     conditions: ClassVar[tuple[str, ...]] = ()
     events: ClassVar[tuple[str, ...]] = ("vector", "image")
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Raises where `defaults` names no field, or where an inherited one would silently undo a field's new value."""
+        super().__init_subclass__(**more)
+        own = {f.name: f.default for f in fields(cls.Config)}
+        said = {**cls.defaults.image, **cls.defaults.small}
+        for name in said.keys() - own.keys():
+            raise UnknownName(f"config field in the defaults of {cls.__qualname__}", name, own)
+        base: Any = next(c for c in cls.__mro__[1:] if hasattr(c, "Config"))
+        before = {} if "defaults" in vars(cls) else {f.name: f.default for f in fields(base.Config)}
+        for name in said.keys() & before.keys():
+            if own[name] != before[name]:
+                raise BadConfig(
+                    f"{cls.__qualname__}.Config has {name} = {own[name]!r}, which the defaults inherited from "
+                    f"{base.__qualname__} undo on images or small events ({name} = {said[name]!r}): give "
+                    f"{cls.__qualname__} a table of its own, `defaults = Defaults(image={{...}})`, which replaces them"
+                )
+
     def __init__(self, config: Any = None) -> None:
         super().__init__()
         self.config: Any = self.Config() if config is None else config
         self.spec: DataSpec
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """The config for this data: the defaults, those of images, those of small events, then the overrides."""
-        special = cls.special_defaults("on_images") if spec.is_image else {}
-        special |= cls.special_defaults("on_small") if spec.n_dims < SMALL else {}
-        return cls.Config().override(**special | overrides)
-
-    @classmethod
-    def special_defaults(cls, which: Literal["on_images", "on_small"]) -> dict[str, Any]:
-        """Those of the class and its bases; a base's no longer holds for a field that a subclass redefines."""
-        merged: dict[str, Any] = {}
-        for c in reversed(cls.__mro__):
-            for name in inspect.get_annotations(vars(c).get("Config", object)):
-                merged.pop(name, None)
-            merged |= vars(c).get(which, {})
-        return merged
+    def configure(cls, spec: DataSpec, /, **overrides: Any) -> Any:
+        """The config for this data: the fields' own values, those that `defaults` has for it, then the overrides."""
+        return cls.Config().override(**cls.defaults.on(spec) | overrides)
 
     def build(self, spec: DataSpec) -> None:
         """Make the networks for this data. Raises `NotApplicable` with the reason for data it cannot take."""
@@ -176,12 +196,12 @@ class Model(nn.Module):
         raise NotApplicable(f"{self.name or type(self).__name__} does not encode")
 
     def from_codes(self, z: Tensor) -> Tensor:
-        """The events that codes stand for, `reconstruct` for the codes of `encode`: (B, F) -> (B, *E)."""
+        """The events that codes stand for: (B, F) -> (B, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not decode")
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """The model's version of x: (B, *E) -> (B, *E)."""
-        raise NotApplicable(f"{self.name or type(self).__name__} does not reconstruct")
+        """The model's version of x, unless overridden that of its codes: (B, *E) -> (B, *E)."""
+        return self.from_codes(self.encode(x))
 
     def classify(self, x: Tensor) -> Tensor:
         """Class logits: (B, *E) -> (B, K). Where weights are averaged, `classify_last` gives those of the last ones."""
@@ -280,18 +300,14 @@ class GAN(Model):
         decay: Literal["none", "linear"] = "linear"  # linear: to 0 over the second half of the budget
 
     config: Config
-    on_images: ClassVar[dict[str, Any]] = {"latent_dim": 64, "lr": 2e-4, "decay": "none"}  # DCGAN's
-    coupled: ClassVar[bool] = True  # whether the discriminator's convolutions have batch norm; not under a penalty
+    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none"})  # DCGAN's
+    judge_norm: ClassVar[JudgeNorm] = "batch"  # in the discriminator's convolutions; "example" under a penalty on each
     generator: nn.Module
     discriminator: nn.Module
 
     def build(self, spec: DataSpec) -> None:
-        from ganbench.nn import generator_norm, make_discriminator, make_generator
-
-        self.spec, c = spec, self.config
-        norm, coupled = generator_norm(spec, c), self.coupled
-        self.generator = make_generator(spec, c, norm, dense=coupled)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, coupled=coupled, dense=coupled)  # (B, *E) -> (B,)
+        self.spec = spec
+        self.generator, self.discriminator = make_pair(spec, self.config, self.judge_norm)  # (B, Z) -> (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         c = self.config

@@ -66,6 +66,7 @@ class Record(BaseModel):
     env_ref: str = ""  # sha256 of the environment file in the run folder
     iterations: int | None = None
     examples: int | None = None
+    config: dict[str, Any] = {}  # every field with the value that held; the spec has what the user changed
     n_parameters: dict[str, int] = {}  # by network, and "total"
     data_sha256: str = ""
     history: str | None = None  # losses and diagnostics over iterations, relative to the job's folder

@@ -35,11 +35,13 @@ class Entry:
     meta: Mapping[str, Any] = field(default_factory=dict)  # the decorator's literal keyword arguments
     doc: str = ""  # docstring of the object, or of its module
     header: str = ""  # docstring of the module
+    shares: bool = False  # whether its file registers others too, which the header then speaks of as well
 
     @property
     def summary(self) -> str:
         """First sentence of the documentation, for one-line listings."""
-        return (self.header or self.doc).strip().split("\n", 1)[0].rstrip(".")
+        texts = (self.doc, self.header) if self.shares else (self.header, self.doc)
+        return next(filter(None, texts), "").strip().split("\n", 1)[0].rstrip(".")
 
     @property
     def code_hash(self) -> str:
@@ -141,14 +143,17 @@ def read_source(path: Path, module: str, decorator: str) -> Iterator[Entry]:
     except SyntaxError as error:
         raise ImportFailed(f"{path.name} line {error.lineno} is not Python: {error.msg}") from error
     header = ast.get_docstring(tree) or ""
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
-            continue
-        for call in node.decorator_list:
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator:
-                meta = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
-                name = ast.literal_eval(call.args[0])
-                yield Entry(name, module, node.name, path, meta, ast.get_docstring(node) or "", header)
+    marked = [
+        (node, call)
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        for call in node.decorator_list
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator
+    ]
+    for node, call in marked:
+        meta = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+        name, doc = ast.literal_eval(call.args[0]), ast.get_docstring(node) or ""
+        yield Entry(name, module, node.name, path, meta, doc, header, len(marked) > 1)
 
 
 def _import_file(path: Path) -> Any:

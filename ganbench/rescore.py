@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from ganbench.errors import BadInput
 from ganbench.jobs import Job, JobSpec
+from ganbench.make import effective_config
 from ganbench.model import Model
 from ganbench.records import Record, RunFolder
 from ganbench.registry import METRICS
@@ -66,7 +67,7 @@ def _rescored(
     model.to(pick_device(spec.device)).eval()
     found = score_trained(job, place, dataset, model, Clock())
     del found["artifacts"]
-    changed = {"job_id": spec.job_id, "spec": spec, "ended_at": now(), **found}
+    changed = {"job_id": spec.job_id, "spec": spec, "config": effective_config(model), "ended_at": now(), **found}
     return record.model_copy(update=changed)
 
 

@@ -27,9 +27,10 @@ from ganbench.engine import Training, matmul_precision, train
 from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
 from ganbench.jobs import LABELS, Job, JobSpec
 from ganbench.labels import check_range, draw_labels
+from ganbench.make import effective_config, make
 from ganbench.model import Budget, Model
 from ganbench.records import SCHEMA, MetricRow, Record
-from ganbench.registry import METRICS, MODELS
+from ganbench.registry import METRICS
 from ganbench.scoring import Inputs, MetricFailed, Workplace, score_all
 
 Progress = Callable[[int, float], None]
@@ -98,7 +99,7 @@ def _run(
         partial["data_sha256"] = dataset.spec.sha256
     with clock("build"):
         model = make_model(job, dataset.spec).to(device)
-        partial["n_parameters"] = count_parameters(model)
+        partial |= {"n_parameters": count_parameters(model), "config": effective_config(model)}
     rounded = matmul_precision(getattr(spec, "precision", "ieee"))
     with clock("train"), rounded, seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
         budget = budget_of(spec)
@@ -140,32 +141,8 @@ def score_trained(
 
 
 def make_model(job: Job, spec: DataSpec) -> Model:
-    """The model with its config, built for the data; layers are initialised from a stream of their own."""
-    cls = MODELS.load(job.model_ref)
-    if not (inspect.isclass(cls) and issubclass(cls, Model)):
-        raise BadInput(f"{job.spec.model} must be a class that derives from ganbench.model.Model; got {cls!r}")
-    model: Model = cls(cls.configure(spec, **job.spec.config))
-    with seeding.global_stream("init", job.spec.model, job.spec.dataset, job.spec.seed):
-        model.build(spec)
-    return model
-
-
-def resolve_config(model_ref: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Overrides as the model's config coerces them, without those that equal a default.
-
-    Raises `UnknownName` with near matches, or `BadConfig` that names field, rule and value.
-    """
-    cls: type[Model] = MODELS.load(model_ref)
-    default = cls.Config()
-    made = default.override(**overrides)
-    special = cls.special_defaults("on_images") | cls.special_defaults("on_small")
-    return {k: getattr(made, k) for k in overrides if k in special or getattr(made, k) != getattr(default, k)}
-
-
-def config_fields(model_ref: str) -> dict[str, Any]:
-    """Names and defaults of a model's config."""
-    default = MODELS.load(model_ref).Config()
-    return {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
+    """The model of a job, built for the data."""
+    return make(job.model_ref, spec, job.spec.config, (job.spec.model, job.spec.dataset, job.spec.seed))
 
 
 def checkpoint_of(folder: Path) -> Path:

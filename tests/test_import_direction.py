@@ -21,7 +21,7 @@ LAYERS = [
     {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
     {"records"},
     {"jobs", "suites"},
-    {"source", "environment", "samples_io", "engine", "checkpoint", "datasets", "scorers", "metrics"},
+    {"source", "environment", "samples_io", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
     {"data", "recipes", "registry", "seeding", "errors", "labels", "files"},
 ]

@@ -2,8 +2,7 @@
 
 Source      Ioffe and Szegedy 2015, "Batch Normalization"; in GANs, Radford et al. 2016, arXiv:1511.06434, section 3.
 Departures  1. The shared small networks, normalised in every hidden layer but the discriminator's first.
-Known       On images of 16 pixels and more the shared networks have these norms in all GANs without a penalty on single
-            examples: there this row is gan_ns.
+            2. From 16 pixels on all GANs without a penalty on single examples have these norms: there it is gan_ns.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -1,23 +1,10 @@
 """BEGAN: an autoencoding discriminator whose errors on data and on fakes are held in proportion by a controller.
 
-Source      Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
-            section 3.3: L_D = L(x) - k L(G(z)), L_G = L(G(z)), k <- k + lambda_k (gamma L(x) - L(G(z))), and the
-            convergence measure M of section 3.4.
-            A lecture sets L_G = -L_D without k, which is the game of section 3.2 that k replaces.
-Departures  1. MLPs or the shared convolutions instead of ELU blocks; the shared learning rates, 1e-3 falling to 0 on
-               vectors and 2e-4 on images, with batches of 64 (the paper: 1e-4, halved when M stalls, batches of 16).
-               k is kept in [0, 1], as the authors state.
+Source      Berthelot et al. 2017, "BEGAN", section 3.3: L_D = L(x) - k L(G(z)), L_G = L(G(z)),
+            k <- k + lambda_k (gamma L(x) - L(G(z))), and the convergence measure M of section 3.4.
+Departures  1. MLPs or the shared convolutions instead of ELU blocks; shared rates and batches; k is kept in [0, 1].
             2. The code has one number on the plane and 16 on images; the paper's 64 could copy an 8x8 image.
-            3. Generators of images end in a tanh and are batch-normed, as in all adversarial rows; the paper's is the
-               decoder's network, and a well-known implementation leaves both linear. Such a generator draws a single
-               8x8 digit here, with codes of 16 and of 64 numbers.
-Known       On ring8 it collapses to a point of one mode (1 of 8 modes, sliced Wasserstein 0.82 after 3,000 iterations),
-            and that is the method: L_G asks for fakes that are easy to reconstruct, not for different ones. With all
-            fakes in one of m modes the discriminator gains (1/m - k) L there, so the controller rests at k near 1/m
-            with L(G(z)) = gamma L(x): measured 0.117 for m = 8 with a rate of 0.05 instead of 1e-3, collapsed as well.
-            On MNIST after 5,000 iterations a few images, on each of three seeds: L(G(z)) takes as long to fall to gamma
-            L(x), so that k stayed below 0.008 and nothing pushed fakes away from what is reconstructed easily (a
-            well-known implementation trains 100 times as long).
+            3. Generators of images end in a tanh and are batch-normed; the paper's is the decoder's network.
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 """
 
@@ -29,8 +16,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
-from ganbench.nn import generator_norm, make_decoder, make_encoder, make_generator
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
+from ganbench.nn import adversarial_generator, make_decoder, make_encoder
 
 
 def balance(k: Tensor, real_error: Tensor, fake_error: Tensor, gamma: float, rate: float) -> Tensor:
@@ -58,16 +45,18 @@ class BEGAN(GAN):
         k_rate: Positive = 1e-3  # lambda_k
 
     config: Config
-    on_images = {"code_dim": 16}
+    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none", "code_dim": 16})
+    k: Tensor
+    errors: Tensor  # L(x) and L(G(z)) of the last turns
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
+        self.generator = adversarial_generator(spec, c)  # (B, Z) -> (B, *E)
         self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
         self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim))  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])
         self.register_buffer("k", torch.zeros(()))  # k_0 = 0
-        self.register_buffer("errors", torch.zeros(2))  # L(x) and L(G(z)) of the last turns
+        self.register_buffer("errors", torch.zeros(2))
 
     def players(self) -> list[Player]:
         c = self.config
@@ -106,12 +95,10 @@ class BEGAN(GAN):
         return {"M": convergence(real_error, fake_error, self.config.gamma), "k": self.k.clone()}
 
     def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)
 
     def features(self, x: Tensor) -> Tensor:
         return self.encode(x)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decoder(self.encoder(x))
-        return out
+        return self.decoder(self.encoder(x))

@@ -16,18 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
-from ganbench.nn import (
-    DCGANDiscriminator,
-    DCGANGenerator,
-    Robustness,
-    Stacked,
-    hidden_layers,
-    pooled,
-)
-
-METZ = "Metz et al. 2017 (unrolled GANs), in Lin et al. 2018 (PacGAN), table 3"
-RERUN = "rerun in Lin et al. 2018 (PacGAN), table 3"
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
+from ganbench.nn import DCGANDiscriminator, DCGANGenerator, Robustness, Stacked, hidden_layers, pooled
 
 
 @register("dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",))
@@ -40,6 +30,7 @@ class DCGAN(GAN):
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config
+    defaults = Defaults(image={"lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -3,10 +3,7 @@
 Source      Kodali et al. 2017, "On Convergence and Stability of GANs", Algorithm 1, k = 1.
 Departures  1. Noise around the data is uniform and as wide as their standard deviation, not N(0, 10 I).
             2. The slope is that of the logit, as later codes have it; the shared small networks.
-            3. lambda = 10 on images, 0.1 on vectors, WGAN-GP's pair of values. On the plane a logit of slope 1 differs
-               by less than 1 between two modes: at 10 the slope counts for more than telling data from fakes, and the
-               discriminator keeps whatever directions it was born with. On ring8 after 3,000 iterations: 8 modes and
-               62 % of high quality; at 10, 1 and 3 %.
+            3. lambda = 10 on images, 0.1 on vectors, as WGAN-GP's pair of values.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -19,7 +16,7 @@ from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.losses.penalties import dragan_penalty, gradient_norms
-from ganbench.model import GAN, Batch, NonNegative, register
+from ganbench.model import GAN, Batch, Defaults, NonNegative, register
 
 
 @register("dragan", family="adversarial", paper="arXiv:1705.07215", gives=("sample", "features"), version=4)
@@ -29,8 +26,8 @@ class DRAGAN(GAN):
         penalty_weight: NonNegative = 0.1  # lambda
 
     config: Config
-    coupled = False
-    on_images = {"penalty_weight": 10.0}
+    judge_norm = "example"
+    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none", "penalty_weight": 10.0})
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

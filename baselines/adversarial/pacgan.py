@@ -20,16 +20,8 @@ from torch.func import functional_call
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, NotApplicable, Player, Positive, register
-from ganbench.nn import (
-    MaxoutDiscriminator,
-    check_pack,
-    generator_norm,
-    make_discriminator,
-    make_generator,
-    mlp_generator,
-    pack,
-    packed_spec,
-)
+from ganbench.nn import check_pack, make_pair, pack, packed_spec
+from ganbench.nn.papers import pacgan_mixtures
 
 
 @register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=4)
@@ -49,20 +41,14 @@ class PacGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        packed = packed_spec(spec, c.pack)
-        if c.networks == "paper" and spec.is_image:
-            raise NotApplicable("networks='paper' are the mixtures' and take vectors; use architecture='stacked'")
-        if c.networks == "paper" and (c.generator_updates > 1 or c.discriminator_lr):
-            raise NotApplicable("networks='paper' moves both at once: leave out generator_updates and discriminator_lr")
         if c.networks == "paper":
-            self.generator = mlp_generator(spec, c.latent_dim, (400,) * 4, norm=nn.BatchNorm1d)
-            self.discriminator = MaxoutDiscriminator(packed.event_shape, (200,) * 3)
-            for p in [*self.generator.parameters(), *self.discriminator.parameters()]:
-                if p.ndim > 1:
-                    nn.init.normal_(p, 0.0, 0.02)
-        else:
-            self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
-            self.discriminator = make_discriminator(packed, c, coupled=True)  # (B / m, m E) -> (B / m,)
+            if c.generator_updates > 1 or c.discriminator_lr:
+                raise NotApplicable(
+                    "networks='paper' moves both at once: leave out generator_updates and discriminator_lr"
+                )
+            self.generator, self.discriminator = pacgan_mixtures(spec, c.latent_dim, c.pack)
+        else:  # (B, Z) -> (B, *E), (B / m, m E) -> (B / m,)
+            self.generator, self.discriminator = make_pair(spec, c, seen=packed_spec(spec, c.pack))
 
     def players(self) -> list[Player]:
         c = self.config
@@ -83,8 +69,7 @@ class PacGAN(GAN):
         raise NotApplicable("pacgan has no features of one example: its discriminator sees packs")
 
     def judge(self, x: Tensor) -> Tensor:  # (B, *E) -> (B / m,)
-        out: Tensor = self.discriminator(pack(x, self.config.pack))
-        return out
+        return self.discriminator(pack(x, self.config.pack))
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

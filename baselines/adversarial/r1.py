@@ -24,7 +24,7 @@ class R1GAN(GAN):
         penalty_weight: NonNegative = 10.0  # gamma; the penalty is gamma / 2 E |grad|^2
 
     config: Config
-    coupled = False
+    judge_norm = "example"
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, register
-from ganbench.nn import VirtualBatchNorm, WithReference, make_discriminator, make_generator
+from ganbench.nn import VirtualBatchNorm, WithReference, make_generator, make_judge
 
 
 @register("virtual_bn", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
@@ -31,7 +31,7 @@ class VirtualBatchNormGAN(GAN):
         norm = partial(VirtualBatchNorm, n_reference=c.n_reference)
         reference = torch.randn(c.n_reference, c.latent_dim)
         self.generator = WithReference(make_generator(spec, c, norm), reference)  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
+        self.discriminator = make_judge(spec, c)  # (B, *E) -> (B,)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import critic_wasserstein, generator_wasserstein
-from ganbench.losses.penalties import gradient_norms, on_segments, one_sided_penalty
-from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, NonNegative, Player, Positive, register
-from ganbench.nn import generator_norm, make_discriminator, make_generator
+from ganbench.losses.penalties import critic_readings, one_sided_penalty
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Fraction, NonNegative, Player, register
+from ganbench.nn import make_pair
 
 
 @register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"), version=3)
@@ -25,21 +25,18 @@ class WGANLP(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         hidden: tuple[Count, ...] = (128, 128, 128)
-        lr: Positive = 1e-3
         betas: tuple[Fraction, Fraction] = (0.5, 0.9)
         n_critic: Count = 5  # critic updates per generator update
         penalty_weight: NonNegative = 1.0  # lambda
         square: bool = True
 
     config: Config
-    on_images = {"penalty_weight": 10.0, "lr": 1e-4}
+    defaults = Defaults(image={"latent_dim": 64, "lr": 1e-4, "decay": "none", "penalty_weight": 10.0})
     critic: nn.Module
 
     def build(self, spec: DataSpec) -> None:
-        self.spec, c = spec, self.config
-        norm = generator_norm(spec, c)
-        self.generator = make_generator(spec, c, norm, dense=False)  # (B, Z) -> (B, *E)
-        self.critic = make_discriminator(spec, c, dense=False)  # (B, *E) -> (B,), without batch norm
+        self.spec = spec
+        self.generator, self.critic = make_pair(spec, self.config, "example")  # (B, Z) -> (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         c = self.config
@@ -62,6 +59,4 @@ class WGANLP(GAN):
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)
-            estimate = -critic_wasserstein(self.critic(batch.x), self.critic(fake))
-        slope = gradient_norms(self.critic, on_segments(batch.x, fake, batch.rng)).mean()
-        return {"wasserstein_estimate": estimate, "gradient_norm": slope}
+        return critic_readings(self.critic, batch.x, fake, batch.rng)

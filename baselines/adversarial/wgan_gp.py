@@ -17,20 +17,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganbench.losses.penalties import gradient_norms, on_segments
-from ganbench.model import (
-    GAN,
-    Batch,
-    Count,
-    DataSpec,
-    Fraction,
-    NonNegative,
-    NotApplicable,
-    Player,
-    Positive,
-    register,
-)
-from ganbench.nn import generator_norm, make_discriminator, make_generator, mlp_discriminator, mlp_generator
+from ganbench.errors import NotApplicable
+from ganbench.losses.penalties import critic_readings
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Fraction, NonNegative, Player, Positive, register
+from ganbench.nn import make_pair
+from ganbench.nn.papers import wgan_gp_toys
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
@@ -47,7 +38,6 @@ class WGANGP(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         hidden: tuple[Count, ...] = (128, 128, 128)
-        lr: Positive = 1e-3
         betas: tuple[Fraction, Fraction] = (0.5, 0.9)
         n_critic: Count = 5  # critic updates per generator update
         gp_weight: NonNegative = 1.0  # lambda
@@ -55,32 +45,17 @@ class WGANGP(GAN):
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
-    on_images = {"gp_weight": 10.0, "lr": 1e-4}
+    critic: nn.Module
+    defaults = Defaults(image={"latent_dim": 64, "lr": 1e-4, "decay": "none", "gp_weight": 10.0})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         if c.scale != 1 and spec.domain is not None:
             raise NotApplicable(f"scale={c.scale:g} is for vectors without a domain; images stay in {spec.domain}")
         if c.networks == "paper":
-            self.build_toys(spec)
-            return
-        norm = generator_norm(spec, c)
-        self.generator = make_generator(spec, c, norm, dense=False)  # (B, Z) -> (B, *E)
-        self.critic = make_discriminator(spec, c, dense=False)  # (B, *E) -> (B,), without batch norm
-
-    def build_toys(self, spec: DataSpec) -> None:
-        """ReLU networks, He's uniform weights but for Glorot's in the last layers, biases zero."""
-        if spec.is_image:
-            raise NotApplicable("networks='paper' are the toys' and take vectors; on images name an architecture")
-        c = self.config
-        self.generator = mlp_generator(spec, c.latent_dim, c.hidden)
-        self.critic = mlp_discriminator(spec, c.hidden, activation=nn.ReLU)
-        for network in (self.generator, self.critic):
-            for layer in network.modules():
-                if isinstance(layer, nn.Linear):
-                    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-                    nn.init.zeros_(layer.bias)
-            nn.init.xavier_uniform_(network.head[0].weight)
+            self.generator, self.critic = wgan_gp_toys(spec, c.latent_dim, c.hidden)
+        else:
+            self.generator, self.critic = make_pair(spec, c, "example")  # (B, Z) -> (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
         c = self.config
@@ -102,10 +77,8 @@ class WGANGP(GAN):
 
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
-            real, fake = self.config.scale * batch.x, self.generate(len(batch.x), batch.rng)
-            estimate = self.critic(real).mean() - self.critic(fake).mean()
-        slope = gradient_norms(self.critic, on_segments(real, fake, batch.rng)).mean()
-        return {"wasserstein_estimate": estimate, "gradient_norm": slope}
+            fake = self.generate(len(batch.x), batch.rng)
+        return critic_readings(self.critic, self.config.scale * batch.x, fake, batch.rng)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.generate(n, rng) / self.config.scale

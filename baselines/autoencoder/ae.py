@@ -16,25 +16,22 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Player, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(
     "ae", family="autoencoder", paper="doi:10.1126/science.1127647", gives=("encode", "from_codes", "reconstruct")
 )
-class Autoencoder(Model):
+class Autoencoder(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(EncoderDecoder.Config):
         latent_dim: Count = 1  # below the two dimensions of the plane: a code of two could copy
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
-        lr: Positive = 1e-3
         output: Literal["gaussian", "bernoulli"] = "gaussian"
 
     config: Config
-    on_images = {"latent_dim": 30, "output": "bernoulli"}
+    defaults = Defaults(image={"latent_dim": 30, "output": "bernoulli"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -52,13 +49,6 @@ class Autoencoder(Model):
             return -bernoulli_log_prob(to_unit(batch.x, self.spec), out).mean()
         return (batch.x - out).square().flatten(1).sum(1).mean()
 
-    def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
-
     def from_codes(self, z: Tensor) -> Tensor:
         out: Tensor = self.decoder(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))

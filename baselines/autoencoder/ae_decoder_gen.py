@@ -15,8 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, Split, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Split, register
 from ganbench.nn import make_decoder, make_encoder
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(
@@ -25,20 +26,18 @@ from ganbench.nn import make_decoder, make_encoder
     paper="arXiv:1903.12436",
     gives=("sample", "encode", "from_codes", "reconstruct"),
 )
-class DecodedCodes(Model):
+class DecodedCodes(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
-        latent_dim: Count = 2
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
-        lr: Positive = 1e-3
+    class Config(EncoderDecoder.Config):
         density: Literal["gaussian", "mixture"] = "mixture"
         n_components: Count = 10
         n_codes: Count = 10_000  # training codes the density is fitted to, at most
 
     config: Config
-    on_images = {"latent_dim": 16}
+    defaults = Defaults(image={"latent_dim": 16})
+    weights: Tensor  # (K,)
+    means: Tensor  # (K, Z)
+    factors: Tensor  # (K, Z, Z) Cholesky factors L, covariance L L^T
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -48,7 +47,7 @@ class DecodedCodes(Model):
         # The density of codes; N(0, I) until `finish` has fitted it.
         self.register_buffer("weights", torch.full((k,), 1 / k))
         self.register_buffer("means", torch.zeros(k, c.latent_dim))
-        self.register_buffer("factors", torch.eye(c.latent_dim).repeat(k, 1, 1))  # Cholesky factors L, covariance L L^T
+        self.register_buffer("factors", torch.eye(c.latent_dim).repeat(k, 1, 1))
 
     def players(self) -> list[Player]:
         return [Player("autoencoder", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
@@ -77,16 +76,4 @@ class DecodedCodes(Model):
         return self.means[k] + (self.factors[k] @ noise).squeeze(2)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        out: Tensor = self.decoder(self.draw_codes(n, rng))
-        return out
-
-    def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
-
-    def from_codes(self, z: Tensor) -> Tensor:
-        out: Tensor = self.decoder(z)
-        return out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
+        return self.decoder(self.draw_codes(n, rng))

@@ -5,8 +5,6 @@ Source      Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with 
 Departures  1. Adam at 1e-3; smaller networks, the same for all autoencoders here.
             2. On vectors, the fixed-variance Gaussian decoder that the paper uses for faces; on images, Bernoulli.
             3. log_prob returns the ELBO itself (beta = 1), which training with beta > 1 does not maximise.
-Known       The price counts against the number of pixels: on 8x8 digits 4 closes every code (KL 0) and all samples are
-            the mean digit (Inception Score 1.0, three seeds; `vae_bernoulli` at beta = 1 has 7.8).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -21,8 +19,9 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_kl, gaussian_log_prob
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, NonNegative, Player, Positive, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(
@@ -31,20 +30,16 @@ from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
     paper="Higgins et al., ICLR 2017",
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
-class BetaVAE(Model):
+class BetaVAE(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(EncoderDecoder.Config):
         latent_dim: Count = 8
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
-        lr: Positive = 1e-3
         beta: NonNegative = 4.0  # price of the KL term: 4 on sprites and chairs, 250 on faces
         output: Literal["gaussian", "bernoulli"] = "gaussian"
         std: Positive = 0.1  # of the Gaussian decoder
 
     config: Config
-    on_images = {"latent_dim": 20, "output": "bernoulli"}
+    defaults = Defaults(image={"latent_dim": 20, "output": "bernoulli"})
     log_prob_kind = "elbo"
 
     def build(self, spec: DataSpec) -> None:
@@ -89,9 +84,6 @@ class BetaVAE(Model):
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         log_likelihood, kl = self.terms(x, rng)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Model, NonNegative, Player, Positive, register
 from ganbench.nn import bounds, from_unit, to_unit
 
 
@@ -38,7 +38,7 @@ class ContractiveAutoencoder(Model):
         output: Literal["gaussian", "bernoulli"] = "gaussian"
 
     config: Config
-    on_images = {"output": "bernoulli"}
+    defaults = Defaults(image={"output": "bernoulli"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec = spec
@@ -73,6 +73,3 @@ class ContractiveAutoencoder(Model):
     def from_codes(self, z: Tensor) -> Tensor:
         out = self.output(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))

@@ -68,11 +68,7 @@ class ConvAutoencoder(Model):
         return -bernoulli_log_prob(to_unit(batch.x, self.spec), self.decoder(self.encoder(batch.x))).mean()
 
     def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)
 
     def from_codes(self, z: Tensor) -> Tensor:
         return from_unit(torch.sigmoid(self.decoder(z)), self.spec)
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))

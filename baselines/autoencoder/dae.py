@@ -17,26 +17,23 @@ import torch
 from torch import Tensor
 
 from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, Probability, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, Probability, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register("dae", family="autoencoder", paper="Vincent et al., ICML 2008", gives=("encode", "from_codes", "reconstruct"))
-class DenoisingAutoencoder(Model):
+class DenoisingAutoencoder(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(EncoderDecoder.Config):
         latent_dim: Count = 32  # may exceed the event's size: the noise keeps it from copying
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
-        lr: Positive = 1e-3
         corruption: Literal["masking", "gaussian"] = "gaussian"
         p_mask: Probability = 0.25  # share of the numbers set to the low end of the domain (0 on vectors)
         noise_std: Positive = 0.3
         output: Literal["gaussian", "bernoulli"] = "gaussian"
 
     config: Config
-    on_images = {"corruption": "masking", "output": "bernoulli"}
+    defaults = Defaults(image={"corruption": "masking", "output": "bernoulli"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -61,13 +58,6 @@ class DenoisingAutoencoder(Model):
             return -bernoulli_log_prob(to_unit(batch.x, self.spec), out).mean()  # ... to the clean one
         return (batch.x - out).square().flatten(1).sum(1).mean()
 
-    def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
-
     def from_codes(self, z: Tensor) -> Tensor:
         out: Tensor = self.decoder(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))

@@ -68,10 +68,11 @@ class TangentProp(Model):
     def slopes(self, x: Tensor, tangents: Tensor) -> Tensor:
         """Directional derivatives of the logits: (B, *E), (B, T, *E) -> (B, T, K)."""
         repeated = x[:, None].expand_as(tangents).flatten(0, 1)
-        _, slope = torch.func.jvp(self.classifier, (repeated,), (tangents.flatten(0, 1),))
+        slope = torch.func.jvp(self.classifier, (repeated,), (tangents.flatten(0, 1),))[1]
         return slope.unflatten(0, tangents.shape[:2])
 
     def loss(self, batch: Batch) -> Tensor:  # equation 2
+        assert batch.y is not None
         slopes = self.slopes(batch.x, transformation_tangents(batch.x))
         each = slopes.square() if self.config.penalty == "squared" else slopes
         omega = each.sum((1, 2)).mean()
@@ -82,9 +83,7 @@ class TangentProp(Model):
         return transformation_tangents(x)
 
     def classify(self, x: Tensor) -> Tensor:
-        out: Tensor = self.classifier(x)
-        return out
+        return self.classifier(x)
 
     def features(self, x: Tensor) -> Tensor:
-        out: Tensor = self.classifier.features(x)
-        return out
+        return self.classifier.features(x)

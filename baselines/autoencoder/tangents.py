@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganbench.errors import NotApplicable
 from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, NotApplicable, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Model, NonNegative, Player, Positive, register
 from ganbench.nn import bounds, from_unit, to_unit
 from ganbench.ops.jacobian import batched_jacobian, leading_tangents
 
@@ -39,7 +40,7 @@ class ManifoldTangents(Model):
         output: Literal["gaussian", "bernoulli"] = "gaussian"
 
     config: Config
-    on_images = {"output": "bernoulli", "n_tangents": 15}
+    defaults = Defaults(image={"output": "bernoulli", "n_tangents": 15})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -81,6 +82,3 @@ class ManifoldTangents(Model):
     def from_codes(self, z: Tensor) -> Tensor:
         out = self.output(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))

@@ -25,8 +25,9 @@ from ganbench.losses.likelihoods import (
     log_mean_exp,
     standard_normal_log_prob,
 )
-from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Player, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(
@@ -36,14 +37,10 @@ from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
     events=("image",),
 )
-class BernoulliVAE(Model):
+class BernoulliVAE(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(EncoderDecoder.Config):
         latent_dim: Count = 20
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
-        lr: Positive = 1e-3
         binary_samples: bool = False  # draw x ~ p(x | z) instead of showing its mean
         bound: Literal["elbo", "iwae"] = "elbo"  # what log_prob returns
         n_particles: Count = 500  # draws of z for the importance-weighted bound
@@ -98,9 +95,6 @@ class BernoulliVAE(Model):
 
     def from_codes(self, z: Tensor) -> Tensor:
         return from_unit(torch.sigmoid(self.decoder(z)), self.spec)
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)

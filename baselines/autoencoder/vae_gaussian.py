@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob, log_mean_exp, standard_normal_log_prob
-from ganbench.model import Batch, Count, DataSpec, Model, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(
@@ -30,21 +31,17 @@ from ganbench.nn import make_decoder, make_encoder
     paper="arXiv:1312.6114",
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
-class GaussianVAE(Model):
+class GaussianVAE(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(EncoderDecoder.Config):
         latent_dim: Count = 8
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
-        lr: Positive = 1e-3
         min_std: Positive = 1e-3  # floor of the decoder's standard deviation
         noisy_samples: bool = True  # draw x ~ p(x | z) instead of showing its mean
         bound: Literal["elbo", "iwae"] = "elbo"  # what log_prob returns
         n_particles: Count = 500  # draws of z for the importance-weighted bound
 
     config: Config
-    on_images = {"latent_dim": 20, "min_std": 0.1, "noisy_samples": False}
+    defaults = Defaults(image={"latent_dim": 20, "min_std": 0.1, "noisy_samples": False})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -101,9 +98,6 @@ class GaussianVAE(Model):
 
     def from_codes(self, z: Tensor) -> Tensor:
         return self.likelihood(z)[0]
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)

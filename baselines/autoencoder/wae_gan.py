@@ -13,44 +13,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import (
-    Batch,
-    Count,
-    DataSpec,
-    Fraction,
-    Model,
-    NonNegative,
-    Player,
-    Positive,
-    register,
-)
+from ganbench.model import Batch, DataSpec, Defaults, Fraction, NonNegative, Player, Positive, register
 from ganbench.nn import MLP, make_decoder, make_encoder
+from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(
     "wae_gan", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "from_codes", "reconstruct")
 )
-class WAEGAN(Model):
+class WAEGAN(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
-        latent_dim: Count = 2
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
+    class Config(EncoderDecoder.Config):
         cost_weight: Positive = 1.0  # of the squared error; the authors' code has 0.05, the paper nothing
         prior_weight: NonNegative = 10.0  # lambda
-        lr: Positive = 1e-3
         adversary_lr: Positive = 5e-4
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
 
     config: Config
-    on_images = {"latent_dim": 8}
+    defaults = Defaults(image={"latent_dim": 8})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -83,16 +68,4 @@ class WAEGAN(Model):
         return c.cost_weight * cost + c.prior_weight * generator_non_saturating(self.discriminator(codes))
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        out: Tensor = self.decoder(self.draw_prior(n, rng))
-        return out
-
-    def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
-
-    def from_codes(self, z: Tensor) -> Tensor:
-        out: Tensor = self.decoder(z)
-        return out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
+        return self.decoder(self.draw_prior(n, rng))

@@ -13,45 +13,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ganbench.model import (
-    Batch,
-    Count,
-    DataSpec,
-    Fraction,
-    Model,
-    NonNegative,
-    Player,
-    Positive,
-    register,
-)
+from ganbench.model import Batch, Count, DataSpec, Defaults, Fraction, NonNegative, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder
+from ganbench.nn.encoder_decoder import EncoderDecoder
 from ganbench.ops.kernels import InverseMultiquadric, mmd2
 
 
 @register(
     "wae_mmd", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "from_codes", "reconstruct")
 )
-class WAEMMD(Model):
+class WAEMMD(EncoderDecoder):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(EncoderDecoder.Config):
         batch_size: Count = 100
-        latent_dim: Count = 2
-        architecture: Literal["auto", "mlp", "conv"] = "auto"
-        hidden: tuple[Count, ...] = (128, 128)
-        width: Count = 32
         cost_weight: Positive = 1.0  # of the squared error; the authors' code has 0.05, the paper nothing
         prior_weight: NonNegative = 10.0  # lambda
         scales: tuple[Positive, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel, times 2 Z
-        lr: Positive = 1e-3
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
 
     config: Config
-    on_images = {"latent_dim": 8}
+    defaults = Defaults(image={"latent_dim": 8})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -74,16 +59,4 @@ class WAEMMD(Model):
         return c.cost_weight * cost + c.prior_weight * mmd2(codes, prior, self.kernel, "unbiased")
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        out: Tensor = self.decoder(self.draw_prior(n, rng))
-        return out
-
-    def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
-
-    def from_codes(self, z: Tensor) -> Tensor:
-        out: Tensor = self.decoder(z)
-        return out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
+        return self.decoder(self.draw_prior(n, rng))

@@ -2,33 +2,24 @@
 
 Source      van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders", section 2: gated units
             (equation 2), a vertical stack without blind spot and a horizontal one with residuals (Figure 2).
-Departures  1. Pixels are quantised to `n_levels` evenly spaced values (17 keeps the 8x8 digits as they are) instead of
-               256, to the nearest or by a draw whose mean is the pixel (binarised MNIST is two levels, drawn);
-               `log_prob` is the probability of the quantised image.
-            2. Small: 3 layers of 16 features instead of 15 of 128. Unconditional. Adam instead of RMSProp. On the 797
-               digits it overfits after some 2,000 iterations (holdout: 83.2 nats there, 84.5 at 3,000); 2 layers of 8
-               do not, and stay at 86.5. Training is not stopped early, since the paper does not say how it would be.
-            3. Samples come from cached activations: every activation is computed once per image, not once per pixel. On
-               one thread that is 17 times as fast as a pass for each pixel on 8x8 images, 217 times on 28x28.
-Known       On MNIST binarised by draws (`n_levels=2`, `rounding="drawn"`) 13,698 parameters reach 91.4 nats on 2,500
-            test images after 20,000 iterations.
+Departures  1. Pixels are quantised to `n_levels` even values (17 keeps the 8x8 digits as they are; 256 in the paper),
+               to the nearest or by a draw whose mean is the pixel; `log_prob` is that of the quantised image.
+            2. Small: 3 layers of 16 features instead of 15 of 128. Unconditional. Adam instead of RMSProp.
 Shapes      B batch, C channels, H, W pixels, L levels, F width.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from ganbench.errors import NotApplicable
-from ganbench.model import Batch, Config, Count, DataSpec, Model, Player, Positive, register
-from ganbench.nn.masked import LeftConv, draw_levels, fill, head_at, level_values, quantise, shift_down
+from ganbench.model import Count, register
+from ganbench.nn.masked import LeftConv, head_at, shift_down
+from ganbench.nn.pixels import PixelModel
 
 
 def gate(x: Tensor) -> Tensor:
@@ -68,6 +59,8 @@ class GatedLayer(nn.Module):
 class PixelStack(nn.Module):
     """Images to the logits of every pixel, all at once or one by one: (B, C, H, W) -> (B, C, L, H, W)."""
 
+    layers: Any  # modules that also run pixel by pixel
+
     def __init__(self, channels: int, width: int, n_layers: int, size: int, n_levels: int) -> None:
         super().__init__()
         first = GatedLayer(channels, width, size, channels, first=True)
@@ -81,8 +74,7 @@ class PixelStack(nn.Module):
         v = h = x
         for layer in self.layers:
             v, h = layer(v, h)
-        out: Tensor = self.head(h).unflatten(1, (self.channels, -1))
-        return out
+        return self.head(h).unflatten(1, (self.channels, -1))
 
     def start(self, x: Tensor) -> None:
         b, _, _, w = x.shape
@@ -113,48 +105,14 @@ class PixelStack(nn.Module):
     gives=("sample", "log_prob", "inpaint"),
     events=("image",),
 )
-class PixelCNN(Model):
+class PixelCNN(PixelModel):
     @dataclass(frozen=True)
-    class Config(Config):
-        n_levels: Annotated[int, Ge(2), Le(256)] = 17
-        rounding: Literal["nearest", "drawn"] = "nearest"  # drawn: to the level below or above at random
-        width: Count = 16  # features of each stack; a multiple of the image's channels
+    class Config(PixelModel.Config):
         n_layers: Count = 3
         first_size: Count = 7  # of the first layer's square of pixels; later ones see 3
-        lr: Positive = 2e-3
 
     config: Config
 
-    def build(self, spec: DataSpec) -> None:
+    def network(self, channels: int) -> PixelStack:
         c = self.config
-        if not spec.is_image or spec.domain is None:
-            raise NotApplicable(f"pixelcnn needs images (C, H, W); events of {spec.name} are {spec.event_shape}")
-        if c.width % spec.event_shape[0]:
-            raise NotApplicable(f"width must be a multiple of the {spec.event_shape[0]} channels; got {c.width}")
-        self.spec, self.domain = spec, spec.domain
-        self.net = PixelStack(spec.event_shape[0], c.width, c.n_layers, c.first_size, c.n_levels)
-        self.log_prob_of = f"mass of {c.n_levels} levels" + (" drawn" if c.rounding == "drawn" else "")
-
-    def players(self) -> list[Player]:
-        return [Player("pixelcnn", self.net, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Nats per image."""
-        return -self.log_prob(batch.x, batch.rng).mean()
-
-    def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        n = self.config.n_levels
-        drawn = self.config.rounding == "drawn"
-        index = draw_levels(x, self.domain, n, rng) if drawn else quantise(x, self.domain, n)
-        logits = self.net(level_values(index, self.domain, n))  # (B, C, L, H, W)
-        return -F.cross_entropy(logits.transpose(1, 2), index, reduction="none").flatten(1).sum(1)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        shape = self.spec.event_shape
-        nothing = torch.zeros(shape, dtype=torch.bool, device=rng.device)
-        return self.inpaint(torch.zeros(n, *shape, device=rng.device), nothing, rng)
-
-    def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
-        """Unknown pixels in raster order given those before; what is known below is kept but not looked at."""
-        u = torch.rand(x.shape, generator=rng, device=rng.device, dtype=torch.float64)
-        return fill(self.net, x, known, u, self.domain, self.config.n_levels)
+        return PixelStack(channels, c.width, c.n_layers, c.first_size, c.n_levels)

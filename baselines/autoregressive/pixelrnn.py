@@ -2,28 +2,25 @@
 
 Source      van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", section 3.1 (Row LSTM,
             equation 3), 3.2 (Diagonal BiLSTM, Figure 3), 3.3 (residuals), 3.4 (masks), 3.5 (softmax over levels).
-Departures  1. Pixels are quantised to `n_levels` evenly spaced values (17 keeps the 8x8 digits as they are) instead of
-               256, to the nearest or by a draw whose mean is the pixel (binarised MNIST is two levels, drawn);
-               `log_prob` is the probability of the quantised image.
+Departures  1. Pixels are quantised to `n_levels` even values (17 keeps the 8x8 digits as they are; 256 in the paper),
+               to the nearest or by a draw whose mean is the pixel; `log_prob` is that of the quantised image.
             2. Small: one layer of 16 features instead of 7 of 16 on MNIST and 12 of 128. Adam instead of RMSProp.
-            3. Samples come from cached states: every state is computed once per image, not once per pixel.
 Shapes      B batch, C channels, H, W pixels, L levels, F width.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Le
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from ganbench.errors import NotApplicable
-from ganbench.model import Batch, Config, Count, DataSpec, Model, Player, Positive, register
-from ganbench.nn.masked import LeftConv, draw_levels, fill, head_at, level_values, quantise, shift_down
+from ganbench.model import Count, register
+from ganbench.nn.masked import LeftConv, head_at, shift_down
+from ganbench.nn.pixels import PixelModel
 
 
 def cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,8 +103,7 @@ class DiagonalBiLSTM(nn.Module):
         self.forth, self.back = DiagonalLSTM(width, channels), DiagonalLSTM(width, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.forth(x) + shift_down(self.back(x.flip(3)).flip(3))
-        return out
+        return self.forth(x) + shift_down(self.back(x.flip(3)).flip(3))
 
     def start(self, row: Tensor) -> None:
         self.forth.start(row)
@@ -115,8 +111,7 @@ class DiagonalBiLSTM(nn.Module):
         self.from_right = torch.zeros_like(row)
 
     def pixel(self, row: Tensor, j: int) -> Tensor:
-        out: Tensor = self.forth.pixel(row, j) + self.from_right[:, :, j]
-        return out
+        return self.forth.pixel(row, j) + self.from_right[:, :, j]
 
     def end_row(self, row: Tensor) -> None:
         self.forth.end_row(row)
@@ -128,6 +123,9 @@ class DiagonalBiLSTM(nn.Module):
 
 class RecurrentStack(nn.Module):
     """Images to the logits of every pixel, all at once or one by one: (B, C, H, W) -> (B, C, L, H, W)."""
+
+    layers: Any  # modules that also run pixel by pixel
+    mixes: Any
 
     def __init__(self, channels: int, width: int, n_layers: int, size: int, n_levels: int, kind: str) -> None:
         super().__init__()
@@ -146,8 +144,7 @@ class RecurrentStack(nn.Module):
         h = self.above(F.pad(x, (r, r, r, 0))[:, :, :-1]) + self.beside(x)
         for layer, mix in zip(self.layers, self.mixes, strict=True):
             h = h + mix(layer(h))
-        out: Tensor = self.head(h).unflatten(1, (self.channels, -1))
-        return out
+        return self.head(h).unflatten(1, (self.channels, -1))
 
     def start(self, x: Tensor) -> None:
         self.padded = F.pad(x, (self.reach, self.reach, self.reach, 0))
@@ -179,49 +176,15 @@ class RecurrentStack(nn.Module):
     gives=("sample", "log_prob", "inpaint"),
     events=("image",),
 )
-class PixelRNN(Model):
+class PixelRNN(PixelModel):
     @dataclass(frozen=True)
-    class Config(Config):
-        n_levels: Annotated[int, Ge(2), Le(256)] = 17
-        rounding: Literal["nearest", "drawn"] = "nearest"  # drawn: to the level below or above at random
+    class Config(PixelModel.Config):
         layer: Literal["row", "diagonal"] = "row"  # Row LSTM or Diagonal BiLSTM
-        width: Count = 16  # features; a multiple of the image's channels
         n_layers: Count = 1
         first_size: Annotated[int, Ge(3)] = 7  # of the first layer's square of pixels
-        lr: Positive = 2e-3
 
     config: Config
 
-    def build(self, spec: DataSpec) -> None:
+    def network(self, channels: int) -> RecurrentStack:
         c = self.config
-        if not spec.is_image or spec.domain is None:
-            raise NotApplicable(f"pixelrnn needs images (C, H, W); events of {spec.name} are {spec.event_shape}")
-        if c.width % spec.event_shape[0]:
-            raise NotApplicable(f"width must be a multiple of the {spec.event_shape[0]} channels; got {c.width}")
-        self.spec, self.domain = spec, spec.domain
-        self.net = RecurrentStack(spec.event_shape[0], c.width, c.n_layers, c.first_size, c.n_levels, c.layer)
-        self.log_prob_of = f"mass of {c.n_levels} levels" + (" drawn" if c.rounding == "drawn" else "")
-
-    def players(self) -> list[Player]:
-        return [Player("pixelrnn", self.net, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Nats per image."""
-        return -self.log_prob(batch.x, batch.rng).mean()
-
-    def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        n = self.config.n_levels
-        drawn = self.config.rounding == "drawn"
-        index = draw_levels(x, self.domain, n, rng) if drawn else quantise(x, self.domain, n)
-        logits = self.net(level_values(index, self.domain, n))  # (B, C, L, H, W)
-        return -F.cross_entropy(logits.transpose(1, 2), index, reduction="none").flatten(1).sum(1)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        shape = self.spec.event_shape
-        nothing = torch.zeros(shape, dtype=torch.bool, device=rng.device)
-        return self.inpaint(torch.zeros(n, *shape, device=rng.device), nothing, rng)
-
-    def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
-        """Unknown pixels in raster order given those before; what is known below is kept but not looked at."""
-        u = torch.rand(x.shape, generator=rng, device=rng.device, dtype=torch.float64)
-        return fill(self.net, x, known, u, self.domain, self.config.n_levels)
+        return RecurrentStack(channels, c.width, c.n_layers, c.first_size, c.n_levels, c.layer)

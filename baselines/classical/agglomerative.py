@@ -18,19 +18,19 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import NotApplicable
-from ganbench.model import Budget, Config, Count, DataSpec, Model, Split, register
+from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Split, register
 
 
 @register("agglomerative", family="classical", paper="Ward, JASA 1963", gives=("cluster", "encode"))
 class Agglomerative(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         n_clusters: Count = 25
         linkage: Literal["ward", "complete", "average", "single"] = "ward"
         max_examples: Count = 4000
 
     config: Config
-    on_images = {"n_clusters": 10}
+    defaults = Defaults(image={"n_clusters": 10})
     centres: Tensor  # (K, D)
 
     def build(self, spec: DataSpec) -> None:

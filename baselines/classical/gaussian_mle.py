@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.model import Budget, Config, DataSpec, Model, Positive, Split, register
+from ganbench.model import Budget, DataSpec, Defaults, Model, Positive, Split, register
 
 LARGEST = 4096  # dimensions of a full covariance: its eigenvectors take 20 s and 130 MB there
 
@@ -25,12 +25,12 @@ LARGEST = 4096  # dimensions of a full covariance: its eigenvectors take 20 s an
 @register("gaussian_mle", family="classical", gives=("sample", "log_prob"))
 class GaussianMLE(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         covariance: Literal["full", "diagonal"] = "full"
         min_std: Positive = 1e-3  # in data units
 
     config: Config
-    on_images = {"min_std": 1e-2}
+    defaults = Defaults(image={"min_std": 0.01})
     mean: Tensor  # (D,)
     basis: Tensor  # (D, D) orthonormal principal directions in columns; (0, 0) when diagonal
     std: Tensor  # (D,) along the directions

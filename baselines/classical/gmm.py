@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 from ganbench.errors import NotApplicable
-from ganbench.model import Budget, Config, Count, DataSpec, Model, Positive, Split, register
+from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Positive, Split, register
 
 
 @register("gmm", family="classical", gives=("sample", "log_prob", "cluster"))
 class GMM(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         n_components: Count = 25
         covariance: Literal["auto", "full", "diagonal"] = "auto"
         min_std: Positive = 1e-3  # in data units
@@ -34,7 +34,7 @@ class GMM(Model):
         max_examples: Count = 10_000
 
     config: Config
-    on_images = {"min_std": 0.1, "restarts": 3}
+    defaults = Defaults(image={"min_std": 0.1, "restarts": 3})
     weights: Tensor  # (K,)
     means: Tensor  # (K, D)
     scales: Tensor  # (K, D, D) lower Cholesky factors, or (K, D) standard deviations when diagonal
@@ -84,8 +84,7 @@ class GMM(Model):
             if self.full
             else Independent(Normal(self.means, self.scales), 1)
         )
-        out: Tensor = self.weights.log() + parts.log_prob(x)
-        return out
+        return self.weights.log() + parts.log_prob(x)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         k = torch.multinomial(self.weights.float(), n, replacement=True, generator=rng) if n else torch.arange(0)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import NotApplicable
-from ganbench.model import Budget, Config, Count, DataSpec, Model, Split, register
+from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Split, register
 
 
 @register(
@@ -28,13 +28,13 @@ from ganbench.model import Budget, Config, Count, DataSpec, Model, Split, regist
 )
 class KMeans(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         n_clusters: Count = 25
         restarts: Count = 10
         max_examples: Count = 20_000
 
     config: Config
-    on_images = {"n_clusters": 10, "restarts": 4}
+    defaults = Defaults(image={"n_clusters": 10, "restarts": 4})
     centres: Tensor  # (K, D)
     shares: Tensor  # (K,)
     variance: Tensor  # () within clusters, per dimension

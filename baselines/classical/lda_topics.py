@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.model import Budget, Config, Count, DataSpec, Model, Positive, Split, register
+from ganbench.model import Budget, Count, DataSpec, Model, Positive, Split, register
 
 
 @register(
@@ -30,7 +30,7 @@ from ganbench.model import Budget, Config, Count, DataSpec, Model, Positive, Spl
 )
 class LDATopics(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         n_topics: Count = 10
         alpha: Positive = 0.1  # concentration of a document's topics
         eta: Positive = 0.01  # concentration of a topic's words

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.model import Budget, Config, Count, DataSpec, Model, Split, register
+from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Split, register
 
 TINY = 1e-12  # keeps 0 / 0 at 0 in the updates
 
@@ -27,14 +27,14 @@ TINY = 1e-12  # keeps 0 / 0 at 0 in the updates
 @register("nmf", family="classical", paper="Lee & Seung, Nature 1999", gives=("encode", "from_codes", "reconstruct"))
 class NMF(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         n_components: Count = 2
         max_iterations: Count = 200  # of the fit, and of coding new events
         max_examples: Count = 10_000
         missing: Literal["none", "zero"] = "none"  # zero: zeros are unknown entries, to be predicted
 
     config: Config
-    on_images = {"n_components": 20}
+    defaults = Defaults(image={"n_components": 20})
     parts: Tensor  # H: (K, D)
 
     def build(self, spec: DataSpec) -> None:
@@ -100,9 +100,6 @@ class NMF(Model):
             return out
         low, high = self.spec.domain
         return low + (high - low) * out.clamp(0, 1)
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
 
 
 def factorise_ratings(

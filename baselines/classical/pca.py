@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import NotApplicable
-from ganbench.model import Budget, Config, Count, DataSpec, Model, Positive, Split, register
+from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Positive, Split, register
 
 
 @register(
@@ -28,12 +28,12 @@ from ganbench.model import Budget, Config, Count, DataSpec, Model, Positive, Spl
 )
 class PCA(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         n_components: Count = 1
         min_std: Positive = 1e-3  # of the noise, in data units
 
     config: Config
-    on_images = {"n_components": 20, "min_std": 1e-2}
+    defaults = Defaults(image={"n_components": 20, "min_std": 0.01})
     mean: Tensor  # (D,)
     directions: Tensor  # (D, Q) orthonormal principal directions
     variances: Tensor  # (Q,) of the data along them

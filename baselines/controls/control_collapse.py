@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench import model as contract
 from ganbench.model import Budget, DataSpec, Fraction, Model, Split, register
 
 
@@ -20,7 +19,7 @@ class Collapse(Model):
     """Resamples one training example, or the nearest share of the training set around one."""
 
     @dataclass(frozen=True)
-    class Config(contract.Config):
+    class Config(Model.Config):
         share: Fraction = 0.02  # of the training vectors, around one of them; below 1/25, the weight of a grid25 mode
 
     mode: Tensor

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench import model as contract
 from ganbench.model import Budget, Count, DataSpec, Model, Split, register
 
 
@@ -19,7 +18,7 @@ class Memoriser(Model):
     """Draws with replacement from `n_examples` distinct training examples."""
 
     @dataclass(frozen=True)
-    class Config(contract.Config):
+    class Config(Model.Config):
         n_examples: Count = 100
 
     memory: Tensor

@@ -2,20 +2,15 @@
 
 Source      Dumoulin et al. 2017, "Adversarially Learned Inference", Algorithm 1: (x, z ~ q(z | x)) against
             (G(z), z ~ p(z)); generator and encoder descend the loss with the labels swapped.
-Departures  1. Players take turns instead of stepping together; smaller networks; the discriminator has batch norm in
-               its convolutions instead of dropout, and on small events one MLP for events and codes.
-               `networks="paper"` are those of PacGAN's rerun on mixtures, whose encoder takes its noise as an input.
+Departures  1. Players take turns; smaller networks; batch norm in the discriminator's convolutions instead of dropout.
             2. Adam at 1e-3, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
-Known       On ring8 after 3,000 iterations 8 modes, 1 of them with a tenth of its share, and 4 % of high quality: pairs
-            are matched long before modes are sharp. Without batch norm in the coders, which the paper has, 2 modes.
-            On MNIST after 5,000 iterations digits at Frechet distance 2.6; to the classifier of the scores 26 of 48
-            reconstructions are the same digit.
+            3. `networks="paper"` are those of PacGAN's rerun on mixtures, whose encoder takes its noise as an input.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -24,18 +19,16 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Count, DataSpec, NotApplicable, Player, register
+from ganbench.model import GAN, Batch, DataSpec, Defaults, Player, register
 from ganbench.nn import (
     JointDiscriminator,
-    MaxoutDiscriminator,
     batch_norm,
     hidden_layers,
     make_encoder,
     make_generator,
-    mlp_encoder,
-    mlp_generator,
     pooled,
 )
+from ganbench.nn.papers import ali_mixtures
 
 
 @register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=5)
@@ -43,33 +36,22 @@ class ALI(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Annotated[int, Ge(2)] = 100  # batch norm needs two
-        latent_dim: Count = 2
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
-    on_images = {"latent_dim": 64, "lr": 5e-4}
+    encoder: nn.Module
+    defaults = Defaults(image={"latent_dim": 64, "lr": 5e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         if c.networks == "paper":
-            self.build_rerun(spec)
+            self.generator, self.encoder, self.discriminator = ali_mixtures(spec, c.latent_dim)
             return
         self.generator = make_generator(spec, c, batch_norm(spec, c), dense=False)  # (B, Z) -> (B, *E)
         # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim, mlp_norm=nn.BatchNorm1d)
         # (B, *E), (B, Z) -> (B,)
         self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d, dense=False)
-
-    def build_rerun(self, spec: DataSpec) -> None:
-        if spec.is_image:
-            raise NotApplicable("networks='paper' are the mixtures' and take vectors; on images use 'shared'")
-        z, with_noise = self.config.latent_dim, replace(spec, event_shape=(2 * spec.n_dims,))
-        self.generator = mlp_generator(spec, z, (400,) * 4, norm=nn.BatchNorm1d)
-        self.encoder = mlp_encoder(with_noise, (400, 400), z, norm=nn.BatchNorm1d)  # event and noise -> code
-        self.discriminator = MaxoutDiscriminator((spec.n_dims + z,), (200,) * 3)
-        for p in self.parameters():
-            if p.ndim > 1:
-                nn.init.normal_(p, 0.0, 0.02)
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
@@ -87,13 +69,11 @@ class ALI(GAN):
         return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
 
     def encode_with(self, x: Tensor, noise: Tensor) -> Tensor:  # the rerun's: (B, D), (B, D) -> (B, Z)
-        out: Tensor = self.encoder(torch.cat([x, noise], 1))
-        return out
+        return self.encoder(torch.cat([x, noise], 1))
 
     def judge(self, x: Tensor, z: Tensor) -> Tensor:  # (B, *E), (B, Z) -> (B,)
         pair = (torch.cat([x, z], 1),) if self.config.networks == "paper" else (x, z)
-        out: Tensor = self.discriminator(*pair)
-        return out
+        return self.discriminator(*pair)
 
     def pairs(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(x, z ~ q(z | x)) and (G(z), z): -> ((B, *E), (B, Z)), ((B, *E), (B, Z))."""
@@ -123,5 +103,4 @@ class ALI(GAN):
         return torch.cat([pooled(layers[-3:]), self.encoder(x)], 1)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.generator(self.encode(x))
-        return out
+        return self.generator(self.encode(x))

@@ -51,7 +51,8 @@ class ALIIdentityToy(Model):
         self.spec, d, hidden = spec, spec.n_dims, self.config.hidden
         self.generator = MLP((d,), hidden, (2 * d,))  # p(x | z): (B, D) -> (B, 2 D)
         self.encoder = MLP((d,), hidden, (2 * d,))  # q(z | x): (B, D) -> (B, 2 D)
-        self.discriminator = JointDiscriminator(spec, self.config, (d,))  # (B, D), (B, D) -> (B,)
+        # (B, D), (B, D) -> (B,); on vectors it has no convolutions, whose width the config would have to say
+        self.discriminator = JointDiscriminator(spec, self.config, (d,))  # type: ignore[arg-type]
 
     def players(self) -> list[Player]:
         adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)

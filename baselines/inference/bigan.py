@@ -2,16 +2,9 @@
 
 Source      Donahue et al. 2017, "Adversarial Feature Learning", equation 3, with the inverse objective of section
             3.4: generator and encoder descend the discriminator's loss with the labels swapped.
-Departures  1. Smaller networks; batch norm has a gain and a bias, and the discriminator has it in convolutions only.
+Departures  1. Smaller networks, batch-normed in the discriminator's convolutions only; players take turns.
                `networks="paper"` are those of the authors' code for MNIST without convolutions.
-            2. On vectors five times the paper's learning rate, for short budgets; on images a constant one (the
-               paper's falls to a hundredth over its second half, as with `networks="paper"`).
-            3. Players take turns; the authors' code moves both at the same point.
-Known       On ring8 after 3,000 iterations 8 modes and 10 % of high quality; without batch norm 1 mode and 0.4 %.
-            What batch norm costs is precision: on a line E(G(z)) is off by 0.06 (squared) after 4,000 iterations,
-            below 0.02 by `mlp_norm="none"`. On MNIST the recipe's networks reach 94.8 % by nearest neighbours after
-            1,860 iterations and 92.5 % (Inception Score 8.6) in a run of 30,000; the paper, after 187,200, 97.4. MLPs
-            of 1,024 units without norms in the discriminator and at a constant rate had 90.2 % after as many.
+            2. On vectors five times the paper's rate; on images a constant one, but for `networks="paper"`.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -27,7 +20,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, Player, register
+from ganbench.model import GAN, Batch, DataSpec, Defaults, NonNegative, Player, register
 from ganbench.nn import (
     ConditionedGenerator,
     ConditionedMLP,
@@ -43,13 +36,13 @@ class BiGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Annotated[int, Ge(2)] = 128  # batch norm needs two
-        latent_dim: Count = 2
         weight_decay: NonNegative = 2.5e-5
         mlp_norm: Literal["batch", "none"] = "batch"  # of the coders where they are MLPs; convolutions have batch norm
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
-    on_images = {"latent_dim": 50}
+    encoder: nn.Module
+    defaults = Defaults(image={"latent_dim": 50, "lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -101,9 +94,7 @@ class BiGAN(GAN):
         return discriminator_bce(self.discriminator(*generated), self.discriminator(*inferred))  # labels swapped
 
     def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.generator(self.encoder(x))
-        return out
+        return self.generator(self.encoder(x))

@@ -1,14 +1,10 @@
 """Latent regressor: a GAN, and an encoder that learns to read the latent off the generator's own samples.
 
 Source      Donahue et al. 2017, "Adversarial Feature Learning", section 4.1 (joint latent regressor): the encoder
-            learns beside the GAN, which never sees it; also the baseline of Dumoulin et al. 2017, "Adversarially
-            Learned Inference".
-Departures  1. min_E E |z - E(G(z))|^2, where the paper takes a sigmoid cross entropy to its uniform latents. Adam's
-               settings are BiGAN's, without weight decay (the recipe has it).
-            2. Smaller networks; `networks="paper"` are those of the authors' code for MNIST without convolutions, with
-               its learning rate, which falls to a hundredth over the second half.
-Known       On MNIST, MLPs of 1,024 units without norms in the discriminator and at a constant rate reached 77.6 % by
-            nearest neighbours after 187,200 iterations (the paper 97.1): the GAN drew little but ones.
+            learns beside the GAN, which never sees it; also a baseline of Dumoulin et al. 2017 (ALI).
+Departures  1. min_E E |z - E(G(z))|^2, where the paper takes a sigmoid cross entropy to its uniform latents.
+            2. Smaller networks and BiGAN's settings without weight decay (the recipe has it); `networks="paper"` are
+               those of the authors' code for MNIST without convolutions, with its learning rate.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -20,18 +16,11 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, Player, register
-from ganbench.nn import (
-    ConditionedGenerator,
-    ConditionedMLP,
-    generator_norm,
-    make_discriminator,
-    make_encoder,
-    make_generator,
-)
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, register
+from ganbench.nn import ConditionedGenerator, ConditionedMLP, make_encoder, make_pair
 
 
 @register(
@@ -45,20 +34,19 @@ class LatentRegressor(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 128
-        latent_dim: Count = 2
         weight_decay: NonNegative = 0.0
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
-    on_images = {"latent_dim": 50}
+    encoder: nn.Module
+    defaults = Defaults(image={"latent_dim": 50, "lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         if c.networks == "paper":
             self.build_paper(spec)
             return
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
+        self.generator, self.discriminator = make_pair(spec, c)  # (B, Z) -> (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
 
     def build_paper(self, spec: DataSpec) -> None:
@@ -100,9 +88,7 @@ class LatentRegressor(GAN):
         return (z - self.encoder(fake)).square().sum(1).mean()
 
     def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.generator(self.encoder(x))
-        return out
+        return self.generator(self.encoder(x))

@@ -19,8 +19,8 @@ from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
-from ganbench.nn import JointDiscriminator, generator_norm, make_discriminator, make_encoder, make_generator
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, register
+from ganbench.nn import JointDiscriminator, make_encoder, make_pair
 
 
 @register(
@@ -34,16 +34,14 @@ class PosthocEncoder(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
-        latent_dim: Count = 2
         gan_share: Annotated[float, Gt(0), Lt(1)] = 0.5  # of the budget, before the generator is frozen
 
     config: Config
-    on_images = {"latent_dim": 64}
+    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c))  # (B, Z) -> (B, *E)
-        self.discriminator = make_discriminator(spec, c, coupled=True)  # (B, *E) -> (B,)
+        self.generator, self.discriminator = make_pair(spec, c)  # (B, Z) -> (B, *E) -> (B,)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         # (B, *E), (B, Z) -> (B,)
         self.joint_discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d)
@@ -92,5 +90,4 @@ class PosthocEncoder(GAN):
         return mean
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.generator(self.encode(x))
-        return out
+        return self.generator(self.encode(x))

@@ -1,18 +1,10 @@
 """VEEGAN: a reconstructor maps data to the prior and undoes the generator, so that no mode can go unnoticed.
 
-Source      Srivastava et al. 2017, "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning",
-            Algorithm 1: the discriminator tells (G(z), z) from (x, z ~ p(z | x)); the generator moves on its mean
-            logit and on d(z, x) = -log p(z | G(z)), the reconstructor p(z | x), a Gaussian, on d alone.
-Departures  1. On images the reconstructor is that of the authors' notebook for MNIST: deterministic, d the squared
-               error, and it plays against the discriminator too (`reconstructor`, `reconstructor_plays`), whose MLP
-               has dropout. The likelihood of a Gaussian has no bound: at a small variance differences too faint to
-               see tell all codes apart.
-            2. Generator and reconstructor are one player, stepping together; the shared networks and learning rates,
-               smaller batches (the authors' 500 on mixtures, 200 on MNIST).
-Known       On ring8 after 3,000 iterations all 8 modes, as in the paper, and 1.5 % of high quality (the paper: 52.9 %).
-            On MNIST digits at a Frechet distance of 6.1. After 700 iterations it is 64, with a Gaussian reconstructor
-            and the rest as it is 269, one noisy image (one seed each). On 8x8 digits, whose 64 pixels must carry a code
-            of 32 numbers, grey digits (squared MMD 0.019, without dropout 0.057; three seeds each).
+Source      Srivastava et al. 2017, "VEEGAN", Algorithm 1: the discriminator tells (G(z), z) from (x, z ~ p(z | x)); the
+            generator moves on its mean logit and on d(z, x) = -log p(z | G(z)), the Gaussian reconstructor on d alone.
+Departures  1. On images as in the authors' notebook: the reconstructor is deterministic, d the squared error, it plays
+               against the discriminator too, whose MLP has dropout.
+            2. Generator and reconstructor are one player; the shared networks and rates, smaller batches.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -27,8 +19,8 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.losses.likelihoods import gaussian_log_prob
-from ganbench.model import GAN, Batch, Count, DataSpec, Fraction, Player, register
-from ganbench.nn import JointDiscriminator, generator_norm, make_encoder, make_generator
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Fraction, Player, register
+from ganbench.nn import JointDiscriminator, adversarial_generator, make_encoder
 
 
 @register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=6)
@@ -42,17 +34,21 @@ class VEEGAN(GAN):
         dropout: Fraction = 0.0  # in the discriminator's MLP
 
     config: Config
-    on_images = {
-        "batch_size": 64,
-        "latent_dim": 32,
-        "reconstructor": "deterministic",
-        "reconstructor_plays": True,
-        "dropout": 0.5,
-    }
+    defaults = Defaults(
+        image={
+            "batch_size": 64,
+            "latent_dim": 32,
+            "lr": 2e-4,
+            "decay": "none",
+            "reconstructor": "deterministic",
+            "reconstructor_plays": True,
+            "dropout": 0.5,
+        },
+    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        self.generator = make_generator(spec, c, generator_norm(spec, c), dense=False)  # G: (B, Z) -> (B, *E)
+        self.generator = adversarial_generator(spec, c, dense=False)  # G: (B, Z) -> (B, *E)
         # (B, *E) -> (B, Z), or (B, 2 Z): mean and log variance of p(z | x)
         self.reconstructor = make_encoder(spec, c, c.latent_dim * (2 if c.reconstructor == "gaussian" else 1))
         # (B, *E), (B, Z) -> (B,)
@@ -107,5 +103,4 @@ class VEEGAN(GAN):
         return out[:, : self.config.latent_dim]  # of a Gaussian the mean
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        out: Tensor = self.generator(self.encode(x))
-        return out
+        return self.generator(self.encode(x))

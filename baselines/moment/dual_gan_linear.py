@@ -1,16 +1,10 @@
 """Dual GAN with a linear discriminator: its inner minimum is dualised away, so generator and duals ascend one function.
 
-Source      Li, Schwing, Wang & Zemel 2017, "Dualing GANs", section 3.1. With means for sums, and features phi:
-              primal  max_theta min_w        C/2 |w|^2 + E_x softplus(-w.phi(x)) + E_z softplus(w.phi(G(z)))
-              dual    max_theta,lambda  -1/2C |E (1 - l_x) phi(x) - E l_z phi(G(z))|^2 + E H(l_x) + E H(l_z)
-            with l in [0, 1] and H the binary entropy. At the optimum w = (E (1 - l_x) phi(x) - E l_z phi(G(z))) / C and
-            l = sigmoid(w.phi): the duals are the discriminator's outputs.
-Departures  1. Batches are fresh, so duals start anew at 1/2 in each and take `dual_steps` steps of mirror ascent (the
-               entropy's own geometry: they stay inside (0, 1)) before the generator's step on the same function.
-            2. Features: "identity" is the paper's linear discriminator on raw data. It sees weighted means only, and a
-               generator that sits at the centre of a ring already attains the maximum, 2 log 2: it cannot learn one.
-               "fourier" has random cosines, whose weighted means determine a law; "learned" adds a network that
-               descends the dual at the optimal duals, which is the usual saddle again.
+Source      Li, Schwing, Wang & Zemel 2017, "Dualing GANs", section 3.1, with means for sums and features phi: `primal`
+            and `dual` below. At the optimum w = (E (1 - l_x) phi(x) - E l_z phi(G(z))) / C and l = sigmoid(w.phi).
+Departures  1. Batches are fresh, so duals start anew at 1/2 in each and take `dual_steps` steps of mirror ascent.
+            2. Features: "identity" is the paper's linear discriminator on raw data, which sees means only; "fourier" is
+               of random cosines; "learned" adds a network that descends the dual at the optimal duals.
 Shapes      B batch, Z latent_dim, F features, *E event shape.
 """
 
@@ -25,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import MLP, make_generator
 
 
@@ -93,10 +87,9 @@ class DualGANLinear(GAN):
         bandwidths: tuple[Positive, ...] = (0.05, 0.2, 1.0, 5.0)  # of the cosines, times sqrt(D)
         c: Positive = 0.01  # C: how much the discriminator's norm costs; 1 and more for learned features
         dual_steps: Count = 10
-        lr: Positive = 1e-3
 
     config: Config
-    on_images = {"bandwidths": (0.2, 0.4, 0.8)}
+    defaults = Defaults(image={"decay": "none", "bandwidths": (0.2, 0.4, 0.8)})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c, d = spec, self.config, spec.n_dims

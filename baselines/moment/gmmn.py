@@ -1,11 +1,9 @@
 """GMMN: a generator alone, trained to match all moments of the data through the kernel MMD; there is no adversary.
 
 Source      Li, Swersky & Zemel 2015, "Generative Moment Matching Networks", section 3: MMD, and its root as the loss.
-Departures  1. Batches of 256 and Adam instead of 1000 and SGD with momentum, and smaller networks on vectors (the
-               recipe keeps the paper's batch, but not its optimizer).
-            2. The kernel's widths are standard deviations per sqrt(D), so that one setting serves all image sizes: the
-               paper's exp(-d^2 / 2 sigma), sigma in {2, 5, 10, 20, 40, 80} on 784 pixels in [0, 1], is what `on_images`
-               says for pixels in [-1, 1]. Vectors use widths from 0.01 to 5.
+Departures  1. Batches of 256 and Adam instead of 1000 and SGD with momentum; smaller networks on vectors.
+            2. Kernel widths are standard deviations per sqrt(D), so that one setting serves all image sizes; those on
+               images are the paper's exp(-d^2 / 2 sigma), sigma in {2, 5, 10, 20, 40, 80}, on 784 pixels in [0, 1].
             3. The generator ends in tanh, the range of the data, instead of a sigmoid.
 Shapes      B batch, Z latent_dim, D numbers in an event, *E event shape.
 """
@@ -19,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import make_generator
 from ganbench.ops.kernels import RBF, Kernel, mmd2
 
@@ -38,10 +36,11 @@ class GMMN(GAN):
         latent_dim: Count = 10
         architecture: Literal["auto", "mlp", "conv"] = "mlp"
         bandwidths: tuple[Positive, ...] = (0.01, 0.05, 0.2, 1.0, 5.0)  # times sqrt(D)
-        lr: Positive = 1e-3
 
     config: Config
-    on_images = {"bandwidths": (0.1, 0.16, 0.23, 0.32, 0.45, 0.64), "hidden": (64, 256, 256, 1024)}
+    defaults = Defaults(
+        image={"decay": "none", "bandwidths": (0.1, 0.16, 0.23, 0.32, 0.45, 0.64), "hidden": (64, 256, 256, 1024)},
+    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

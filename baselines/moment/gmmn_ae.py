@@ -1,12 +1,10 @@
 """GMMN+AE: moments are matched in the code space of an autoencoder trained before, where distances mean more.
 
 Source      Li, Swersky & Zemel 2015, "Generative Moment Matching Networks", section 4: GMMN in an autoencoder's codes.
-Departures  1. The autoencoder takes the first share `pretrain` of the budget, all layers at once; the paper pretrains
-               layer by layer. By default it has ReLU and squared error, where the paper has sigmoids, dropout of half
-               the hidden units and cross entropy (the recipe has them too).
-            2. Adam for both parts instead of SGD with momentum; batches of 256, smaller networks and three kernel
-               widths instead of sigma = 1 alone, which is the widest: codes lie in [0, 1] (the recipe keeps the
-               paper's batch, networks, sigma and 40,000 steps of moment matching after 10,000 of the autoencoder).
+Departures  1. The autoencoder takes the share `pretrain` of the budget, all layers at once; by default it has ReLU
+               and squared error instead of sigmoids, dropout of hidden units and cross entropy (the recipe has them).
+            2. Adam instead of SGD with momentum; batches of 256, smaller networks and three kernel widths instead of
+               sigma = 1 alone, which is the widest: codes lie in [0, 1] (the recipe keeps the paper's but for Adam).
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 """
 
@@ -21,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Config, Count, DataSpec, Fraction, Model, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Fraction, Model, Player, Positive, register
 from ganbench.nn import MLP, bounds, from_unit, to_unit
 from ganbench.ops.kernels import RBF, Kernel, mmd2
 
@@ -39,7 +37,7 @@ def drop(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
 @register("gmmn_ae", family="moment", paper="arXiv:1502.02761", gives=("sample", "encode", "from_codes", "reconstruct"))
 class GMMNAE(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         batch_size: Count = 256
         latent_dim: Count = 10
         code_dim: Count = 8
@@ -54,13 +52,15 @@ class GMMNAE(Model):
         lr: Positive = 1e-3
 
     config: Config
-    on_images = {
-        "code_dim": 32,
-        "autoencoder_hidden": (512,),
-        "hidden": (64, 256, 256, 1024),
-        "dropout": 0.2,
-        "bandwidths": (0.3, 0.6, 1.0),
-    }
+    defaults = Defaults(
+        image={
+            "code_dim": 32,
+            "autoencoder_hidden": (512,),
+            "hidden": (64, 256, 256, 1024),
+            "dropout": 0.2,
+            "bandwidths": (0.3, 0.6, 1.0),
+        },
+    )
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c, code = spec, self.config, (self.config.code_dim,)
@@ -101,19 +101,14 @@ class GMMNAE(Model):
 
     def generate_codes(self, n: int, rng: torch.Generator) -> Tensor:
         """Codes of z uniform on (-1, 1): -> (n, F)."""
-        out: Tensor = self.generator(2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1)
-        return out
+        return self.generator(2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.from_codes(self.generate_codes(n, rng))
 
     def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)
 
     def from_codes(self, z: Tensor) -> Tensor:
         out: Tensor = self.decoder(z)
         return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))

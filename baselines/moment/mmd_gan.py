@@ -1,12 +1,9 @@
 """MMD GAN: the kernel of a moment matching network is learned, as a Gaussian kernel on an adversary's features.
 
-Source      Li, Chang, Cheng, Yang & Poczos 2017, "MMD GAN", Algorithm 1; the critic is an autoencoder whose decoder
-            keeps its encoder injective, its weights are clipped, and the feasible set E f(x) >= E f(G(z)) is held by a
-            one-sided penalty. lambda_AE = 8 and lambda_rg = 16 are the authors' code's.
-Departures  1. MLPs on small events; clipping at 0.1 there, since without batch norm 0.01 shrinks codes to nothing, with
-               more rate and fewer critic steps; five steps throughout on images (the authors' code takes 100 early on).
-            2. The penalty binds the critic alone. Subtracted from the generator's loss too, it would pay for leaving
-               the feasible set, without bound where events are vectors: such runs diverge.
+Source      Li, Chang, Cheng, Yang & Poczos 2017, "MMD GAN", Algorithm 1: an autoencoder keeps the critic injective, its
+            weights are clipped, a one-sided penalty holds E f(x) >= E f(G(z)); lambdas are the authors' code's.
+Departures  1. MLPs on small events, clipped at 0.1, with more rate and fewer critic steps; five on images throughout.
+            2. The penalty binds the critic alone: subtracted from the generator's loss too, runs on vectors diverge.
             3. Clipping comes after each step instead of before the next; the kernel's widths fit our codes.
 Shapes      B batch, Z latent_dim, which is also the number of codes as in the authors' code, *E event shape.
 """
@@ -21,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.penalties import clip_weights_
-from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder, make_generator
 from ganbench.ops.kernels import RBF, Kernel, mmd2
 
@@ -49,7 +46,7 @@ class MMDGAN(GAN):
         lr: Positive = 5e-4
 
     config: Config
-    on_images = {"bandwidths": (1.0, 2.0, 4.0, 8.0, 16.0), "n_critic": 5, "lr": 5e-5}
+    defaults = Defaults(image={"lr": 5e-5, "decay": "none", "bandwidths": (1.0, 2.0, 4.0, 8.0, 16.0), "n_critic": 5})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -86,12 +83,7 @@ class MMDGAN(GAN):
         return kernel_distance(f_fake, f_real, self.kernel)
 
     def encode(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)
 
     def from_codes(self, z: Tensor) -> Tensor:
-        out: Tensor = self.decoder(z)
-        return out
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.from_codes(self.encode(x))
+        return self.decoder(z)

@@ -17,7 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import make_generator
 from ganbench.ops.sinkhorn import sinkhorn_divergence
 
@@ -30,10 +30,9 @@ class SinkhornGenerator(GAN):
         latent_dim: Count = 10
         blur: Positive = 0.05  # square root of the entropy's weight, per sqrt(D) in data units
         steps: Count = 20  # Sinkhorn updates, half of them while the entropy comes down
-        lr: Positive = 1e-3
 
     config: Config
-    on_images = {"blur": 0.1, "lr": 5e-4}
+    defaults = Defaults(image={"lr": 5e-4, "decay": "none", "blur": 0.1})
 
     def build(self, spec: DataSpec) -> None:
         self.spec = spec

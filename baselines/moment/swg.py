@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Count, DataSpec, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, register
 from ganbench.nn import make_discriminator, make_generator
 from ganbench.ops.sliced import random_directions, sliced_wasserstein_loss
 
@@ -40,10 +40,9 @@ class SlicedWassersteinGenerator(GAN):
         latent_dim: Count = 10
         space: Literal["raw", "learned"] = "raw"  # where distances are measured: events, or discriminator features
         projections: Count = 64
-        lr: Positive = 1e-3
 
     config: Config
-    on_images = {"space": "learned", "projections": 256, "lr": 2e-4}
+    defaults = Defaults(image={"lr": 2e-4, "decay": "none", "space": "learned", "projections": 256})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config

@@ -9,27 +9,12 @@ Shapes      B batch, Z latent_dim, K classes, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import (
-    Batch,
-    Config,
-    Count,
-    DataSpec,
-    Fraction,
-    Model,
-    NotApplicable,
-    Player,
-    Positive,
-    register,
-)
+from ganbench.model import DataSpec, Defaults, register
 from ganbench.nn import MLP
+from ganbench.nn.categorical_codes import CategoricalAutoencoder
 
 
 @register(
@@ -39,92 +24,25 @@ from ganbench.nn import MLP
     gives=("sample", "encode", "reconstruct", "classify"),
     needs=("labels",),
 )
-class SemiSupervisedAAE(Model):
-    @dataclass(frozen=True)
-    class Config(Config):
-        batch_size: Count = 100
-        labelled_batch_size: Count = 100
-        latent_dim: Count = 2
-        hidden: tuple[Count, ...] = (400, 400)  # of all four networks
-        lr: Positive = 1e-3
-        adversary_lr: Positive = 1e-3  # of the discriminators, and of the encoder in the regularisation phase
-        label_lr: Positive = 1e-3  # of the encoder in the classification phase
-        betas: tuple[Fraction, Fraction] = (0.5, 0.999)  # of the adversaries
-
-    config: Config
-    on_small = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
-    on_images = {"latent_dim": 10}
+class SemiSupervisedAAE(CategoricalAutoencoder):
+    defaults = Defaults(  # on small events more style would take the class in
+        image={"latent_dim": 10},
+        small={"batch_size": 50, "latent_dim": 2, "hidden": (128, 128)},
+    )
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"aae_semisup learns classes; {spec.name} has none")
-        self.spec, self.n_classes, c = spec, spec.n_classes, self.config
+        n_code, hidden = self.classes_of(spec) + self.config.latent_dim, self.config.hidden
         out = nn.Identity if spec.domain is None else nn.Tanh
-        n_code, leaky = spec.n_classes + c.latent_dim, partial(nn.LeakyReLU, 0.2)
-        self.encoder = MLP(spec.event_shape, c.hidden, (n_code,))  # (B, *E) -> (B, K + Z): class logits, style
-        self.decoder = MLP((n_code,), c.hidden, spec.event_shape, out_activation=out)  # (B, K + Z) -> (B, *E)
-        self.class_judge = MLP((spec.n_classes,), c.hidden, (), activation=leaky)  # (B, K) -> (B,)
-        self.style_judge = MLP((c.latent_dim,), c.hidden, (), activation=leaky)  # (B, Z) -> (B,)
+        self.encoder = MLP(spec.event_shape, hidden, (n_code,))  # (B, *E) -> (B, K + Z): class logits, style
+        self.decoder = MLP((n_code,), hidden, spec.event_shape, out_activation=out)  # (B, K + Z) -> (B, *E)
+        self.build_judges()
 
-    def players(self) -> list[Player]:
-        c = self.config
-        adversary = partial(torch.optim.Adam, lr=c.adversary_lr, betas=c.betas)
-        pair = nn.ModuleList([self.encoder, self.decoder])
-        judges = nn.ModuleList([self.class_judge, self.style_judge])
-        return [
-            Player("autoencoder", pair, self.reconstruction_loss, partial(torch.optim.Adam, lr=c.lr)),
-            Player("discriminators", judges, self.discriminator_loss, adversary),
-            Player("encoder", self.encoder, self.encoder_loss, adversary),
-            Player("classifier", self.encoder, self.classifier_loss, partial(torch.optim.Adam, lr=c.label_lr)),
-        ]
-
-    def infer(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Class probabilities q(y | x) and style: (B, *E) -> (B, K), (B, Z)."""
-        logits, style = self.encoder(x).split([self.n_classes, self.config.latent_dim], 1)
-        return logits.softmax(1), style
-
-    def draw_prior(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One-hot uniform classes and z ~ N(0, I): -> (n, K), (n, Z)."""
-        y = torch.randint(self.n_classes, (n,), generator=rng, device=rng.device)
-        z = torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
-        return F.one_hot(y, self.n_classes).to(z), z
+    def coders(self) -> list[nn.Module]:
+        return [self.encoder, self.decoder]
 
     def decode(self, y: Tensor, z: Tensor) -> Tensor:
-        """(B, K), (B, Z) -> (B, *E)."""
-        out: Tensor = self.decoder(torch.cat([y, z], 1))
-        return out
-
-    def reconstruction_loss(self, batch: Batch) -> Tensor:
-        return (batch.x - self.decode(*self.infer(batch.x))).square().flatten(1).sum(1).mean()
-
-    def discriminator_loss(self, batch: Batch) -> Tensor:  # prior draws are real, what the encoder says is fake
-        with torch.no_grad():
-            y, z = self.infer(batch.x)
-        real_y, real_z = self.draw_prior(len(z), batch.rng)
-        of_class = discriminator_bce(self.class_judge(real_y), self.class_judge(y))
-        return of_class + discriminator_bce(self.style_judge(real_z), self.style_judge(z))
-
-    def encoder_loss(self, batch: Batch) -> Tensor:
-        y, z = self.infer(batch.x)
-        return generator_non_saturating(self.class_judge(y)) + generator_non_saturating(self.style_judge(z))
-
-    def classifier_loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
-        return F.cross_entropy(self.classify(batch.x_labelled), batch.y_labelled)
-
-    def classify(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder(x)
-        return out[:, : self.n_classes]
-
-    def sample(self, n: int, rng: torch.Generator, y: Tensor | None = None) -> Tensor:
-        """Draw events of the classes y (n,), uniform ones by default."""
-        drawn, z = self.draw_prior(n, rng)
-        return self.decode(drawn if y is None else F.one_hot(y, self.n_classes).to(z), z)
+        return self.decoder(torch.cat([y, z], 1))
 
     def encode(self, x: Tensor) -> Tensor:
         """q(y | x) beside the style: (B, *E) -> (B, K + Z)."""
         return torch.cat(self.infer(x), 1)
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        return self.decode(*self.infer(x))

@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganbench.errors import NotApplicable
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import Batch, Config, Count, DataSpec, Fraction, Model, NotApplicable, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Fraction, Model, Player, Positive, register
 from ganbench.nn import MLP
 
 
@@ -27,7 +28,7 @@ from ganbench.nn import MLP
 )
 class SupervisedAAE(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         batch_size: Count = 100
         latent_dim: Count = 2
         hidden: tuple[Count, ...] = (400, 400)  # of all three networks
@@ -37,8 +38,10 @@ class SupervisedAAE(Model):
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)  # of the adversaries
 
     config: Config
-    on_small = {"batch_size": 50, "hidden": (128, 128), "latent_dim": 2}  # more style would take the class in
-    on_images = {"latent_dim": 15}
+    defaults = Defaults(  # more style would take the class in
+        image={"latent_dim": 15},
+        small={"batch_size": 50, "latent_dim": 2, "hidden": (128, 128)},
+    )
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:
@@ -65,8 +68,7 @@ class SupervisedAAE(Model):
 
     def decode(self, y: Tensor, z: Tensor) -> Tensor:
         """(B,), (B, Z) -> (B, *E)."""
-        out: Tensor = self.decoder(torch.cat([F.one_hot(y, self.n_classes).to(z), z], 1))
-        return out
+        return self.decoder(torch.cat([F.one_hot(y, self.n_classes).to(z), z], 1))
 
     def reconstruction_loss(self, batch: Batch) -> Tensor:
         assert batch.y is not None
@@ -88,5 +90,4 @@ class SupervisedAAE(Model):
 
     def encode(self, x: Tensor) -> Tensor:
         """Style alone: (B, *E) -> (B, Z)."""
-        out: Tensor = self.encoder(x)
-        return out
+        return self.encoder(x)

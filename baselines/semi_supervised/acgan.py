@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, NonNegative, NotApplicable, Player, register
-from ganbench.nn import generator_norm, make_discriminator, make_generator
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Player, register
+from ganbench.nn import make_pair
 
 
 @register(
@@ -38,15 +38,14 @@ class ACGAN(GAN):
         class_weight: NonNegative = 1.0  # of L_C
 
     config: Config
+    defaults = Defaults(image={"lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:
             raise NotApplicable(f"acgan learns classes; {spec.name} has none")
         self.spec, self.n_classes, c = spec, spec.n_classes, self.config
-        latent_and_class = replace(c, latent_dim=c.latent_dim + spec.n_classes)
-        self.generator = make_generator(spec, latent_and_class, generator_norm(spec, c))
-        # (B, *E) -> (B,), its features feed the classes' head
-        self.discriminator = make_discriminator(spec, c, coupled=True)
+        # (B, Z + K) -> (B, *E) -> (B,); the discriminator's features feed the classes' head
+        self.generator, self.discriminator = make_pair(spec, replace(c, latent_dim=c.latent_dim + spec.n_classes))
         self.class_head = nn.Linear(self.discriminator.n_features, spec.n_classes)  # type: ignore[arg-type]
 
     def players(self) -> list[Player]:
@@ -65,8 +64,7 @@ class ACGAN(GAN):
     def generate_classes(self, y: Tensor, rng: torch.Generator) -> Tensor:
         """An event of each class, with gradients: (n,) -> (n, *E)."""
         z = self.draw_latent(len(y), rng)
-        out: Tensor = self.generator(torch.cat([z, F.one_hot(y, self.n_classes).to(z)], 1))
-        return out
+        return self.generator(torch.cat([z, F.one_hot(y, self.n_classes).to(z)], 1))
 
     def draw_classes(self, n: int, rng: torch.Generator) -> Tensor:
         """Classes, uniform: -> (n,) int64."""

@@ -19,18 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.categorical import conditional_entropy, marginal_entropy
-from ganbench.model import (
-    GAN,
-    Batch,
-    Count,
-    DataSpec,
-    NonNegative,
-    NotApplicable,
-    Player,
-    Positive,
-    Split,
-    register,
-)
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Player, Split, register
 from ganbench.nn import NoisyClassifier, mlp_generator, to_unit
 
 INITIAL = 500  # training examples that the initialisation looks at
@@ -55,10 +44,10 @@ class CatGAN(GAN):
         input_noise: NonNegative = 0.3
         noise: NonNegative = 0.5
         label_weight: NonNegative = 1.0  # lambda
-        lr: Positive = 1e-3
 
     config: Config
-    on_small = {"hidden": (128, 128), "classifier": (250, 250, 250)}
+    discriminator: NoisyClassifier
+    defaults = Defaults(image={"decay": "none"}, small={"hidden": (128, 128), "classifier": (250, 250, 250)})
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:
@@ -107,5 +96,4 @@ class CatGAN(GAN):
         return self.discriminator.features(self.seen(x))
 
     def classify(self, x: Tensor) -> Tensor:
-        out: Tensor = self.discriminator(self.seen(x))
-        return out
+        return self.discriminator(self.seen(x))

@@ -19,18 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.model import (
-    Batch,
-    Config,
-    Count,
-    DataSpec,
-    Model,
-    NonNegative,
-    NotApplicable,
-    Player,
-    Positive,
-    register,
-)
+from ganbench.errors import NotApplicable
+from ganbench.model import Batch, Count, DataSpec, Defaults, Model, NonNegative, Player, Positive, register
 from ganbench.nn import to_unit
 from ganbench.nn.linear import linear
 
@@ -132,15 +122,11 @@ class LadderNetwork(nn.Module):
 
 
 @register(
-    "ladder",
-    family="semi_supervised",
-    paper="arXiv:1507.02672",
-    gives=("classify", "features"),
-    needs=("labels",),
+    "ladder", family="semi_supervised", paper="arXiv:1507.02672", gives=("classify", "features"), needs=("labels",)
 )
 class Ladder(Model):
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(Model.Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100
         hidden: tuple[Count, ...] = (500, 250, 250, 250)
@@ -150,7 +136,7 @@ class Ladder(Model):
         lr: Positive = 2e-3
 
     config: Config
-    on_small = {"batch_size": 50, "hidden": (128, 64)}
+    defaults = Defaults(small={"batch_size": 50, "hidden": (128, 64)})
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:

@@ -56,5 +56,4 @@ class MLPClassifier(Model):
         return self.classifier.features(x)
 
     def classify(self, x: Tensor) -> Tensor:
-        out: Tensor = self.classifier(x)
-        return out
+        return self.classifier(x)

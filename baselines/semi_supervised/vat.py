@@ -24,6 +24,7 @@ from ganbench.model import (
     Batch,
     Count,
     DataSpec,
+    Defaults,
     Fraction,
     Model,
     NonNegative,
@@ -53,7 +54,7 @@ class VAT(Model):
         lr_decay: Fraction = 0.9
 
     config: Config
-    on_small = {"hidden": (200, 200)}
+    defaults = Defaults(small={"hidden": (200, 200)})
 
     def build(self, spec: DataSpec) -> None:
         if spec.n_classes is None:
@@ -107,5 +108,4 @@ class VAT(Model):
         return self.classifier.features(self.seen(x))
 
     def classify(self, x: Tensor) -> Tensor:
-        out: Tensor = self.classifier(self.seen(x))
-        return out
+        return self.classifier(self.seen(x))

@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from ganbench import seeding
 from ganbench.bench.timing import CLOCKS, Clock, once, ratio
 from ganbench.data import Batch, Split
 from ganbench.datasets.load import load
 from ganbench.engine import Batches, train
 from ganbench.errors import GanbenchError, NotApplicable, UnknownName
 from ganbench.jobs import incompatible
+from ganbench.make import make
 from ganbench.model import Budget, Model, Player
 from ganbench.registry import DATASETS, MODELS
 
@@ -73,7 +73,7 @@ def _row(
 ) -> Row:  # fmt: skip
     try:
         data = load(dataset, data_dir)
-        ours, plain = (make(name, data.spec, device) for _ in range(2))
+        ours, plain = (make(name, data.spec, seed=(name, dataset, 0)).to(torch.device(device)) for _ in range(2))
         if hasattr(ours, "fit"):
             raise NotApplicable("is not trained by players' turns")
         split = Split(data.train.x, data.train.y, _labelled(ours, data.train)).to(torch.device(device))
@@ -90,15 +90,6 @@ def _row(
     return Row(
         name, dataset, 1 / seconds, examples / seconds, flops / seconds / 1e9, flops / seconds / gemm, middle, low, high
     )
-
-
-def make(name: str, spec: Any, device: str = "cpu", **overrides: Any) -> Model:
-    """A model with its default config on this data."""
-    cls: type[Model] = MODELS.load(name)
-    model = cls(cls.configure(spec, **overrides))
-    with seeding.global_stream("init", name, spec.name, 0):
-        model.build(spec)
-    return model.to(torch.device(device))
 
 
 def rounds_of(calls: dict[str, Callable[[], object]], clock: Clock, rounds: int) -> dict[str, list[float]]:

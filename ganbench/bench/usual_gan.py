@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.engine import Precision, matmul_precision, train
+from ganbench.make import make
 from ganbench.model import Budget
 from ganbench.nn.mlp import MLP
-from ganbench.registry import MODELS
 
 BATCH, WIDTHS, JUDGE = 64, (128, 256, 512, 1024), (512, 256)
 
@@ -30,9 +30,7 @@ class Engine:
 
     def __init__(self, root: Path) -> None:
         data = load("mnist", str(root))
-        cls: Any = MODELS.load("gan_ns")
-        self.model = cls(cls.configure(data.spec, latent_dim=100, architecture="mlp", batch_size=BATCH))
-        self.model.spec = data.spec
+        self.model: Any = make("gan_ns", data.spec, {"latent_dim": 100, "architecture": "mlp", "batch_size": BATCH})
         torch.manual_seed(0)
         self.model.generator = MLP(
             (100,), WIDTHS, data.spec.event_shape, activation=_leaky, norm=nn.BatchNorm1d, out_activation=nn.Tanh

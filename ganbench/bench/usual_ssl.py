@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +21,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.engine import Precision, matmul_precision, train
+from ganbench.make import make
 from ganbench.model import Budget
-from ganbench.registry import MODELS
 
 BATCH, LATENT = 100, 100
 WIDTHS = (784, 1000, 500, 250, 250, 250, 10)
@@ -38,10 +37,7 @@ class Engine:
         data = load("mnist", str(root))
         assert data.train.y is not None
         labelled = torch.cat([(data.train.y == k).nonzero().flatten()[:PER_CLASS] for k in range(WIDTHS[-1])])
-        cls: Any = MODELS.load("ssl_gan")
-        self.model = cls(cls.configure(data.spec))
-        torch.manual_seed(0)
-        self.model.build(data.spec)
+        self.model = make("ssl_gan", data.spec)
         self.data = Split(data.train.x, data.train.y, labelled)
         self.rng = torch.Generator().manual_seed(0)
 

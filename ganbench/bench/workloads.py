@@ -249,19 +249,14 @@ def masked_convolution(n: int, d: int, dtype: torch.dtype, device: torch.device)
 
 def training_step(model_name: str, dataset: str, iterations: int, device: torch.device) -> Load:
     """Some iterations of a registered model through the engine, going on where the last call stopped."""
-    from ganbench import seeding
     from ganbench.data import Split
     from ganbench.datasets.load import load
     from ganbench.engine import train
+    from ganbench.make import make
     from ganbench.model import Budget
-    from ganbench.registry import MODELS
 
     data = load(dataset)
-    cls: Any = MODELS.load(model_name)
-    model = cls(cls.configure(data.spec))
-    with seeding.global_stream("init", model_name, dataset, 0):
-        model.build(data.spec)
-    model.to(device)
+    model = make(model_name, data.spec, seed=(model_name, dataset, 0)).to(device)
     split = Split(data.train.x, data.train.y).to(device)
     rng = torch.Generator(device=device).manual_seed(0)
 

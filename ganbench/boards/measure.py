@@ -26,7 +26,7 @@ from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.jobs import Job, JobSpec, budget_for
-from ganbench.model import Model
+from ganbench.make import make
 from ganbench.records import SCHEMA, MetricRow, Record
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.samples_io import file_sha256, read_samples, safetensors_header
@@ -203,10 +203,7 @@ def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset
         raise BadInput(f"weights need a registered model; {name!r} is none: see `ganbench list models`, or send code")
     if entry.meta.get("family") == "control":
         raise BadInput(f"{name} is a control; controls are on every board and are not submitted")
-    cls = entry.load()
-    model: Model = cls(cls.Config().override(**submission.model.config))
-    with seeding.global_stream("init", name, dataset.spec.name, spec.seed):
-        model.build(dataset.spec)
+    model = make(name, dataset.spec, submission.model.config, (name, dataset.spec.name, spec.seed))
     want = model.state_dict()
     if not want:
         raise NotApplicable(f"{name} keeps no weights; send samples or code")

@@ -55,8 +55,8 @@ def describe(
     for key in ("config", "recipes"):
         if found.get(key):
             out.print(f"\n{key}")
-            rows = found[key]
-            print_table(list(rows[0]), [[_text(v) for v in row.values()] for row in rows])
+            columns = list(dict.fromkeys(column for row in found[key] for column in row))
+            print_table(columns, [[_text(row.get(c)) for c in columns] for row in found[key]])
     if found.get("documentation"):
         out.print(f"\n{found['documentation']}")
     return None
@@ -158,18 +158,20 @@ def details(name: str) -> dict[str, Any]:
         listed = next((i for i in items() if i["name"].partition(":")[0] == entry.name), {"name": entry.name})
         found = {"kind": kind, **listed, "code_sha256": entry.code_hash}
         if kind == "model":
-            found |= _of_model(entry)
+            found |= _of_model(name, entry)
         found["documentation"] = "\n\n".join(dict.fromkeys(t.strip() for t in (entry.header, entry.doc) if t.strip()))
         return found
     names = [e.name for r in (MODELS, DATASETS, METRICS, SCORERS) for e in r] + suites.names()
     raise UnknownName("name", name, names)
 
 
-def _of_model(entry: Any) -> dict[str, Any]:
-    """Config fields, which take the import of the model and so of torch, and recipes."""
+def _of_model(name: str, entry: Any) -> dict[str, Any]:
+    """Config fields with their defaults, which take the import of the model and so of torch, and recipes."""
     import dataclasses
 
-    cls = entry.load()
+    from ganbench.make import model_class
+
+    cls = model_class(name)
     try:
         config = cls.Config()
     except GanbenchError:
@@ -178,7 +180,9 @@ def _of_model(entry: Any) -> dict[str, Any]:
         raise GanbenchError(f"the config of {entry.name} cannot be made: {type(error).__name__}: {error}") from None
     described = []
     for f in dataclasses.fields(config):
-        described.append({"field": f.name, "default": _plain(getattr(config, f.name)), "type": _type(f.type)})
+        row = {"field": f.name, "default": _plain(getattr(config, f.name)), "type": _type(f.type)}
+        tables = {"on images": cls.defaults.image, "on small events": cls.defaults.small}
+        described.append(row | {where: _plain(t[f.name]) for where, t in tables.items() if f.name in t})
     return {"config": described, "recipes": _recipes(entry)}
 
 

@@ -155,8 +155,8 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
 
     A key without a model goes to every model that has it; one that none has is an error with near matches.
     """
+    from ganbench.make import config_fields, resolve_config
     from ganbench.registry import MODELS
-    from ganbench.runner import config_fields, resolve_config
 
     fields: dict[str, dict[str, Any]] = {}
     for ref in refs:

@@ -25,14 +25,9 @@ def clip_weights_(module: nn.Module, c: float) -> None:
     torch._foreach_clamp_max_(weights, c)
 
 
-def clip_gradient_(optimizer: O, c: float) -> O:
-    """Make the optimizer clip each entry of the gradient to [-c, c] before its steps; bounds no Lipschitz constant."""
-
-    def clip(opt: Optimizer, *_: Any) -> None:
-        torch.nn.utils.clip_grad_value_([p for group in opt.param_groups for p in group["params"]], c)
-
-    optimizer.register_step_pre_hook(clip)
-    return optimizer
+def gradient_clamped(make: Callable[..., O], c: float) -> Callable[..., O]:
+    """Like `make`, but of optimizers that clip each entry of the gradient to [-c, c]; bounds no Lipschitz constant."""
+    return _before_steps(make, lambda parameters: torch.nn.utils.clip_grad_value_(parameters, c))
 
 
 def gradient_clipped(make: Callable[..., O], c: float) -> Callable[..., O]:
@@ -40,13 +35,16 @@ def gradient_clipped(make: Callable[..., O], c: float) -> Callable[..., O]:
 
     One gradient of 1e5 stays in Adam's second moments for thousands of steps and keeps every one of them near zero.
     """
+    return _before_steps(make, lambda parameters: torch.nn.utils.clip_grad_norm_(parameters, c))
 
-    def clip(opt: Optimizer, *_: Any) -> None:
-        torch.nn.utils.clip_grad_norm_([p for group in opt.param_groups for p in group["params"]], c)
+
+def _before_steps(make: Callable[..., O], clip: Callable[[list[Tensor]], object]) -> Callable[..., O]:
+    def hook(optimizer: Optimizer, *_: Any) -> None:
+        clip([p for group in optimizer.param_groups for p in group["params"]])
 
     def made(*arguments: Any, **named: Any) -> O:
         optimizer = make(*arguments, **named)
-        optimizer.register_step_pre_hook(clip)
+        optimizer.register_step_pre_hook(hook)
         return optimizer
 
     return made
@@ -66,6 +64,18 @@ def gradient_norms(judge: Judge, x: Tensor) -> Tensor:
         (grad,) = torch.autograd.grad(judge(x).sum(), x, create_graph=True)
     norms: Tensor = grad.flatten(1).norm(dim=1)
     return norms
+
+
+def critic_readings(critic: Judge, real: Tensor, fake: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+    """What to plot of a critic: (B, *E), (B, *E) -> scalars by name.
+
+    Its estimate is K times a lower bound on the Wasserstein distance, with K its Lipschitz constant. Where it is
+    batch-normed, an example's slope includes what it does to the others.
+    """
+    with torch.no_grad():
+        estimate = critic(real).mean() - critic(fake).mean()
+    slope = gradient_norms(critic, on_segments(real, fake, rng)).mean()
+    return {"wasserstein_estimate": estimate, "gradient_norm": slope}
 
 
 def gradient_penalty(judge: Judge, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:

@@ -3,7 +3,15 @@
 from ganbench.nn.architectures import NAMED, ROBUSTNESS, STACKED, Robustness, Stacked
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from ganbench.nn.default import batch_norm, generator_norm, make_discriminator, make_generator
+from ganbench.nn.default import (
+    JudgeNorm,
+    adversarial_generator,
+    batch_norm,
+    make_discriminator,
+    make_generator,
+    make_judge,
+    make_pair,
+)
 from ganbench.nn.domain import bounds, from_unit, to_unit
 from ganbench.nn.donahue import ConditionedGenerator, ConditionedMLP
 from ganbench.nn.ema import EMA
@@ -33,6 +41,7 @@ __all__ = [
     "DoublingGenerator",
     "DropoutClassifier",
     "JointDiscriminator",
+    "JudgeNorm",
     "Maxout",
     "MaxoutDiscriminator",
     "MinibatchDiscrimination",
@@ -45,16 +54,18 @@ __all__ = [
     "VirtualBatchNorm",
     "WeightNormLinear",
     "WithReference",
+    "adversarial_generator",
     "batch_norm",
     "bounds",
     "check_pack",
     "from_unit",
-    "generator_norm",
     "hidden_layers",
     "make_decoder",
     "make_discriminator",
     "make_encoder",
     "make_generator",
+    "make_judge",
+    "make_pair",
     "mlp_discriminator",
     "mlp_encoder",
     "mlp_generator",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ganbench.data import DataSpec
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from ganbench.nn.default import Sizes, _conv
+from ganbench.nn.default import Layers, Sizes, _conv
 from ganbench.nn.mlp import MLP
 
 
@@ -36,12 +36,12 @@ class ConvEncoder(nn.Module):
 
 def make_encoder(
     spec: DataSpec,
-    config: Sizes,
+    config: Layers,
     out_dim: int,
     norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
     *,
     mlp_norm: Callable[[int], nn.Module] | None = None,
-) -> nn.Module:
+) -> ConvEncoder | MLP:
     """(B, *E) -> (B, out_dim), linear out; `norm` is that of the convolutions, `mlp_norm` that of an MLP."""
     if _conv(spec, config):
         return ConvEncoder(spec, config.width, out_dim, norm)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import nn
 
@@ -18,15 +18,18 @@ from ganbench.nn.dcgan import (
     all_conv_generator,
 )
 from ganbench.nn.mlp import mlp_discriminator, mlp_generator
+from ganbench.nn.strided import Norm
+
+# The norm in a judge's convolutions. "batch": its loss sees batches as wholes, and without batch norm in the judge
+# generators of images collapse to one point (Radford et al. 2016, section 3). "example": its loss has a penalty on the
+# gradient of each example, so examples must not interact; layer norm in networks of papers, none in the default ones.
+# "none": no norm in the default networks; those of a paper keep their own.
+JudgeNorm = Literal["batch", "example", "none"]
 
 
-class Sizes(Protocol):
-    """The fields of a GAN's config that size its networks."""
+class Layers(Protocol):
+    """The fields of a config that size its networks."""
 
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def latent_dim(self) -> int: ...
     @property
     def architecture(self) -> str: ...
     @property
@@ -35,7 +38,16 @@ class Sizes(Protocol):
     def width(self) -> int: ...
 
 
-def _conv(spec: DataSpec, config: Sizes) -> bool:
+class Sizes(Layers, Protocol):
+    """Those of a GAN's."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def latent_dim(self) -> int: ...
+
+
+def _conv(spec: DataSpec, config: Layers) -> bool:
     if config.architecture in NAMED:
         raise NotApplicable(
             f"architecture={config.architecture!r} is a generator and a discriminator of images with their own norms; "
@@ -45,30 +57,52 @@ def _conv(spec: DataSpec, config: Sizes) -> bool:
     return config.architecture == "conv" or (config.architecture == "auto" and large)
 
 
-def batch_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module]:
+def batch_norm(spec: DataSpec, config: Layers) -> Callable[[int], nn.Module]:
     """The batch norm that fits the default networks for this data."""
     return nn.BatchNorm2d if _conv(spec, config) else nn.BatchNorm1d
 
 
-def generator_norm(spec: DataSpec, config: Sizes) -> Callable[[int], nn.Module] | None:
-    """Batch norm for generators of images in adversarial games, without which they collapse to one point.
+def make_pair(
+    spec: DataSpec, config: Sizes, judge: JudgeNorm = "batch", *, dense: bool = True, seen: DataSpec | None = None
+) -> tuple[nn.Module, nn.Module]:
+    """A generator (B, Z) -> (B, *E) and its judge (B, *E) -> (B,), for an adversarial game.
 
-    None on vectors, and for a paper's network that the config names. Raises `NotApplicable` for batches of one.
+    `judge` names the norm that the loss allows in the judge's convolutions, see `JudgeNorm`. At 28x28 pixels both
+    networks have DCGAN's `dense` hidden layers where the judge is batch-normed; some games collapse with them and ask
+    for the pair without. `seen` is the judge's event where it is not the generator's, as for packs.
     """
-    if not spec.is_image or config.architecture in NAMED:
-        return None
-    if config.batch_size < 2:
-        raise NotApplicable(f"batch norm in generators of images needs batches of 2 or more; got {config.batch_size}")
-    return batch_norm(spec, config)
+    dense = dense and judge == "batch"
+    return adversarial_generator(spec, config, dense=dense), make_judge(seen or spec, config, judge, dense=dense)
 
 
-def make_generator(
-    spec: DataSpec, config: Sizes, norm: Callable[[int], nn.Module] | None = None, *, dense: bool = True
-) -> nn.Module:
-    """(B, Z) -> (B, *E): a DCGAN generator, batch-normed by default, on images of 16 pixels and more; else an MLP.
+def adversarial_generator(spec: DataSpec, config: Sizes, *, dense: bool = True) -> nn.Module:
+    """(B, Z) -> (B, *E), batch-normed on images, where adversarial games without it collapse to one point.
+
+    Raises `NotApplicable` for images in batches of one.
+    """
+    norm: Norm = None
+    if spec.is_image and config.architecture not in NAMED:
+        if config.batch_size < 2:
+            raise NotApplicable(
+                f"batch norm in generators of images needs batches of 2 or more; got {config.batch_size}"
+            )
+        norm = batch_norm(spec, config)
+    return make_generator(spec, config, norm, dense=dense)
+
+
+def make_judge(spec: DataSpec, config: Layers, judge: JudgeNorm = "batch", *, dense: bool = True) -> nn.Module:
+    """(B, *E) -> (B,) logits or scores, with `.features(x)`, whose convolutions have the norm that `judge` names."""
+    if config.architecture in NAMED:
+        return named_discriminator(spec, config.architecture, config.width, coupled=judge != "example")
+    norm: Norm = nn.BatchNorm2d if judge == "batch" and _conv(spec, config) else None
+    return make_discriminator(spec, config, norm, dense=dense and judge == "batch")
+
+
+def make_generator(spec: DataSpec, config: Sizes, norm: Norm = None, *, dense: bool = True) -> nn.Module:
+    """(B, Z) -> (B, *E): an MLP, or from 16 pixels on a DCGAN generator, which is batch-normed unless told otherwise.
 
     A config may name a paper's network instead (`ganbench.nn.architectures`), whose norms are its own. On 28x28 pixels
-    a DCGAN has a `dense` hidden layer in both networks, and a pair without it collapses less easily.
+    a DCGAN has a `dense` hidden layer.
     """
     if config.architecture in NAMED and norm is None:
         return named_generator(spec, config.architecture, config.latent_dim, config.width)
@@ -80,24 +114,9 @@ def make_generator(
     return mlp_generator(spec, config.latent_dim, config.hidden, norm=norm)
 
 
-def make_discriminator(
-    spec: DataSpec,
-    config: Sizes,
-    norm: Callable[[int], nn.Module] | None = None,
-    *,
-    coupled: bool = False,
-    dense: bool = True,
-) -> DCGANDiscriminator | nn.Module:
-    """(B, *E) -> (B,) logits or scores, with `.features(x)`; without norms, so that penalties per example hold.
-
-    `coupled` says that no such penalty is used: convolutions are batch-normed then, as DCGAN's and those of a paper
-    that the config names. Without them generators of images collapse to one point (Radford et al. 2016, section 3),
-    on 28x28 pixels unless both networks go without `dense` hidden layers.
-    """
-    if config.architecture in NAMED and norm is None:
-        return named_discriminator(spec, config.architecture, config.width, coupled)
+def make_discriminator(spec: DataSpec, config: Layers, norm: Norm = None, *, dense: bool = True) -> nn.Module:
+    """(B, *E) -> (B,) logits or scores, with `.features(x)` and just this norm, in all layers but the first."""
     if _conv(spec, config):
-        norm = norm or (nn.BatchNorm2d if coupled else None)
         if not dense and spec.event_shape[1] in DENSE:
             return all_conv_discriminator(spec, config.width, norm)
         return DCGANDiscriminator(spec, config.width, norm)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.data import DataSpec
-from ganbench.nn.default import Sizes, _conv, make_discriminator
+from ganbench.nn.default import Layers, _conv, make_discriminator
 from ganbench.nn.mlp import MLP
 
 
@@ -27,7 +27,7 @@ class JointDiscriminator(nn.Module):
     def __init__(
         self,
         spec: DataSpec,
-        config: Sizes,
+        config: Layers,
         code_dims: Sequence[int],
         out_shape: tuple[int, ...] = (),
         norm: Callable[[int], nn.Module] | None = None,

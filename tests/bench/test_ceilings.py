@@ -11,10 +11,11 @@ import torch
 from ganbench.bench import ceilings, kernels, tables, workloads
 from ganbench.bench.ceilings import Ceilings, Work
 from ganbench.bench.timing import interleave, ratio, repeat, summary
-from ganbench.bench.train import PlainLoop, iteration_flops, make, turns
+from ganbench.bench.train import PlainLoop, iteration_flops, turns
 from ganbench.data import DataSpec, Split
 from ganbench.engine import matmul_precision
 from ganbench.errors import UnknownName
+from ganbench.make import make
 
 BEST = Ceilings("test", 1, {"float32": 1e9}, copy=1e8, sort={"float32": 1e6}, exp={"float32": 1e7})
 
@@ -75,7 +76,7 @@ def test_timing_of_known_work() -> None:
 
 def test_flops_of_an_mlp_gan_are_counted() -> None:
     spec = DataSpec("vector", (2,), n_train=64, n_eval=64)
-    model = make("gan_ns", spec, hidden=(128, 128), latent_dim=64)
+    model = make("gan_ns", spec, {"hidden": (128, 128), "latent_dim": 64})
     data = Split(torch.randn(64, 2))
     g, d = 64 * 128 + 128 * 128 + 128 * 2, 2 * 128 + 128 * 128 + 128
     # Forward: generator twice, discriminator three times. Backward: weights of each on its turn, inputs beyond the
@@ -88,7 +89,7 @@ def test_flops_of_an_mlp_gan_are_counted() -> None:
 def test_flops_of_gradient_penalties_and_large_layers_are_counted() -> None:
     spec = DataSpec("vector", (2,), n_train=64, n_eval=64)
     data = Split(torch.randn(64, 2))
-    plain, penalised = (iteration_flops(make(name, spec, hidden=(300, 300)), data) for name in ("wgan", "wgan_gp"))
+    plain, penalised = (iteration_flops(make(name, spec, {"hidden": (300, 300)}), data) for name in ("wgan", "wgan_gp"))
     assert penalised > plain > 2 * 64 * 300 * 300 * 10  # the layers of 90,000 weights go through oneDNN
 
 
@@ -98,7 +99,7 @@ def test_the_plain_loop_takes_the_same_steps_as_the_engine() -> None:
 
     spec = DataSpec("vector", (2,), n_train=256, n_eval=64)
     data = Split(torch.randn(256, 2, generator=torch.Generator().manual_seed(1)))
-    ours, plain = (make("gan_ns", spec, decay="none") for _ in range(2))
+    ours, plain = (make("gan_ns", spec, {"decay": "none"}) for _ in range(2))
     train(ours, data, Budget(iterations=5), torch.Generator().manual_seed(0))
     PlainLoop(plain, data, torch.Generator().manual_seed(0)).run(5)
     for a, b in zip(ours.parameters(), plain.parameters(), strict=True):

@@ -149,19 +149,14 @@ WEIGHTS_CONFIG = '[model]\nname = "{name}"\n[model.config]\nhidden = [16, 16]\n'
 @pytest.fixture
 def weights(tmp_path: Path, place: Any) -> Path:
     """A submission of tier B: two sets of weights of a registered GAN."""
-    import torch
     from safetensors.torch import save_file
 
-    from ganbench.registry import MODELS
+    from ganbench.make import make
 
     folder = tmp_path / "weights"
     folder.mkdir()
-    cls = MODELS.load("gan_ns")
     for seed in range(2):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = cls(cls.Config().override(hidden=(16, 16)))
-            model.build(place.dataset("digits").spec)
+        model = make("gan_ns", place.dataset("digits").spec, {"hidden": (16, 16)}, (seed,))
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / f"s{seed}.safetensors")
     text = toml(["s0.safetensors", "s1.safetensors"], "weights")
     (folder / "submission.toml").write_text(text + WEIGHTS_CONFIG.format(name="gan_ns"))

@@ -6,16 +6,21 @@ import pytest
 import torch
 
 from ganbench.errors import BadConfig, UnknownName
-from ganbench.losses.compose import PENALTIES, STABILISERS, compose, parse
+from ganbench.losses.compose import compose, parse
 from ganbench.losses.objectives import OBJECTIVES
+from ganbench.losses.parts import PENALTIES, STABILISERS
 
 close = torch.testing.assert_close
 
 
 def test_values_are_read_or_defaulted() -> None:
-    assert parse("stabiliser", "pack:3", STABILISERS) == ("pack", 3.0)
-    assert parse("stabiliser", " pack", STABILISERS) == ("pack", 2.0)
-    assert parse("penalty", "gp:0.1", PENALTIES) == ("gp", 0.1)
+    for kind, text, known, name, value in (
+        ("stabiliser", "pack:3", STABILISERS, "pack", 3),
+        ("stabiliser", " pack", STABILISERS, "pack", 2),
+        ("penalty", "gp:0.1", PENALTIES, "gp", 0.1),
+    ):
+        part = parse(kind, text, known)
+        assert (part.name, part.value) == (name, value)
 
 
 @pytest.mark.parametrize("text", ["pack:0", "pack:2.5", "pack:x", "pack:", "label_smoothing:0.7", "pack:nan"])
@@ -68,9 +73,16 @@ def test_unrolling_needs_adam() -> None:
 
 
 def test_sensible_combinations_are_accepted() -> None:
-    goal, penalty, on = compose("wasserstein", "gp:0.1", ("pack:4", "virtual_bn", "ema", "historical_avg"), 64)
-    assert (goal.name, penalty) == ("wasserstein", ("gp", 0.1))
-    assert on == {"pack": 4, "virtual_bn": 64, "ema": 0.999, "historical_avg": 1e-3}
+    game = compose("wasserstein", "gp:0.1", ("pack:4", "virtual_bn", "ema", "historical_avg"), 64)
+    assert (game.objective.name, game.pack) == ("wasserstein", 4)
+    parts = {p.name: p.value for p in game.parts}
+    assert parts == {"gp": 0.1, "pack": 4, "virtual_bn": 64, "ema": 0.999, "historical_avg": 1e-3}
+
+
+def test_a_game_does_not_hang_on_the_order_of_its_list() -> None:
+    names = ("spectral_norm", "minibatch_disc", "ema", "pack")
+    one, other = (compose("hinge", "none", listed, 64) for listed in (names, names[::-1]))
+    assert [p.name for p in one.parts] == [p.name for p in other.parts] == ["pack", "minibatch_disc", *names[:1], "ema"]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)

@@ -81,7 +81,7 @@ def test_clipping_bounds_weights_and_leaves_small_ones() -> None:
 
 def test_clipping_the_gradient_bounds_the_step_but_not_the_weights() -> None:
     weight = nn.Parameter(torch.tensor([0.0, 0.0]))
-    optimizer = penalties.clip_gradient_(torch.optim.SGD([weight], lr=1.0), 0.01)
+    optimizer = penalties.gradient_clamped(torch.optim.SGD, 0.01)([weight], lr=1.0)
     for _ in range(1000):
         optimizer.zero_grad()
         (-weight * torch.tensor([100.0, 0.001])).sum().backward()

@@ -16,6 +16,7 @@ from ganbench.nn import (
     make_discriminator,
     make_encoder,
     make_generator,
+    make_judge,
 )
 from ganbench.registry import MODELS
 
@@ -39,7 +40,7 @@ def seeded(make, *args, **options) -> nn.Module:
 def test_robustness_pairs_fit_images_of_three_sizes(name: str, side: int) -> None:
     spec = DataSpec("square", (3, side, side), (-1.0, 1.0))
     generator = seeded(make_generator, spec, config(name, 2))
-    discriminator = seeded(make_discriminator, spec, config(name, 2))
+    discriminator = seeded(make_judge, spec, config(name, 2), "example")
     x = generator(torch.randn(3, 5))
     assert x.shape == (3, 3, side, side)
     assert x.abs().max() <= 1
@@ -50,7 +51,7 @@ def test_robustness_pairs_fit_images_of_three_sizes(name: str, side: int) -> Non
 @pytest.mark.parametrize("name", [*ROBUSTNESS, *STACKED, "conv"])
 @pytest.mark.parametrize("coupled", [False, True])
 def test_examples_meet_only_in_the_batch_norms_of_discriminators_that_may_couple(name: str, coupled: bool) -> None:
-    judge = seeded(make_discriminator, COLOUR, config(name), coupled=coupled)
+    judge = seeded(make_judge, COLOUR, config(name), "batch" if coupled else "example")
     x = torch.randn(4, 3, 28, 28, generator=torch.Generator().manual_seed(1), requires_grad=True)
     (of_others,) = torch.autograd.grad(judge(x)[0], x)
     meets = bool((of_others[1:] != 0).any())
@@ -69,7 +70,7 @@ def test_discriminators_under_a_penalty_per_example_have_no_batch_norm(name: str
 @pytest.mark.parametrize("name", [*ROBUSTNESS, *STACKED])
 def test_gradients_reach_every_parameter(name: str) -> None:
     generator = seeded(make_generator, COLOUR, config(name, 8))
-    judge = seeded(make_discriminator, COLOUR, config(name, 8))
+    judge = seeded(make_judge, COLOUR, config(name, 8), "example")
     judge(generator(torch.randn(6, 5, generator=torch.Generator().manual_seed(0)))).square().sum().backward()
     for p in [*generator.parameters(), *judge.parameters()]:
         assert p.grad is not None
@@ -83,7 +84,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 @pytest.mark.parametrize(("side", "layers"), [(28, 80), (32, 80), (64, 101)])
 def test_residual_networks_have_the_depth_that_is_stated(side: int, layers: int) -> None:
     spec = DataSpec("square", (3, side, side), (-1.0, 1.0))
-    for make in (make_generator, make_discriminator):
+    for make in (make_generator, make_judge):
         network = seeded(make, spec, config("resnet", 2))
         kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
         deep = [n for n, m in network.named_modules() if isinstance(m, kinds) and "shortcut" not in n]
@@ -110,13 +111,13 @@ def test_stacked_pairs_have_the_maps_of_the_authors_code() -> None:
         ("stacked_quarter", (2, 4, 8)),
     ):
         shapes = list(zip(widths, (14, 7, 4, 2), (14, 7, 4, 2), strict=False))
-        assert maps(seeded(make_discriminator, COLOUR, config(name)), x) == shapes
+        assert maps(seeded(make_judge, COLOUR, config(name)), x) == shapes
 
 
 @pytest.mark.parametrize("name", [*ROBUSTNESS, *STACKED])
 def test_events_they_cannot_make_are_refused_with_the_reason(name: str) -> None:
     for spec in (DataSpec("ring8", (2,)), DataSpec("digits", (1, 8, 8), (-1.0, 1.0))):
-        for make in (make_generator, make_discriminator):
+        for make in (make_generator, make_judge):
             with pytest.raises(NotApplicable, match=f"architecture='{name}' takes square images.*{spec.name}"):
                 make(spec, config(name))
 

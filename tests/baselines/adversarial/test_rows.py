@@ -301,7 +301,7 @@ def test_dragan_first_learns_to_tell_data_from_fakes() -> None:
     """A newborn discriminator is flat, a penalty of one times its weight: on vectors less than its cross-entropy."""
     model = make("dragan")
     assert 2 * math.log(2) < float(model.discriminator_loss(batch(model)).detach()) < 4 * math.log(2)
-    assert model.on_images["penalty_weight"] == 10
+    assert model.defaults.image["penalty_weight"] == 10
 
 
 def test_fgan_bounds_are_reported_while_training() -> None:
