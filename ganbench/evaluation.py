@@ -22,7 +22,7 @@ from torch import Tensor
 from ganbench import seeding
 from ganbench.data import Mixture
 from ganbench.datasets.array import read_arrays
-from ganbench.datasets.folder import read_pictures
+from ganbench.datasets.pictures import read_folder
 from ganbench.environment import scratch
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Direction, Score
@@ -80,7 +80,8 @@ def evaluate(
     """Scores of `samples` (N, *E) against `reference` (M, *E), one or several for each of `metrics`, in that order.
 
     Sets are numpy arrays or tensors on any device: float16, 32 or 64 in the domain of the data, or uint8 pixels, which
-    are mapped to [-1, 1]; or paths of .npy, .npz (array x) or .safetensors files, or of folders of PNG or JPEG images.
+    are mapped to [-1, 1]; or paths of .npy, .npz or .safetensors files (array x or samples, or the only one), or of
+    folders of PNG or JPEG images.
     Metrics that look through a classifier take its name (`ganbench list scorers`), an object with `probs`, `features`
     and `signature`, or the probabilities themselves; metrics of features take the events as they are when there is no
     scorer. `holdout` is real data that is not in `reference`: with it every score of samples has its real-against-real
@@ -262,7 +263,7 @@ def _opened(x: Any) -> Any:
     if not isinstance(x, str | os.PathLike):
         return x
     path = Path(x)
-    return read_pictures(path) if path.is_dir() else read_arrays(path)["x"]
+    return torch.from_numpy(read_folder(path)) if path.is_dir() else read_arrays(path)["x"]
 
 
 def _tensor(x: Any, name: str) -> Tensor | None:

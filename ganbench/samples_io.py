@@ -24,11 +24,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganbench.data import DataSpec
+from ganbench.datasets.array import name_of_events
+from ganbench.datasets.layout import find_pictures
+from ganbench.datasets.pictures import read_pictures
 from ganbench.errors import BadInput
+from ganbench.files import open_plain
 
 Array = NDArray[Any]
 SUFFIXES = (".npz", ".npy", ".safetensors")
-PICTURES = (".png", ".jpg", ".jpeg")
 MAX_BYTES = 1 << 31  # of one array
 MAX_HEADER = 1 << 16  # .npy and .safetensors headers, zip directories
 MAX_ROWS = 1_000_000
@@ -103,7 +106,7 @@ def file_sha256(path: Path) -> str:
         for child in sorted(path.iterdir()):
             digest.update(f"{child.name}\0{file_sha256(child)}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
-    with _open(path) as file:
+    with open_plain(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -122,7 +125,7 @@ class TensorHeader:
 def safetensors_header(path: Path, limit: int = MAX_HEADER) -> dict[str, TensorHeader]:
     """The tensors of a .safetensors file, checked against the file's size, read without its data. Raises `BadInput`."""
     size = _lstat(path).st_size
-    with _open(path) as file:
+    with open_plain(path) as file:
         head = file.read(8)
         length = int.from_bytes(head, "little") if len(head) == 8 else -1
         if not 2 <= length <= min(limit, size - 8):
@@ -179,7 +182,7 @@ def _shaped(flat: Array, shape: tuple[int, ...], fortran: bool, spec: DataSpec) 
 
 
 def _read_npy_file(path: Path, spec: DataSpec, n: int | None) -> Array:
-    with _open(path) as file:
+    with open_plain(path) as file:
         return _read_npy(file, path.name, spec, n)
 
 
@@ -224,7 +227,7 @@ def _fill(file: IO[bytes], count: int, dtype: np.dtype[Any], name: str) -> Array
 
 
 def _read_npz(path: Path, spec: DataSpec, n: int | None) -> Array:
-    with _open(path) as file:
+    with open_plain(path) as file:
         _check_directory(file, path.name)
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -235,7 +238,7 @@ def _read_npz(path: Path, spec: DataSpec, n: int | None) -> Array:
                 if m.flag_bits & 0x1 or m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise BadInput(f"{path.name}: members must be stored or deflated, not encrypted")
             names = [m.filename.removesuffix(".npy") for m in members]
-            chosen = members[_only(names, path.name)]
+            chosen = members[names.index(name_of_events(names, path.name))]
             ceiling = _ceiling(spec, n)
             if chosen.file_size > ceiling:
                 raise BadInput(f"{path.name} unpacks to {chosen.file_size} bytes; {spec.name} needs at most {ceiling}")
@@ -257,17 +260,6 @@ def _check_directory(file: IO[bytes], name: str) -> None:
     file.seek(0)
 
 
-def _only(names: list[str], path: str) -> int:
-    """Which array holds the samples: the one called samples or x, or the only one there is."""
-    for wanted in ("samples", "x"):
-        if names.count(wanted) == 1:
-            return names.index(wanted)
-    if len(names) != 1:
-        listed = ", ".join(sorted(n[:20] for n in names[:8])) or "none"
-        raise BadInput(f"{path} must hold one array, or one called samples; it holds {listed}")
-    return 0
-
-
 def _ceiling(spec: DataSpec, n: int | None) -> int:
     """Bytes a valid .npy member may take."""
     return min(MAX_BYTES, (n or MAX_ROWS) * spec.n_dims * 8) + MAX_HEADER + 12
@@ -275,63 +267,29 @@ def _ceiling(spec: DataSpec, n: int | None) -> int:
 
 def _read_safetensors(path: Path, spec: DataSpec, n: int | None) -> Array:
     header = safetensors_header(path)
-    names = list(header)
-    tensor = header[names[_only(names, path.name)]]
+    tensor = header[name_of_events(header, path.name)]
     if tensor.dtype not in _SAFETENSORS:
         raise BadInput(f"{path.name} must hold U8, F16, F32 or F64; got {tensor.dtype}")
     dtype = np.dtype(_SAFETENSORS[tensor.dtype])
     _check_shape(tensor.shape, dtype.itemsize, spec, n, path.name)
-    with _open(path) as file:
+    with open_plain(path) as file:
         file.seek(tensor.start)
         return _shaped(_fill(file, math.prod(tensor.shape), dtype, path.name), tensor.shape, False, spec)
 
 
 def _read_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
-    """All PNG and JPEG files of a folder in the order of their names: -> (N, *E) uint8."""
+    """All pictures of a folder: -> (N, *E) uint8."""
     if not spec.is_image:
         raise BadInput(f"{folder.name} is a folder of pictures; {spec.name} holds vectors: send .npz or .npy")
     c, h, w = spec.event_shape
-    with os.scandir(folder) as entries:
-        found = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if not entry.name.lower().endswith(PICTURES) or not entry.is_file(follow_symlinks=False):
-                raise BadInput(f"{folder.name} must hold plain .png or .jpg files only; got {entry.name[:60]!r}")
-            found.append(entry.name)
-            if len(found) > (n or MAX_ROWS):
-                break
-    if not found or (n is not None and len(found) != n):
-        more = "more" if n is not None and len(found) > n else str(len(found))
-        raise BadInput(f"{folder.name} must hold n = {n or 'at least 1'} pictures; got {more}")
-    if len(found) * spec.n_dims > MAX_BYTES:
-        raise BadInput(f"{folder.name} must stay below {MAX_BYTES} bytes of pixels; got {len(found)} pictures")
-    out = np.empty((len(found), c, h, w), np.uint8)
-    for row, name in enumerate(sorted(found)):
-        out[row] = _read_picture(folder / name, (c, h, w))
-    return out
-
-
-def _read_picture(path: Path, shape: tuple[int, int, int]) -> Array:
-    from PIL import Image
-
-    c, h, w = shape
-    limit = 8 * c * h * w + MAX_HEADER
-    if _lstat(path).st_size > limit:
-        raise BadInput(f"{path.name} must be below {limit} bytes for {w} x {h} pixels; got {_lstat(path).st_size}")
-    try:
-        with _open(path) as file, Image.open(file, formats=("PNG", "JPEG")) as picture:
-            if (picture.height, picture.width) != (h, w) or picture.mode not in ("1", "L", "RGB", "P"):
-                got = f"{picture.width} x {picture.height}, mode {picture.mode}"
-                raise BadInput(f"{path.name} must be {w} x {h} pixels, 8-bit {'RGB' if c == 3 else 'grey'}; got {got}")
-            if (picture.mode in ("1", "L")) != (c == 1) and picture.mode != "P":
-                raise BadInput(f"{path.name} must be {'RGB' if c == 3 else 'grey'}; got mode {picture.mode}")
-            pixels = np.asarray(picture.convert("L" if c == 1 else "RGB"))
-    except BadInput:
-        raise
-    except Exception as error:  # PIL raises a dozen kinds for damaged files
-        raise _unreadable(path, error) from None
-    return pixels[None] if c == 1 else pixels.transpose(2, 0, 1)
+    paths = find_pictures(folder).dealt()
+    if len(paths) != (n or len(paths)):
+        raise BadInput(f"{folder.name} must hold n = {n} pictures; got {len(paths)}")
+    if len(paths) > MAX_ROWS or len(paths) * spec.n_dims > MAX_BYTES:
+        raise BadInput(
+            f"{folder.name} must hold at most {MAX_ROWS} pictures and {MAX_BYTES} bytes of pixels; got {len(paths)}"
+        )
+    return read_pictures(paths, folder, (spec.name, (c, h, w)))
 
 
 def _lstat(path: Path) -> os.stat_result:
@@ -339,13 +297,6 @@ def _lstat(path: Path) -> os.stat_result:
         return path.lstat()
     except (OSError, ValueError):
         raise BadInput(f"no file {path.name!r}; check the path") from None
-
-
-def _open(path: Path) -> IO[bytes]:
-    """Open a plain file for reading; a link put in its place is not followed."""
-    if not stat.S_ISREG(_lstat(path).st_mode):
-        raise BadInput(f"{path.name} must be a plain file; links, pipes and devices are not followed")
-    return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb")
 
 
 def _unreadable(path: Path, error: Exception) -> BadInput:

@@ -158,7 +158,7 @@ def read_submission(folder: Path) -> Submission:
     if path.stat().st_size > MAX_TOML:
         raise BadInput(f"submission.toml must be below {MAX_TOML} bytes; got {path.stat().st_size}")
     try:
-        return parse_submission(path.read_bytes().decode("utf-8"))
+        return parse_submission(path.read_bytes().decode("utf-8-sig"))  # some editors put a mark first
     except UnicodeDecodeError as error:
         raise BadInput(f"submission.toml must be UTF-8: {error.reason} at byte {error.start}") from None
 

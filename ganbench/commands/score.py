@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,8 @@ def score_file(
 
     place = Workplace(scorer_weights=scorer_weights)
     data = place.dataset(dataset, data_dir)
-    x = read_samples(path, data.spec)[:n]
+    real = Path(os.path.realpath(path))  # a link that the user names is followed; none inside a folder is
+    x = read_samples(real, data.spec)[:n]
     rows, missing = score_all(names, Inputs(place, dataset, data, len(x), seed, samples=x))
     return {"n": len(x), "metrics": rows, "not_applicable": missing}
 

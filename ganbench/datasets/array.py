@@ -1,13 +1,15 @@
 """Any array file as a data set: `array:PATH` to a .npy, .npz or .safetensors file with `x` and, if labelled, `y`.
 
-x is float (N, D) for vectors; for images uint8 or float in [-1, 1], (N, H, W) grey, (N, C, H, W) or (N, H, W, C) with C
-1 or 3; y is (N,) integers from 0. Nothing is unpickled, and sizes are read from headers before data is.
+x may also be called samples, or be the only array. It is float (N, D) for vectors; for images uint8 or float in
+[-1, 1], (N, H, W) grey, (N, C, H, W) or (N, H, W, C) with C 1 or 3; y is (N,) integers from 0. Nothing is unpickled, and
+sizes are read from headers before data is.
 """
 
 from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,7 +41,7 @@ def array(source: Source) -> Dataset:
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """x and, if there, y of a .npy (its one array is x), .npz or .safetensors file. Raises `BadInput`."""
+    """x and, if there, y of a .npy, .npz or .safetensors file, whatever x is called there. Raises `BadInput`."""
     if not path.is_file():
         raise BadInput(f"array:PATH needs an existing .npy, .npz or .safetensors file; {path.name or path} is none")
     try:
@@ -50,19 +52,18 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
                 return {"x": _tensor(np.load(path, allow_pickle=False), path.name)}
             case ".npz":
                 with zipfile.ZipFile(path) as archive:
-                    held = {name.removesuffix(".npy") for name in archive.namelist()}
-                    wanted = _wanted(held, path.name)
-                    for name in wanted:
+                    wanted = _wanted([name.removesuffix(".npy") for name in archive.namelist()], path.name)
+                    for name in wanted.values():
                         with archive.open(f"{name}.npy") as member:
                             _check_header(member, f"{path.name}/{name}")
                 with np.load(path, allow_pickle=False) as arrays:
-                    return {name: _tensor(arrays[name], path.name) for name in wanted}
+                    return {key: _tensor(arrays[name], path.name) for key, name in wanted.items()}
             case ".safetensors":
                 from safetensors import safe_open
 
                 check_size(path.stat().st_size, path.name)  # not compressed: nothing unpacks to more than the file
                 with safe_open(path, framework="pt") as file:
-                    return {name: file.get_tensor(name) for name in _wanted(set(file.keys()), path.name)}
+                    return {key: file.get_tensor(name) for key, name in _wanted(file.keys(), path.name).items()}
     except BadInput:
         raise
     except Exception as error:  # each reader has its own errors for damaged or hostile files
@@ -109,11 +110,19 @@ def check_y(y: Tensor, n: int, name: str) -> Tensor:
     return y
 
 
-def _wanted(held: set[str], name: str) -> list[str]:
-    """Which arrays to read of those a file holds. Raises `BadInput` where x is not among them."""
-    if "x" not in held:
-        raise BadInput(f"{name} must hold an array named x; it holds {', '.join(sorted(held)) or 'none'}")
-    return ["x", "y"] if "y" in held else ["x"]
+def _wanted(held: Collection[str], file: str) -> dict[str, str]:
+    """{"x": name} of the arrays to read, and "y" where there is one."""
+    wanted = {"x": name_of_events(held, file)}
+    return {**wanted, "y": "y"} if "y" in held and wanted["x"] != "y" else wanted
+
+
+def name_of_events(held: Collection[str], file: str) -> str:
+    """Which array of a file holds the events: x or samples, or the only one there is. Raises `BadInput`."""
+    named = [name for name in held if name in ("x", "samples")] or list(held)
+    if len(named) != 1:
+        listed = ", ".join(sorted(name[:20] for name in held)[:8]) or "none"
+        raise BadInput(f"{file} must hold one array, or one called samples, or an array named x; it holds {listed}")
+    return named[0]
 
 
 def _check_header(file: IO[bytes], name: str) -> None:

@@ -2,14 +2,18 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
 
+from ganbench.data import DataSpec
 from ganbench.datasets.load import load
 from ganbench.errors import BadInput
+from ganbench.evaluation import evaluate
+from ganbench.samples_io import read_samples
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(30, 3)).astype(np.float32)
@@ -79,7 +83,8 @@ def test_layouts_and_types_of_images(tmp_path):
         ({"x": VECTORS, "y": LABELS + 0.5}, "must be integers"),
         ({"x": VECTORS, "y": LABELS - 1}, "row 0 is -1"),
         ({"x": VECTORS, "y": np.where(LABELS == 2, 10**12, LABELS)}, "row 2 is 1000000000000"),
-        ({"data": VECTORS}, "array named x; it holds data"),
+        ({"data": VECTORS, "y": LABELS}, "array named x; it holds data, y"),
+        ({"x": VECTORS, "samples": VECTORS}, "array named x; it holds samples, x"),
     ],
 )
 def test_bad_arrays_are_refused(tmp_path, arrays, says):
@@ -93,6 +98,18 @@ def test_only_x_and_y_are_read(tmp_path, suffix):
     assert with_more.spec.sha256 == load(save(tmp_path / f"b{suffix}", x=VECTORS, y=LABELS)).spec.sha256
     with pytest.raises(BadInput, match="array named x; it holds note, y"):
         load(save(tmp_path / f"c{suffix}", y=LABELS, note=np.full(3, np.nan)))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_x_may_be_called_samples_or_be_alone(tmp_path, suffix):
+    usual = load(save(tmp_path / f"a{suffix}", x=VECTORS, y=LABELS)).spec.sha256
+    assert load(save(tmp_path / f"b{suffix}", samples=VECTORS, y=LABELS, more=LABELS)).spec.sha256 == usual
+    alone = load(save(tmp_path / f"c{suffix}", arr_0=VECTORS))
+    assert rows(alone) == sorted(row.tobytes() for row in VECTORS)
+    for name in ("x", "samples", "whatever"):
+        path = save(tmp_path / f"d{suffix}", **{name: VECTORS}).removeprefix("array:")
+        assert [s.n for s in evaluate(path, VECTORS, ["sliced_wasserstein"])] == [30]
+        torch.testing.assert_close(read_samples(Path(path), DataSpec("three", (3,))), torch.from_numpy(VECTORS))
 
 
 def header(shape, descr="<f4"):

@@ -1,0 +1,111 @@
+"""Pixels of PNG and JPEG pictures, as they are: nothing is resized, turned or blended, and doubt is an error.
+
+A header is read, and its sizes checked, before anything is decompressed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ganbench.datasets.base import check_size
+from ganbench.datasets.layout import find_pictures
+from ganbench.errors import BadInput
+from ganbench.files import open_plain
+
+CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3}  # PIL's modes; a palette stands for colour
+SLACK = 1 << 20  # bytes that a file may spend on more than its pixels, such as a colour profile
+TURNED = 0x0112  # the EXIF tag of a picture that lies on its side
+
+Pixels = NDArray[np.uint8]
+Shape = tuple[int, int, int]
+
+
+def read_folder(root: Path) -> Pixels:
+    """Every picture of a folder and its class folders, classes taking turns: -> (N, C, H, W). Raises `BadInput`."""
+    return read_pictures(find_pictures(root).dealt(), root)
+
+
+def read_pictures(paths: Sequence[Path], root: Path, wanted: tuple[str, Shape] | None = None) -> Pixels:
+    """Pixels of all pictures: -> (N, C, H, W) uint8.
+
+    All have the shape (C, H, W) of the first, or the one in `wanted`, which comes with the name of what has it.
+    Raises `BadInput` naming the first that differs, is damaged, or is not 8-bit grey or RGB.
+    """
+    whose, shape = wanted or ("", (0, 0, 0))
+    out: Pixels = np.empty((0, *shape), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # remarks about odd tags; what matters is an error below
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for row, path in enumerate(paths):
+            label = path.relative_to(root).as_posix()
+            with open_plain(path) as file:
+                this = _header(file, label)
+                if not whose:
+                    whose, shape = label, this
+                if this != shape:
+                    raise BadInput(f"all pictures must share one (C, H, W); {whose} has {shape}, {label} has {this}")
+                if row == 0:
+                    check_size(len(paths) * math.prod(shape), root.name)
+                    out = np.empty((len(paths), *shape), np.uint8)
+                limit = 8 * math.prod(shape) + SLACK
+                if (size := os.fstat(file.fileno()).st_size) > limit:
+                    raise BadInput(f"{label} must be below {limit} bytes for a picture of {shape}; got {size}")
+                out[row] = _decode(file, label)
+    return out
+
+
+def _header(file: IO[bytes], label: str) -> Shape:
+    """(C, H, W) as the file's header has it. Raises `BadInput` for what is not an 8-bit grey or RGB picture."""
+    start = file.read(26)
+    if not start:
+        raise BadInput(f"{label} is empty; remove it, or write it again")
+    deep = start.startswith(b"\x89PNG") and start[24:25] == b"\x10"  # PIL would drop the lower 8 bits of colours
+    with _opened(file, label) as picture:
+        mode = "16 bits a channel" if deep else f"mode {picture.mode}"
+        if deep or picture.mode not in CHANNELS or "transparency" in picture.info:
+            more = " with transparency" if "transparency" in picture.info else ""
+            raise BadInput(f"{label}: images must be 8-bit grey or RGB without alpha; got {mode}{more}; convert it")
+        if getattr(picture, "n_frames", 1) > 1:
+            raise BadInput(f"{label} must hold one picture; it holds {picture.n_frames}; save one of them")
+        return CHANNELS[picture.mode], picture.height, picture.width
+
+
+def _decode(file: IO[bytes], label: str) -> Pixels:
+    """Pixels (C, H, W) of a picture whose header was checked."""
+    with _opened(file, label) as picture:
+        try:
+            grey = CHANNELS[picture.mode] == 1
+            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+            turned = picture.getexif().get(TURNED, 1)
+        except Exception as error:  # PIL raises a dozen kinds for damaged files
+            raise _unreadable(label, error) from None
+    if turned not in (0, 1):
+        raise BadInput(
+            f"{label}: its EXIF tag says that it is shown turned (orientation {turned!r:.20}); save it upright, as "
+            "PIL.ImageOps.exif_transpose does"
+        )
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+def _opened(file: IO[bytes], label: str) -> Image.Image:
+    """The picture in an open file, from its beginning. Raises `BadInput`."""
+    file.seek(0)
+    try:
+        return Image.open(file, formats=("PNG", "JPEG"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadInput(f"{label} holds too many pixels: {str(error).partition(',')[0]}") from None
+    except Exception as error:
+        raise _unreadable(label, error) from None
+
+
+def _unreadable(label: str, error: Exception) -> BadInput:
+    return BadInput(f"{label} is not a readable PNG or JPEG image: {type(error).__name__}; remove it")
