@@ -1,8 +1,8 @@
 """Any array file as a data set: `array:PATH` to a .npy, .npz or .safetensors file with `x` and, if labelled, `y`.
 
 x may also be called samples, or be the only array. It is float (N, D) for vectors; for images uint8 or float in
-[-1, 1], (N, H, W) grey, (N, C, H, W) or (N, H, W, C) with C 1 or 3; y is (N,) integers from 0. Nothing is unpickled, and
-sizes are read from headers before data is.
+[-1, 1], (N, H, W) grey, (N, C, H, W) or (N, H, W, C) with C 1 or 3; y is (N,) integers from 0. Nothing is unpickled,
+and sizes are read from headers before data is.
 """
 
 from __future__ import annotations
