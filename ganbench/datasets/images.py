@@ -1,8 +1,8 @@
 """Image data sets in torchvision's own folder layout, held as uint8 pixels; downloaded only on request.
 
 The last 10,000 training images are the holdout (CelebA: its validation part); the published test set is the test split.
-MNIST's file format is read here, a header and raw bytes, which spares a worker the second it takes to import
-torchvision; the other formats are left to torchvision, which checks md5 sums before it parses.
+MNIST's file format is read by `ganbench.datasets.idx`, which spares a worker the second it takes to import torchvision;
+the other formats are left to torchvision, which checks md5 sums before it parses.
 """
 
 from __future__ import annotations
@@ -17,9 +17,18 @@ from torch import Tensor
 
 from ganbench.data import Split
 from ganbench.datasets.base import Dataset, Source, assemble, dataset
+from ganbench.datasets.idx import find_idx, read_idx
 from ganbench.errors import BadInput, MissingResource
 
 HOLDOUT = 10_000
+N_CLASSES = 10
+IDX_FILES = {  # file -> what it holds and its sizes
+    "train-images-idx3-ubyte": ("pixels", (60_000, 28, 28)),
+    "train-labels-idx1-ubyte": ("labels", (60_000,)),
+    "t10k-images-idx3-ubyte": ("pixels", (10_000, 28, 28)),
+    "t10k-labels-idx1-ubyte": ("labels", (10_000,)),
+}
+PORTRAIT = (178, 218)  # width and height of an aligned picture
 FACE = 178  # side of the centre that is kept of an aligned 178x218 picture
 
 
@@ -105,7 +114,7 @@ def celeba(source: Source) -> Dataset:
         cache = folder / f"ganbench-64x64-v1-{part}.npy"
         if source.download or not cache.exists():
             _decode_faces(_torchvision("celeba", "CelebA", source, split=part, target_type=[]), cache)
-        splits.append(Split(torch.from_numpy(np.load(cache, mmap_mode="c"))))  # copy-on-write: the file never changes
+        splits.append(Split(_decoded_faces(cache)))
     return assemble("celeba", *splits, domain=(-1, 1))
 
 
@@ -121,7 +130,15 @@ def _decode_faces(pictures: Any, cache: Path) -> None:
             f"celeba: {cache.parent} must be writable once, with 2.5 GB free for decoded faces: {error.strerror}"
         ) from None
     for row in range(len(pictures)):
-        picture, _ = pictures[row]
+        try:
+            picture, _ = pictures[row]  # torchvision knows the lists by their md5 sums, the pictures by name alone
+        except (OSError, SyntaxError, ValueError) as error:
+            half_done.unlink()
+            raise BadInput(f"celeba: picture {row} of {cache.stem} cannot be read: {error}; fetch it again") from None
+        if (picture.width, picture.height) != PORTRAIT:
+            half_done.unlink()
+            got = f"{picture.width} x {picture.height}"
+            raise BadInput(f"celeba: aligned pictures are {PORTRAIT[0]} x {PORTRAIT[1]}; picture {row} is {got}")
         left, top = (picture.width - FACE) // 2, (picture.height - FACE) // 2
         face = picture.crop((left, top, left + FACE, top + FACE)).resize((64, 64), Image.Resampling.LANCZOS)
         out[row] = np.asarray(face).transpose(2, 0, 1)
@@ -129,36 +146,31 @@ def _decode_faces(pictures: Any, cache: Path) -> None:
     half_done.replace(cache)
 
 
-def idx_dataset(name: str, folder: str, source: Source) -> Dataset:
-    """The data set `name` from four files in MNIST's format under `folder`/raw.
+def _decoded_faces(cache: Path) -> Tensor:
+    """(N, 3, 64, 64) uint8, memory-mapped. Raises `BadInput` where the file is not what was written there."""
+    try:
+        faces = np.load(cache, mmap_mode="c")  # copy-on-write: the file never changes
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInput(f"{cache.name} cannot be read: {type(error).__name__}; remove it to decode again") from None
+    if faces.dtype != np.uint8 or faces.shape[1:] != (3, 64, 64) or not len(faces):
+        raise BadInput(f"{cache.name} must hold uint8 (N, 3, 64, 64); got {faces.dtype} {faces.shape}; remove it")
+    return torch.from_numpy(faces)
 
-    Raises `MissingResource` where they are not there, `BadInput` where they are damaged.
+
+def idx_dataset(name: str, folder: str, source: Source) -> Dataset:
+    """The data set `name` from four files in MNIST's format, 60,000 and 10,000 images of 28x28, under `folder`/raw.
+
+    Raises `MissingResource` where they are not there, `BadInput` where they are damaged or not those of such a set.
     """
     root = _root(name, source)
     raw = root / folder / "raw"
-    files = [f"{part}-{what}" for part in ("train", "t10k") for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     if source.download:
         _torchvision(name, folder, source, train=True)
-    missing = [file for file in files if not (raw / file).is_file()]
+    missing = [file for file in IDX_FILES if find_idx(raw / file) is None]
     if missing:
         raise MissingResource(f"{name}: no {missing[0]} in {raw}; get it with `ganbench data get {name}`")
-    x, y, x_test, y_test = (read_idx(raw / file) for file in files)
+    x, y, x_test, y_test = (read_idx(raw / file, *wanted) for file, wanted in IDX_FILES.items())
     return _with_holdout(name, x.unsqueeze(1), y.long(), Split(x_test.unsqueeze(1), y_test.long()))
-
-
-def read_idx(path: Path) -> Tensor:
-    """A uint8 array in IDX format: two zero bytes, 0x08, the number of axes, big-endian sizes, then the bytes.
-
-    Raises `BadInput` when the header or the length is wrong.
-    """
-    data = np.fromfile(path, dtype=np.uint8)
-    if len(data) < 4 or data[:3].tolist() != [0, 0, 8] or len(data) < 4 + 4 * int(data[3]):
-        raise BadInput(f"{path.name} must start with an IDX header of uint8 data; fetch it again")
-    start = 4 + 4 * int(data[3])
-    shape = data[4:start].view(">u4").tolist()
-    if len(data) - start != np.prod(shape, dtype=np.int64):
-        raise BadInput(f"{path.name} must hold {shape} bytes after its header; got {len(data) - start}; fetch it again")
-    return torch.from_numpy(data[start:].reshape(shape))
 
 
 def _root(name: str, source: Source) -> Path:
@@ -186,6 +198,20 @@ def _torchvision(name: str, attribute: str, source: Source, **options: Any) -> A
 
 
 def _with_holdout(name: str, x: Tensor, y: Tensor, test: Split) -> Dataset:
-    """Training images whose last 10,000 become the holdout, and the test images."""
+    """Training images whose last 10,000 become the holdout, and the test images.
+
+    Raises `BadInput` for labels that are not one of ten classes for each image, or for too few images.
+    """
+    assert test.y is not None
+    for part, images, labels in (("train", x, y), ("test", test.x, test.y)):
+        if len(images) != len(labels):
+            raise BadInput(
+                f"{name}: the {part} files hold {len(images)} images and {len(labels)} labels; fetch them again"
+            )
+        found = labels.unique().tolist()
+        if found != list(range(N_CLASSES)):
+            raise BadInput(f"{name}: {part} labels must be 0 to {N_CLASSES - 1}, each of them there; got {found[:12]}")
     cut = len(x) - HOLDOUT
-    return assemble(name, Split(x[:cut], y[:cut]), Split(x[cut:], y[cut:]), test, domain=(-1, 1), n_classes=10)
+    if cut < 1:
+        raise BadInput(f"{name}: the train files must hold more than the holdout's {HOLDOUT} images; got {len(x)}")
+    return assemble(name, Split(x[:cut], y[:cut]), Split(x[cut:], y[cut:]), test, domain=(-1, 1), n_classes=N_CLASSES)

@@ -1,5 +1,6 @@
 """Data sets in torchvision's layout: the real MNIST, and small stand-ins in the file formats of the others."""
 
+import gzip
 import pickle
 import time
 
@@ -11,7 +12,6 @@ from PIL import Image
 from torchvision import datasets as tv
 
 from ganbench.datasets import images
-from ganbench.datasets.images import read_idx
 from ganbench.datasets.load import load
 from ganbench.errors import BadInput, MissingResource, UnknownName
 
@@ -36,8 +36,18 @@ def write_mnist_like(raw, n_train, n_test):
 
 @pytest.fixture
 def few(monkeypatch):
-    """A holdout small enough for small files."""
+    """A holdout and files that are small."""
     monkeypatch.setattr(images, "HOLDOUT", 20)
+    monkeypatch.setattr(images, "IDX_FILES", few_files())
+
+
+def few_files(n_train=60, n_test=30, side=28):
+    """Files and their sizes, as in `images.IDX_FILES`."""
+    return {
+        f"{part}-{what}-idx{axes}-ubyte": (kind, (n, side, side)[:axes])
+        for part, n in (("train", n_train), ("t10k", n_test))
+        for what, kind, axes in (("images", "pixels", 3), ("labels", "labels", 1))
+    }
 
 
 def mnist():
@@ -89,12 +99,77 @@ def test_idx_files_agree_with_torchvision(tmp_path, few, name, folder):
     assert data.spec.event_shape == (1, 28, 28)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"PK\3\4 and more", idx(np.zeros((4, 2, 2)))[:-1]])
-def test_damaged_idx_files_are_refused(tmp_path, content):
-    path = tmp_path / "train-images-idx3-ubyte"
-    path.write_bytes(content)
-    with pytest.raises(BadInput, match="train-images-idx3-ubyte must"):
-        read_idx(path)
+def idx_of(array, code):
+    raw = bytearray(idx(array))
+    raw[2] = code
+    return bytes(raw)
+
+
+X, Y = RNG.integers(0, 256, (60, 28, 28), dtype=np.uint8), np.arange(60) % 10
+IMAGES, LABELS = idx(X), idx(Y)
+WRONG = {  # case -> (file, its bytes, what the message says of them)
+    "empty": ("train-images-idx3-ubyte", b"", "begins with nothing"),
+    "a header cut short": ("train-images-idx3-ubyte", IMAGES[:10], r"uint8 of shape \(60,\)"),
+    "a zip": ("train-images-idx3-ubyte", b"PK\3\4 and more", "begins with 50 4b 03 04"),
+    "packed": ("train-images-idx3-ubyte", gzip.compress(IMAGES), "packed by gzip"),
+    "one byte too few": ("train-images-idx3-ubyte", IMAGES[:-1], "47040 bytes .* it has 47039"),
+    "one byte too many": ("train-images-idx3-ubyte", IMAGES + b"0", "it has more"),
+    "fewer pictures": ("train-images-idx3-ubyte", idx(X[:50]), r"\(60, 28, 28\) .*says uint8 of shape \(50, 28, 28\)"),
+    "the test pictures": ("train-images-idx3-ubyte", idx(X[:30]), r"\(30, 28, 28\)"),
+    "larger pictures": ("t10k-images-idx3-ubyte", idx(np.zeros((30, 32, 32))), r"\(30, 32, 32\)"),
+    "floats": ("train-images-idx3-ubyte", idx_of(X, 0x0D), "says float32"),
+    "a type that is none": ("train-images-idx3-ubyte", idx_of(X, 0x77), "says type 0x77"),
+    "labels as pictures": ("train-images-idx3-ubyte", LABELS, r"says uint8 of shape \(60,\)"),
+    "pictures as labels": ("train-labels-idx1-ubyte", IMAGES, r"says uint8 of shape \(60, 28, 28\)"),
+    "the test labels": ("train-labels-idx1-ubyte", idx(Y[:30]), r"says uint8 of shape \(30,\)"),
+    "the training labels": ("t10k-labels-idx1-ubyte", LABELS, r"says uint8 of shape \(60,\)"),
+    "labels from 1": ("train-labels-idx1-ubyte", idx(Y + 1), "each of 0 to 9 .* holds 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;"),
+    "labels from -1": ("t10k-labels-idx1-ubyte", idx(Y[:30].astype(np.uint8) - 1), "holds 0, .*, 255;"),
+    "one class": ("t10k-labels-idx1-ubyte", idx(0 * Y[:30]), "holds 0;"),
+    "sizes beyond memory": ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\xff\xff\xff\xff", r"\(4294967295,\)"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("case", WRONG)
+def test_idx_files_that_do_not_fit_are_refused_by_name(tmp_path, few, case, packed):
+    raw = tmp_path / "MNIST" / "raw"
+    write_mnist_like(raw, 60, 30)
+    file, content, says = WRONG[case]
+    (raw / file).write_bytes(content)
+    if packed:
+        (raw / f"{file}.gz").write_bytes(gzip.compress(content))
+        (raw / file).unlink()
+    with pytest.raises(BadInput, match=f"^{file}{'.gz' if packed else ''} must hold (pixels|labels) of shape .*{says}"):
+        load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("count", [9_999, 10_000, 50_000, 60_001])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("mnist", "MNIST"), ("stacked_mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"), ("kmnist", "KMNIST")],
+)
+def test_published_counts_are_what_is_asked_for(tmp_path, name, folder, count):
+    raw = tmp_path / folder / "raw"
+    write_mnist_like(raw, 60, 30)
+    (raw / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + np.array([count, 28, 28], ">u4").tobytes())
+    with pytest.raises(BadInput, match=rf"train-images-idx3-ubyte .*\(60000, 28, 28\).*\({count}, 28, 28\)"):
+        load(name, tmp_path)
+
+
+def test_gz_files_are_read_like_plain_ones(tmp_path, few):
+    raw = tmp_path / "KMNIST" / "raw"
+    write_mnist_like(raw, 60, 30)
+    plain = load("kmnist", tmp_path).spec
+    for path in list(raw.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert load("kmnist", tmp_path).spec == plain
+    path = raw / "t10k-images-idx3-ubyte.gz"
+    for damage in (path.read_bytes()[:-9], b"\x1f\x8bnothing", path.read_bytes()[:-5] + b"12345"):
+        path.write_bytes(damage)
+        with pytest.raises(BadInput, match=r"t10k-images-idx3-ubyte.gz must .*cannot be read"):
+            load("kmnist", tmp_path)
 
 
 def test_cifar10_keeps_channels_rows_and_labels(tmp_path, few, monkeypatch):
@@ -157,6 +232,12 @@ def test_celeba_keeps_the_centre_and_decodes_once(tmp_path, monkeypatch):
     torch.testing.assert_close(means, 20.0 * torch.arange(1, 10), atol=1.5, rtol=0)
     monkeypatch.setattr(tv.CelebA, "__init__", lambda *_, **__: pytest.fail("decoded twice"))
     assert load("celeba", tmp_path).spec == data.spec
+    np.save(folder / "ganbench-64x64-v1-valid.npy", np.zeros((3, 64, 64), np.uint8))
+    with pytest.raises(BadInput, match=r"valid.npy must hold uint8 \(N, 3, 64, 64\)"):
+        load("celeba", tmp_path)
+    (folder / "ganbench-64x64-v1-valid.npy").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"valid.npy cannot be read"):
+        load("celeba", tmp_path)
 
 
 def test_a_failed_download_is_an_environment_error(tmp_path, monkeypatch):
@@ -169,11 +250,12 @@ def test_a_failed_download_is_an_environment_error(tmp_path, monkeypatch):
 
 
 def test_the_directory_comes_from_the_argument_then_the_environment(tmp_path, few, monkeypatch):
-    write_mnist_like(tmp_path / "a" / "KMNIST" / "raw", 40, 10)
-    write_mnist_like(tmp_path / "b" / "KMNIST" / "raw", 30, 10)
+    for part in "ab":
+        write_mnist_like(tmp_path / part / "KMNIST" / "raw", 60, 30)
     monkeypatch.setenv("GANBENCH_DATA", str(tmp_path / "a"))
-    assert load("kmnist").spec.n_train == 20
-    assert load("kmnist", str(tmp_path / "b")).spec.n_train == 10
+    first = load("kmnist").spec
+    assert load("kmnist", str(tmp_path / "a")).spec == first
+    assert load("kmnist", str(tmp_path / "b")).spec.sha256 != first.sha256
     monkeypatch.setenv("GANBENCH_DATA", "")
     with pytest.raises(MissingResource, match="no data directory"):
         load("kmnist")
