@@ -1,7 +1,7 @@
 """Jobs: what is run, frozen and hashed; planned from selectors without importing torch.
 
 A job's id is the sha256 of its spec's canonical JSON. The spec names everything that can move a score: model and config
-overrides, data set, budget, seed, metrics, versions, and a hash of the source that the job stands on.
+overrides, data set, budget, seed, metrics, versions, and hashes of the code and of the user's data that it stands on.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.metadata
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,10 +20,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ganbench import recipes as published
-from ganbench.errors import BadConfig, BadInput, ImportFailed, UnknownName
+from ganbench.contents import contents_sha256
+from ganbench.datasets.layout import find_splits
+from ganbench.errors import BadConfig, BadInput, GanbenchError, ImportFailed, UnknownName
 from ganbench.recipes import Recipe
-from ganbench.registry import DATASETS, METRICS, MODELS, Entry
-from ganbench.source import canonical_hash, code_sha256, file_hash
+from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, Entry
+from ganbench.source import canonical_hash, code_sha256, look_again
 
 MAX_SEEDS = 10_000
 LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
@@ -146,12 +149,11 @@ class Selection:
 
 def display_name(ref: str) -> str:
     """A reference without its folders: `models/m.py:A` -> `m.py:A`, `folder:data/cats` -> `folder:cats`."""
-    stem, colon, argument = ref.rpartition(":")
-    if colon and ("/" in argument or "\\" in argument):
-        return f"{stem}:{Path(argument).name}"
-    if colon and ("/" in stem or "\\" in stem):
-        return f"{Path(stem).name}:{argument}"
-    return ref
+    if ".py:" in ref:
+        path, _, attribute = ref.rpartition(":")
+        return f"{os.path.basename(path)}:{attribute}"
+    stem, colon, argument = ref.partition(":")
+    return f"{stem}:{os.path.basename(os.path.abspath(argument))}" if colon and argument else ref
 
 
 def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
@@ -166,6 +168,8 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
     datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
     recipes = published.of(models) if selection.scale == "paper" else None
     _check_recipes(selection, recipes)
+    look_again()
+    files = {ref: _files_hash(ref, entry) for ref, entry in datasets.items()}
     jobs = []
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
@@ -180,7 +184,7 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
                     variants = found or variants[:1]
                     skip = skip or (None if found else _no_recipe(selection, model, dataset, known))
                 for variant in variants:
-                    spec = _spec(selection, model, (dataset_ref, dataset), seed, variant)
+                    spec = _spec(selection, model, (dataset_ref, dataset), seed, variant, files[dataset_ref])
                     jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
     if not jobs:
         raise BadConfig("the selection holds no job: name at least one model, data set and seed")
@@ -389,7 +393,7 @@ def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -
             except ImportFailed:  # a user's file that is not Python: its jobs fail with that reason, and the others run
                 path, _, attribute = ref.rpartition(":")
                 chosen[ref] = Entry(attribute, path, attribute, Path(path))
-    names = [e.name for r, e in chosen.items() if not e.meta.get("prefix")]
+    names = [display_name(r) if e.meta.get("prefix") else e.name for r, e in chosen.items()]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise BadConfig(f"two references share the {registry.kind} name {', '.join(sorted(twice))}; rename one")
@@ -402,6 +406,7 @@ def _spec(
     data: tuple[str, Entry],
     seed: int,
     variant: Variant,
+    files: str,
 ) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
@@ -411,8 +416,8 @@ def _spec(
         "torch": _torch_version(),
     }
     versions |= {f"metric:{m.name}": str(m.meta.get("version", 1)) for m in metrics}
-    if dataset.meta.get("prefix"):
-        versions["files"] = _files_hash(Path(ref.partition(":")[2]))
+    if files:
+        versions["files"] = files
     return JobSpec(
         model=model.name,
         config=variant.config,
@@ -424,7 +429,7 @@ def _spec(
         n_samples=variant.n_samples or selection.n_samples,
         device=selection.device,
         versions=versions,
-        code_sha256=code_sha256(model, dataset, *metrics),
+        code_sha256=code_sha256(*_stands_on(model, dataset, metrics)),
         **selection.stated_precision,
         **variant.supervision,
         **({"recipe": variant.recipe} if variant.recipe else {}),
@@ -436,13 +441,38 @@ def _torch_version() -> str:
     return ".".join(importlib.metadata.version("torch").split(".")[:2])
 
 
-def _files_hash(path: Path) -> str:
-    """What a user's own data is, as far as a glance can tell: names and sizes, and the bytes of a single file."""
-    if path.is_file():
-        if path.stat().st_size < 1 << 28:
-            return file_hash(path)[:16]
-        return canonical_hash([path.stat().st_size, path.stat().st_mtime_ns])[:16]
-    if path.is_dir():
-        listing = sorted((p.relative_to(path).as_posix(), p.stat().st_size) for p in path.rglob("*") if p.is_file())
-        return canonical_hash(listing)[:16]
-    raise BadInput(f"no file or folder {display_name(':' + str(path))[1:]!r}; check the path after the colon")
+def _stands_on(model: Entry, dataset: Entry, metrics: Sequence[Entry]) -> list[Entry]:
+    """The registrations whose code can move a score: the data set's scorer too, where a metric looks through it."""
+    scorer = dataset.meta.get("scorer", "")
+    looks = any("probs" in need or "features" in need for m in metrics for need in m.meta.get("needs", ()))
+    return [model, dataset, *metrics, *([SCORERS.get(scorer)] if scorer and looks else [])]
+
+
+def _files_hash(ref: str, dataset: Entry) -> str:
+    """What a user's own data holds; nothing for data sets that are named without a path.
+
+    Raises `BadInput` where there is none, or a folder holds what would not be read.
+    """
+    if not dataset.meta.get("prefix"):
+        return ""
+    path = Path(ref.partition(":")[2])
+    if not path.is_file() and not path.is_dir():
+        raise BadInput(f"no file or folder {path.name!r}; check the path after the colon")
+    if dataset.name == "folder" and path.is_dir():
+        find_splits(path)
+    return contents_sha256(path)[:16]
+
+
+def changed_since_plan(job: Job) -> str | None:
+    """What a job stands on and is no longer what was planned, for a worker to refuse before it imports any of it."""
+    look_again()
+    try:
+        model, dataset = MODELS.get(job.model_ref), DATASETS.get(job.dataset_ref)
+        metrics = [METRICS.get(name) for name in job.spec.metrics]
+        if job.spec.code_sha256 not in ("", code_sha256(*_stands_on(model, dataset, metrics))):
+            return f"the code that {model.name} is trained and scored with was edited after the run was planned"
+        if job.spec.versions.get("files", "") not in ("", _files_hash(job.dataset_ref, dataset)):
+            return f"the files of {job.spec.dataset} were changed after the run was planned"
+    except GanbenchError:  # gone or broken: the job itself will say how
+        return None
+    return None

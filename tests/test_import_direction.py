@@ -21,7 +21,8 @@ LAYERS = [
     {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
     {"records"},
     {"jobs", "suites"},
-    {"source", "environment", "samples_io", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
+    {"source", "contents", "identity", "environment"},
+    {"samples_io", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
     {"data", "recipes", "registry", "seeding", "errors", "labels", "files"},
 ]
@@ -93,7 +94,7 @@ def test_metrics_and_datasets_know_no_models() -> None:
 
 def test_light_modules_do_not_import_torch() -> None:
     heavy = ("torch", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
-    light = ["__main__", "cli", "errors", "registry", "jobs", "source", "records", "recipes", "estimate"]
+    light = ["__main__", "cli", "errors", "registry", "jobs", "source", "contents", "records", "recipes", "estimate"]
     paths = [ROOT / "ganbench" / f"{name}.py" for name in light]
     paths += [*sorted((ROOT / "ganbench" / "commands").glob("*.py")), ROOT / "ganbench" / "suites" / "__init__.py"]
     for path in paths:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ganbench import jobs, source, suites
+from ganbench import contents, jobs, source, suites
 from ganbench.errors import BadConfig, UnknownName
 from ganbench.jobs import JobSpec, Selection
 from ganbench.registry import DATASETS, MODELS
@@ -122,22 +127,263 @@ def test_settings() -> None:
 def test_code_hash_follows_imports_and_nothing_else(tmp_path: Path) -> None:
     model, helper, other = tmp_path / "m.py", "ganbench.nn", "ganbench.bench"
     model.write_text(
-        f"from {helper} import make_generator\nfrom ganbench.model import Model, register\n"
+        f"import torch\nfrom {helper} import make_generator\nfrom ganbench.model import Model, register\n"
         '@register("a", family="x")\nclass A(Model):\n    pass\n'
     )
     files = source._closure(model, str(model))
     assert "m.py" in files
     assert any(name.startswith("ganbench.nn.") for name in files)
     assert "ganbench.model" in files
-    assert not any(name.startswith((other, "ganbench.report", "ganbench.errors")) for name in files)
-    before = source.code_sha256(MODELS.get(f"{model}:A"))
-    source._closure.cache_clear()
-    source.file_hash.cache_clear()
-    assert source.code_sha256(MODELS.get(f"{model}:A")) == before
-    model.write_text(model.read_text() + "# changed\n")
-    source._closure.cache_clear()
-    source.file_hash.cache_clear()
-    assert source.code_sha256(MODELS.get(f"{model}:A")) != before
+    assert not any(name.startswith((other, "ganbench.report", "ganbench.errors", "torch")) for name in files)
+
+
+SAYING = """{header}
+from ganbench.model import Model, register
+{more}
+
+@register("a", family="x")
+class A(Model):
+    {doc}
+    lr: float = {lr}
+
+    def loss(self, batch):
+        {note}
+        return batch.x.mean(){end}
+"""
+PLAIN = {"header": '"""A header."""', "more": "", "doc": '"""A docstring."""', "lr": "0.1", "note": "# why", "end": ""}
+
+
+def code_of(file: Path, **words: str) -> str:
+    file.write_text(SAYING.format(**PLAIN | words))
+    source.look_again()
+    return source.code_sha256(MODELS.get(f"{file}:A"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"header": '"""Another header,\n\nlonger by far."""'},
+        {"header": "# no header"},
+        {"doc": '"""Other words."""\n\n    # and a comment'},
+        {"note": '"""A string that nobody reads."""'},
+        {"more": "\n\n# a line\n"},
+        {"end": "  # (B,) -> ()"},
+        {"lr": "(0.1)"},
+        {"lr": "1e-1"},
+    ],
+    ids=str,
+)
+def test_words_make_no_job_new(tmp_path: Path, words: dict[str, str]) -> None:
+    assert code_of(tmp_path / "m.py", **words) == code_of(tmp_path / "m.py")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"end": " + 0"},
+        {"lr": "0.2"},
+        {"lr": "True"},
+        {"lr": "{None: 1}"},
+        {"lr": "{**1}"},
+        {"lr": "'0.1'"},
+        {"more": "import math"},
+        {"more": "X: 'doc' = 1"},
+        {"doc": "pass"},
+        {"note": "return 'text'"},
+        {"note": "batch = 'text'"},
+    ],
+    ids=str,
+)
+def test_statements_do(tmp_path: Path, words: dict[str, str]) -> None:
+    changed, plain = code_of(tmp_path / "m.py", **words), code_of(tmp_path / "m.py")
+    assert changed != plain
+    assert code_of(tmp_path / "m.py", lr="{None: 1}") != code_of(tmp_path / "m.py", lr="{**1}")
+
+
+def test_a_file_that_is_not_python_is_told_by_its_bytes(tmp_path: Path) -> None:
+    assert source._read(b"def (") != source._read(b"def (  # words")
+    deep = b"x = " + b"-" * 50_000 + b"1"
+    assert source._read(deep).sha256 != source._read(deep + b" ").sha256
+
+
+EDITING = """
+import json, sys
+from pathlib import Path
+from ganbench import jobs
+base = jobs.Selection("smoke", ("gan_ns", "wgan_gp", "gmm"), ("ring8", "digits"), (0,), "smoke", ("mmd", "kid"), 500)
+planned, found = jobs.plan(base), []
+def changes():
+    new = [job.spec != old.spec for job, old in zip(jobs.plan(base), planned, strict=True)]
+    assert new == [jobs.changed_since_plan(old) is not None for old in planned], "what a worker sees"
+    return new
+for file, old, new in json.loads(sys.argv[1]):
+    path = Path(file)
+    text = path.read_text()
+    assert old in text, file
+    path.write_text(text.replace(old, new, 1))
+    found.append(changes())
+    path.write_text(text)
+print(json.dumps([*found, changes()]))
+"""
+# (file, text, what is put in its place), and whether gan_ns, wgan_gp, gmm become new on ring8, then on digits
+EDITS = [
+    (("baselines/adversarial/gan_ns.py", '"""', '"""Said in other words. '), [False] * 6),
+    (("ganbench/engine.py", "from __future__", "# a comment\n\n\nfrom __future__"), [False] * 6),
+    (("ganbench/engine.py", "from __future__ import annotations", "import math"), [True] * 6),
+    (("baselines/adversarial/wgan_gp.py", "1 - t", "2 - t"), [False, True, False] * 2),
+    (("ganbench/metrics/mmd.py", "import annotations", "import annotations, division"), [True] * 6),
+    (("ganbench/scorers/cnn.py", "import annotations", "import annotations, division"), [False] * 3 + [True] * 3),
+]
+
+
+def test_an_edit_of_the_package_makes_new_just_the_jobs_that_stand_on_it(tmp_path: Path) -> None:
+    root = Path(jobs.__file__).parents[1]
+    ignore = shutil.ignore_patterns("__pycache__", "*.safetensors", "golden")
+    for package in ("ganbench", "baselines"):
+        shutil.copytree(root / package, tmp_path / package, ignore=ignore)
+    command = [sys.executable, "-c", EDITING, json.dumps([edit for edit, _ in EDITS])]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [*(new for _, new in EDITS), [False] * 6]
+
+
+def test_helpers_of_a_users_file_belong_to_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "spaced_helpers").mkdir()  # a namespace, without __init__.py
+    helpers = [tmp_path / "my_losses_of_test.py", tmp_path / "spaced_helpers" / "penalty.py"]
+    for helper in helpers:
+        helper.write_text("def loss(x):\n    return x\n")
+    more = "from my_losses_of_test import loss\nfrom spaced_helpers.penalty import loss as other"
+    before = code_of(tmp_path / "m.py", more=more)
+    for helper in helpers:
+        helper.write_text("def loss(x):\n    return 2 * x\n")
+        after = code_of(tmp_path / "m.py", more=more)
+        assert after != before
+        before = after
+
+
+def data_at(path: Path) -> str:
+    """What the plan says that a user's data at this path holds."""
+    kind = "folder" if path.is_dir() else "array"
+    (job,) = jobs.plan(replace(BASE, models=("gmm",), datasets=(f"{kind}:{path}",), seeds=(0,)))
+    return job.spec.versions["files"]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, that trusts files which have just been written."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(contents, "_notes", lambda: tmp_path / "cache" / "contents")
+    return tmp_path / "cache"
+
+
+def test_data_of_equal_size_and_time_is_told_apart(tmp_path: Path, cache: Path) -> None:
+    root = tmp_path / "cats"
+    for name in ("a/0.png", "a/1.png", "b/0.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    (tmp_path / "x.npz").write_bytes(b"one")
+    for path, file in ((root, root / "a" / "1.png"), (tmp_path / "x.npz", tmp_path / "x.npz")):
+        before, stamp, old = data_at(path), file.stat(), file.read_bytes()
+        assert data_at(path) == before
+        file.write_bytes(old[::-1])
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        assert file.stat().st_size == stamp.st_size
+        assert data_at(path) != before
+        file.write_bytes(old)
+        assert data_at(path) == before
+
+
+def test_names_are_contents_and_clutter_is_not(tmp_path: Path, cache: Path) -> None:
+    root = tmp_path / "cats"
+    root.mkdir()
+    for name in ("0.png", "1.png"):
+        (root / name).write_bytes(name.encode())
+    before = data_at(root)
+    (root / ".DS_Store").write_bytes(b"x")
+    (root / "Thumbs.db").write_bytes(b"x")
+    shutil.copytree(root, tmp_path / "elsewhere")
+    assert data_at(root) == data_at(tmp_path / "elsewhere") == before
+    (root / "1.png").rename(root / "2.png")
+    after = data_at(root)
+    assert after != before
+    (root / "3.png").write_bytes(b"more")
+    assert data_at(root) not in (before, after)
+
+
+def test_unchanged_data_is_not_read_again(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "cats"
+    root.mkdir()
+    (root / "0.png").write_bytes(b"0")
+    data_at(root)
+    assert not list(cache.rglob("*"))  # written a moment ago: the same stamps may come to stand for other bytes
+    monkeypatch.setattr(contents, "SETTLED", 0)
+    before = data_at(root)
+    assert [p.read_text()[:16] for p in cache.rglob("*") if p.is_file()] == [before]
+    monkeypatch.setattr(contents.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+    assert data_at(root) == before
+
+
+def test_a_cache_that_cannot_be_used_is_none(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.npz").write_bytes(b"one")
+    monkeypatch.setattr(contents, "SETTLED", 0)
+    before = data_at(tmp_path / "x.npz")
+    for note in (cache / "contents").iterdir():
+        note.write_bytes(b"\xff not a hash")
+    assert data_at(tmp_path / "x.npz") == before
+    shutil.rmtree(cache)
+    cache.write_text("a file where the cache should be")
+    assert data_at(tmp_path / "x.npz") == before
+
+
+@pytest.mark.parametrize("spelling", ["{0}/b/cats", "{0}/a/cats/", "{0}/b/../a/cats"])
+def test_two_data_sets_of_one_name_are_refused(tmp_path: Path, cache: Path, spelling: str) -> None:
+    for part in "ab":
+        (tmp_path / part / "cats").mkdir(parents=True)
+        (tmp_path / part / "cats" / "0.png").write_bytes(part.encode())
+    refs = (f"folder:{tmp_path}/a/cats", f"folder:{spelling.format(tmp_path)}")
+    with pytest.raises(BadConfig, match="two references share the data set name folder:cats"):
+        jobs.plan(replace(BASE, datasets=refs))
+    with pytest.raises(BadConfig, match=r"two references share the data set name array:0.png"):
+        jobs.plan(replace(BASE, datasets=tuple(f"array:{tmp_path}/{part}/cats/0.png" for part in "ab")))
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("ring8", "ring8"),
+        ("models/m.py:A", "m.py:A"),
+        ("folder:data/cats/", "folder:cats"),
+        ("folder:cats", "folder:cats"),
+        ("folder:/data/me:you/cats", "folder:cats"),
+        ("folder:/data/cats/..", "folder:data"),
+        ("array:/data/a:b.npz", "array:a:b.npz"),
+    ],
+)
+def test_names_hold_no_folders(ref: str, name: str) -> None:
+    assert jobs.display_name(ref) == name
+
+
+def test_what_was_edited_after_the_plan_is_refused_before_it_is_imported(tmp_path: Path, cache: Path) -> None:
+    model, data, ran = tmp_path / "m.py", tmp_path / "x.npz", tmp_path / "ran"
+    code_of(model, more=f"open({str(ran)!r}, 'w')")
+    np.savez(data, x=np.random.default_rng(0).normal(size=(20, 2)))
+    selection = replace(BASE, models=(f"{model}:A",), datasets=(f"array:{data}",), seeds=(0,))
+    (job,) = jobs.plan(selection)
+    assert jobs.changed_since_plan(job) is None
+    for file, change, says in ((model, b"lr: float = 9", "code that a is"), (data, b"more", "files of array:x.npz")):
+        before = file.read_bytes()
+        file.write_bytes(before.replace(b"lr: float = 0", change) if file == model else before + change)
+        (tmp_path / says).mkdir()
+        record = json.loads(worker.work(job, worker.Orders(str(tmp_path / says), {}), 1))
+        assert record["status"] == "failed"
+        assert says in record["reason"]
+        assert "run the same command again" in record["reason"]
+        assert not ran.exists()
+        (again,) = jobs.plan(selection)
+        assert again.spec.job_id != job.spec.job_id
+        file.write_bytes(before)
+    assert jobs.plan(selection) == [job]
 
 
 def test_every_suite_plans() -> None:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import environment
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
-from ganbench.jobs import Job
-from ganbench.records import RunFolder
+from ganbench.jobs import Job, changed_since_plan
+from ganbench.records import SCHEMA, Record, RunFolder
 
 if TYPE_CHECKING:
     from ganbench.scoring import Workplace
@@ -59,7 +59,7 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
     """Run one job, write its record, return it as JSON. Raises only `OSError`, when the record cannot be written."""
     import torch
 
-    from ganbench.runner import checkpoint_of, run_job
+    from ganbench.runner import checkpoint_of, now, run_job
     from ganbench.scoring import Workplace
 
     torch.set_num_threads(orders.threads)
@@ -67,6 +67,13 @@ def work(job: Job, orders: Orders, attempt: int) -> str:
     known = run.read(job.spec)
     if known is not None and known.final:  # a worker that outlived its driver by a moment wrote it meanwhile
         return known.to_json()
+    stale = changed_since_plan(job)  # before the model, the metrics or the data are loaded
+    if stale:
+        reason = f"{stale}; run the same command again"
+        record = Record(schema=SCHEMA, job_id=job.spec.job_id, spec=job.spec, status="failed", reason=reason)
+        record.attempt, record.git, record.started_at, record.ended_at = attempt, orders.git, now(), now()
+        run.write(record)
+        return record.to_json()
     folder = run.job_folder(job.spec)
     folder.mkdir(parents=True, exist_ok=True)
     if orders.root not in _place:
