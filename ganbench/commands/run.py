@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.commands._common import WORK, DataDir, Json, duration, print_json, print_table, say, seconds, split_names
-from ganbench.errors import BadConfig, GanbenchError, MissingResource, UnknownName
+from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource, UnknownName
 
 SUITE = typer.Option("--suite", "-s", help="Suite that supplies what other options leave open; see `list suites`.")
 MODELS = typer.Option("--model", "-m", help="Name, glob, family:NAME or path/to/file.py:Class; repeat for more.")
@@ -86,6 +86,7 @@ def run(
     from ganbench.records import RunFolder
     from ganbench.report.progress import watch
 
+    check_data(jobs)
     root = Path(out) if out else Path("runs") / _run_name(selection.suite)
     most = max(1, local.default_workers() // threads)
     count = workers or (most if selection.device == "cpu" else min(4, most))
@@ -205,6 +206,20 @@ def make_jobs(selection: Any) -> list[Any]:
             raise BadConfig(answer["error"])
         configs = answer["configs"]
     return jobs.plan(selection, configs)
+
+
+def check_data(jobs: list[Any]) -> None:
+    """Load the user's own data once, in a process of its own, before anything is written. Raises `BadInput`."""
+    from ganbench.executors import local, worker
+    from ganbench.jobs import display_name
+    from ganbench.registry import DATASETS
+
+    own = {job.dataset_ref for job in jobs if not job.skip and DATASETS.get(job.dataset_ref).meta.get("prefix")}
+    if own:
+        say(f"reading {', '.join(sorted(map(display_name, own)))}")
+        problem = local.ask(worker.check_data, sorted(own), jobs[0].data_dir, timeout=3600)
+        if problem:
+            raise BadInput(problem)
 
 
 def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:

@@ -52,7 +52,8 @@ def read_pictures(paths: Sequence[Path], root: Path, wanted: tuple[str, Shape] |
                 if not whose:
                     whose, shape = label, this
                 if this != shape:
-                    raise BadInput(f"all pictures must share one (C, H, W); {whose} has {shape}, {label} has {this}")
+                    look = f"{'grey' if shape[0] == 1 else 'RGB'}, {shape[2]} x {shape[1]} pixels"
+                    raise BadInput(f"all pictures must be {look}; {whose} has {shape}, {label} has {this}")
                 if row == 0:
                     check_size(len(paths) * math.prod(shape), root.name)
                     out = np.empty((len(paths), *shape), np.uint8)
@@ -102,10 +103,10 @@ def _opened(file: IO[bytes], label: str) -> Image.Image:
     try:
         return Image.open(file, formats=("PNG", "JPEG"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadInput(f"{label} holds too many pixels: {str(error).partition(',')[0]}") from None
+        raise BadInput(f"{label} must be below {Image.MAX_IMAGE_PIXELS} pixels: {str(error).partition(',')[0]}") from None
     except Exception as error:
         raise _unreadable(label, error) from None
 
 
 def _unreadable(label: str, error: Exception) -> BadInput:
-    return BadInput(f"{label} is not a readable PNG or JPEG image: {type(error).__name__}; remove it")
+    return BadInput(f"{label} is not a readable .png or .jpg image: {type(error).__name__}; remove it")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import environment
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
-from ganbench.jobs import Job, changed_since_plan
+from ganbench.jobs import Job, changed_since_plan, display_name
 from ganbench.records import SCHEMA, Record, RunFolder
 
 if TYPE_CHECKING:
@@ -190,6 +190,20 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
         return {"error": str(error)}
     except TypeError as error:
         return {"error": f"a config value that JSON cannot hold: {error}"}
+
+
+def check_data(refs: Sequence[str], data_dir: str | None) -> str | None:
+    """Why one of these data sets cannot be used; None where all of them load."""
+    from ganbench.datasets.load import load
+
+    for ref in refs:
+        try:
+            load(ref, data_dir)
+        except GanbenchError as error:
+            return str(error)
+        except Exception as error:  # somebody else's reader
+            return f"{display_name(ref)} cannot be read: {type(error).__name__}: {error}"
+    return None
 
 
 def _die_with(driver: int) -> None:
