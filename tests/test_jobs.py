@@ -16,6 +16,7 @@ import pytest
 
 from ganbench import contents, jobs, source, suites
 from ganbench.errors import BadConfig, UnknownName
+from ganbench.executors import worker
 from ganbench.jobs import JobSpec, Selection
 from ganbench.registry import DATASETS, MODELS
 
@@ -272,7 +273,6 @@ def data_at(path: Path) -> str:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, that trusts files which have just been written."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(contents, "_notes", lambda: tmp_path / "cache" / "contents")
     return tmp_path / "cache"
 

@@ -94,7 +94,7 @@ def find_splits(root: Path) -> dict[str, Pictures]:
 
 
 _CURES = {
-    "other formats": "pictures are PNG or JPEG files only, called .png, .jpg or .jpeg: convert these, or move them away",
+    "other formats": "pictures are PNG or JPEG files only (.png, .jpg, .jpeg): convert these, or move them away",
     "links": "links are not followed: put the files in their place, or remove them",
     "special": "only plain files are read: remove them",
     "too deep": "pictures lie in the folder or in class folders: move them up, or name a folder further down",

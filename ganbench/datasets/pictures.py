@@ -103,7 +103,8 @@ def _opened(file: IO[bytes], label: str) -> Image.Image:
     try:
         return Image.open(file, formats=("PNG", "JPEG"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadInput(f"{label} must be below {Image.MAX_IMAGE_PIXELS} pixels: {str(error).partition(',')[0]}") from None
+        held = str(error).partition(",")[0]
+        raise BadInput(f"{label} must be below {Image.MAX_IMAGE_PIXELS} pixels: {held}") from None
     except Exception as error:
         raise _unreadable(label, error) from None
 
