@@ -121,16 +121,15 @@ def _spell(node: ast.AST, words: list[str], imports: list[tuple[int, str, tuple[
 
     `ast.dump` differs between versions of Python. Strings that stand alone, as docstrings do, say nothing to a program.
     """
-    kind = type(node)
-    if kind is ast.Constant:
+    if isinstance(node, ast.Constant):
         words.append(f"={node.value!r}")  # unlike the None of an absent part, as of a key in {**other}
         return
-    if kind is ast.Import:
+    if isinstance(node, ast.Import):
         imports += [(0, alias.name, ()) for alias in node.names]
-    elif kind is ast.ImportFrom:
+    elif isinstance(node, ast.ImportFrom):
         imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
-    words.append(kind.__name__)
-    for name in kind._fields:
+    words.append(type(node).__name__)
+    for name in node._fields:
         value = getattr(node, name, None)
         if value is None or value == [] or name == "ctx":
             continue

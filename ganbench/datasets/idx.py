@@ -9,14 +9,16 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import IO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganbench.errors import BadInput
 
+What = Literal["pixels", "labels"]
 CLASSES = 10  # labels run from 0 to 9
 TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 
@@ -27,7 +29,7 @@ def find_idx(path: Path) -> Path | None:
     return path if path.is_file() else packed if packed.is_file() else None
 
 
-def read_idx(path: Path, what: Literal["pixels", "labels"], shape: tuple[int, ...]) -> Tensor:
+def read_idx(path: Path, what: What, shape: tuple[int, ...]) -> Tensor:
     """The uint8 array of the given shape that `path`, or its .gz, must hold; labels hold 0 to 9, each of them.
 
     Raises `BadInput` that names the file, what it must hold, and what it holds. No more than that is ever read.
@@ -37,7 +39,7 @@ def read_idx(path: Path, what: Literal["pixels", "labels"], shape: tuple[int, ..
         raise BadInput(f"no file {path.name!r}; check the path")
     must = f"{found.name} must hold {what} of shape {shape}"
     try:
-        with gzip.open(found) if found.suffix == ".gz" else found.open("rb") as file:
+        with gzip.GzipFile(found) if found.suffix == ".gz" else found.open("rb") as file:
             data = _body(file, must, shape)
     except (OSError, EOFError, zlib.error) as error:  # a damaged .gz
         raise BadInput(f"{must}; it cannot be read: {type(error).__name__}; fetch it again") from None
@@ -49,7 +51,7 @@ def read_idx(path: Path, what: Literal["pixels", "labels"], shape: tuple[int, ..
     return torch.from_numpy(data)
 
 
-def _body(file: IO[bytes], must: str, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _body(file: BinaryIO | gzip.GzipFile, must: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The array after a header that announces `shape`, with nothing behind it."""
     head = file.read(4)
     if head[:2] == b"\x1f\x8b":

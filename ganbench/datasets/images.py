@@ -17,12 +17,12 @@ from torch import Tensor
 
 from ganbench.data import Split
 from ganbench.datasets.base import Dataset, Source, assemble, dataset
-from ganbench.datasets.idx import find_idx, read_idx
+from ganbench.datasets.idx import What, find_idx, read_idx
 from ganbench.errors import BadInput, MissingResource
 
 HOLDOUT = 10_000
 N_CLASSES = 10
-IDX_FILES = {  # file -> what it holds and its sizes
+IDX_FILES: dict[str, tuple[What, tuple[int, ...]]] = {  # file -> what it holds and its sizes
     "train-images-idx3-ubyte": ("pixels", (60_000, 28, 28)),
     "train-labels-idx1-ubyte": ("labels", (60_000,)),
     "t10k-images-idx3-ubyte": ("pixels", (10_000, 28, 28)),

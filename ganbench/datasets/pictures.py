@@ -23,6 +23,7 @@ from ganbench.files import open_plain
 
 CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3}  # PIL's modes; a palette stands for colour
 SLACK = 1 << 20  # bytes that a file may spend on more than its pixels, such as a colour profile
+PNG_HEAD = 25  # bytes of a PNG file, the last of which says how many bits a channel has
 TURNED = 0x0112  # the EXIF tag of a picture that lies on its side
 
 Pixels = NDArray[np.uint8]
@@ -48,7 +49,11 @@ def read_pictures(paths: Sequence[Path], root: Path, wanted: tuple[str, Shape] |
         for row, path in enumerate(paths):
             label = path.relative_to(root).as_posix()
             with open_plain(path) as file:
-                this = _header(file, label)
+                head, size = file.read(PNG_HEAD), os.fstat(file.fileno()).st_size
+                if not head:
+                    raise BadInput(f"{label} is empty; remove it, or write it again")
+                picture = _opened(file, label)
+                this = _shape(picture, label, head)
                 if not whose:
                     whose, shape = label, this
                 if this != shape:
@@ -58,55 +63,51 @@ def read_pictures(paths: Sequence[Path], root: Path, wanted: tuple[str, Shape] |
                     check_size(len(paths) * math.prod(shape), root.name)
                     out = np.empty((len(paths), *shape), np.uint8)
                 limit = 8 * math.prod(shape) + SLACK
-                if (size := os.fstat(file.fileno()).st_size) > limit:
+                if size > limit:
                     raise BadInput(f"{label} must be below {limit} bytes for a picture of {shape}; got {size}")
-                out[row] = _decode(file, label)
+                out[row] = _decode(picture, label)
     return out
 
 
-def _header(file: IO[bytes], label: str) -> Shape:
-    """(C, H, W) as the file's header has it. Raises `BadInput` for what is not an 8-bit grey or RGB picture."""
-    start = file.read(26)
-    if not start:
-        raise BadInput(f"{label} is empty; remove it, or write it again")
-    deep = start.startswith(b"\x89PNG") and start[24:25] == b"\x10"  # PIL would drop the lower 8 bits of colours
-    with _opened(file, label) as picture:
-        mode = "16 bits a channel" if deep else f"mode {picture.mode}"
-        if deep or picture.mode not in CHANNELS or "transparency" in picture.info:
-            more = " with transparency" if "transparency" in picture.info else ""
-            raise BadInput(f"{label}: images must be 8-bit grey or RGB without alpha; got {mode}{more}; convert it")
-        if getattr(picture, "n_frames", 1) > 1:
-            raise BadInput(f"{label} must hold one picture; it holds {picture.n_frames}; save one of them")
-        return CHANNELS[picture.mode], picture.height, picture.width
-
-
-def _decode(file: IO[bytes], label: str) -> Pixels:
-    """Pixels (C, H, W) of a picture whose header was checked."""
-    with _opened(file, label) as picture:
-        try:
-            grey = CHANNELS[picture.mode] == 1
-            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-            turned = picture.getexif().get(TURNED, 1)
-        except Exception as error:  # PIL raises a dozen kinds for damaged files
-            raise _unreadable(label, error) from None
-    if turned not in (0, 1):
-        raise BadInput(
-            f"{label}: its EXIF tag says that it is shown turned (orientation {turned!r:.20}); save it upright, as "
-            "PIL.ImageOps.exif_transpose does"
-        )
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
-
-
 def _opened(file: IO[bytes], label: str) -> Image.Image:
-    """The picture in an open file, from its beginning. Raises `BadInput`."""
+    """A picture whose header has been read. Raises `BadInput`."""
     file.seek(0)
     try:
         return Image.open(file, formats=("PNG", "JPEG"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         held = str(error).partition(",")[0]
         raise BadInput(f"{label} must be below {Image.MAX_IMAGE_PIXELS} pixels: {held}") from None
+    except Exception as error:  # PIL raises a dozen kinds for damaged files
+        raise _unreadable(label, error) from None
+
+
+def _shape(picture: Image.Image, label: str, head: bytes) -> Shape:
+    """(C, H, W) as the header has it. Raises `BadInput` for what is not an 8-bit grey or RGB picture."""
+    deep = picture.format == "PNG" and head.endswith(b"\x10")  # PIL would drop the lower 8 bits of colours
+    if deep or picture.mode not in CHANNELS or "transparency" in picture.info:
+        mode = "16 bits a channel" if deep else f"mode {picture.mode}"
+        more = " with transparency" if "transparency" in picture.info else ""
+        raise BadInput(f"{label}: images must be 8-bit grey or RGB without alpha; got {mode}{more}; convert it")
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        raise BadInput(f"{label} must hold one picture; it holds {frames}; save one of them")
+    return CHANNELS[picture.mode], picture.height, picture.width
+
+
+def _decode(picture: Image.Image, label: str) -> Pixels:
+    """Pixels (C, H, W) of a picture whose header was checked."""
+    grey = CHANNELS[picture.mode] == 1
+    try:
+        pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+        turned = picture.getexif().get(TURNED, 1) if picture.info else 1
     except Exception as error:
         raise _unreadable(label, error) from None
+    if turned not in (0, 1):
+        raise BadInput(
+            f"{label}: its EXIF tag says that it is shown turned (orientation {turned!r:.20}); save it upright, as "
+            "PIL.ImageOps.exif_transpose does"
+        )
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
 
 
 def _unreadable(label: str, error: Exception) -> BadInput:
