@@ -19,13 +19,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ganbench import identity
 from ganbench import recipes as published
-from ganbench.contents import contents_sha256
-from ganbench.datasets.layout import find_splits
-from ganbench.errors import BadConfig, BadInput, GanbenchError, ImportFailed, UnknownName
+from ganbench.errors import BadConfig, ImportFailed, UnknownName
 from ganbench.recipes import Recipe
-from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, Entry
-from ganbench.source import canonical_hash, code_sha256, look_again
+from ganbench.registry import DATASETS, METRICS, MODELS, Entry
+from ganbench.source import canonical_hash, look_again
 
 MAX_SEEDS = 10_000
 LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
@@ -117,6 +116,7 @@ class Selection:
     budget: dict[str, int | float] = field(default_factory=dict)
     sets: tuple[str, ...] = ()  # key=value or model.key=value
     data_dir: str | None = None
+    scorer_weights: str | None = None  # the user's file for scorers that ship none
     precision: str = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
     labels: tuple[int, ...] = ()  # label counts for learners from a few labels; empty: the runner's default
     draws: tuple[int, ...] = ()  # draws of the labels that every seed is trained on; empty: each seed has its own
@@ -169,7 +169,7 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
     recipes = published.of(models) if selection.scale == "paper" else None
     _check_recipes(selection, recipes)
     look_again()
-    files = {ref: _files_hash(ref, entry) for ref, entry in datasets.items()}
+    files = {ref: identity.files_of(ref, entry, selection.scorer_weights) for ref, entry in datasets.items()}
     jobs = []
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
@@ -406,7 +406,7 @@ def _spec(
     data: tuple[str, Entry],
     seed: int,
     variant: Variant,
-    files: str,
+    files: dict[str, str],
 ) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
@@ -416,8 +416,6 @@ def _spec(
         "torch": _torch_version(),
     }
     versions |= {f"metric:{m.name}": str(m.meta.get("version", 1)) for m in metrics}
-    if files:
-        versions["files"] = files
     return JobSpec(
         model=model.name,
         config=variant.config,
@@ -428,8 +426,8 @@ def _spec(
         metrics=selection.metrics,
         n_samples=variant.n_samples or selection.n_samples,
         device=selection.device,
-        versions=versions,
-        code_sha256=code_sha256(*_stands_on(model, dataset, metrics)),
+        versions=versions | files,
+        code_sha256=identity.code_of(model, dataset, metrics),
         **selection.stated_precision,
         **variant.supervision,
         **({"recipe": variant.recipe} if variant.recipe else {}),
@@ -439,40 +437,3 @@ def _spec(
 @lru_cache(maxsize=1)
 def _torch_version() -> str:
     return ".".join(importlib.metadata.version("torch").split(".")[:2])
-
-
-def _stands_on(model: Entry, dataset: Entry, metrics: Sequence[Entry]) -> list[Entry]:
-    """The registrations whose code can move a score: the data set's scorer too, where a metric looks through it."""
-    scorer = dataset.meta.get("scorer", "")
-    looks = any("probs" in need or "features" in need for m in metrics for need in m.meta.get("needs", ()))
-    return [model, dataset, *metrics, *([SCORERS.get(scorer)] if scorer and looks else [])]
-
-
-def _files_hash(ref: str, dataset: Entry) -> str:
-    """What a user's own data holds; nothing for data sets that are named without a path.
-
-    Raises `BadInput` where there is none, or a folder holds what would not be read.
-    """
-    if not dataset.meta.get("prefix"):
-        return ""
-    path = Path(ref.partition(":")[2])
-    if not path.is_file() and not path.is_dir():
-        raise BadInput(f"no file or folder {path.name!r}; check the path after the colon")
-    if dataset.name == "folder" and path.is_dir():
-        find_splits(path)
-    return contents_sha256(path)[:16]
-
-
-def changed_since_plan(job: Job) -> str | None:
-    """What a job stands on and is no longer what was planned, for a worker to refuse before it imports any of it."""
-    look_again()
-    try:
-        model, dataset = MODELS.get(job.model_ref), DATASETS.get(job.dataset_ref)
-        metrics = [METRICS.get(name) for name in job.spec.metrics]
-        if job.spec.code_sha256 not in ("", code_sha256(*_stands_on(model, dataset, metrics))):
-            return f"the code that {model.name} is trained and scored with was edited after the run was planned"
-        if job.spec.versions.get("files", "") not in ("", _files_hash(job.dataset_ref, dataset)):
-            return f"the files of {job.spec.dataset} were changed after the run was planned"
-    except GanbenchError:  # gone or broken: the job itself will say how
-        return None
-    return None

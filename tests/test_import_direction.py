@@ -94,7 +94,19 @@ def test_metrics_and_datasets_know_no_models() -> None:
 
 def test_light_modules_do_not_import_torch() -> None:
     heavy = ("torch", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
-    light = ["__main__", "cli", "errors", "registry", "jobs", "source", "contents", "records", "recipes", "estimate"]
+    light = [
+        "__main__",
+        "cli",
+        "errors",
+        "registry",
+        "jobs",
+        "source",
+        "contents",
+        "identity",
+        "records",
+        "recipes",
+        "estimate",
+    ]
     paths = [ROOT / "ganbench" / f"{name}.py" for name in light]
     paths += [*sorted((ROOT / "ganbench" / "commands").glob("*.py")), ROOT / "ganbench" / "suites" / "__init__.py"]
     for path in paths:

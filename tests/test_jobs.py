@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganbench import contents, jobs, source, suites
+from ganbench import contents, identity, jobs, source, suites
 from ganbench.errors import BadConfig, UnknownName
 from ganbench.executors import worker
 from ganbench.jobs import JobSpec, Selection
@@ -210,12 +210,12 @@ def test_a_file_that_is_not_python_is_told_by_its_bytes(tmp_path: Path) -> None:
 EDITING = """
 import json, sys
 from pathlib import Path
-from ganbench import jobs
+from ganbench import identity, jobs
 base = jobs.Selection("smoke", ("gan_ns", "wgan_gp", "gmm"), ("ring8", "digits"), (0,), "smoke", ("mmd", "kid"), 500)
 planned, found = jobs.plan(base), []
 def changes():
     new = [job.spec != old.spec for job, old in zip(jobs.plan(base), planned, strict=True)]
-    assert new == [jobs.changed_since_plan(old) is not None for old in planned], "what a worker sees"
+    assert new == [identity.changed_since_plan(old) is not None for old in planned], "what a worker sees"
     return new
 for file, old, new in json.loads(sys.argv[1]):
     path = Path(file)
@@ -336,6 +336,19 @@ def test_a_cache_that_cannot_be_used_is_none(tmp_path: Path, cache: Path, monkey
     assert data_at(tmp_path / "x.npz") == before
 
 
+def test_weights_of_a_scorer_are_part_of_the_jobs_that_look_through_it(tmp_path: Path, cache: Path) -> None:
+    weights, ids = tmp_path / "w.safetensors", []
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        chosen = replace(
+            BASE, datasets=("cifar10", "digits"), models=("gan_ns",), seeds=(0,), scorer_weights=str(weights)
+        )
+        ids.append([j.spec.job_id for j in jobs.plan(chosen)])
+    without = [j.spec.job_id for j in jobs.plan(replace(chosen, scorer_weights=None))]
+    assert len({ids[0][0], ids[1][0], without[0]}) == 3
+    assert ids[0][1] == ids[1][1] == without[1]
+
+
 @pytest.mark.parametrize("spelling", ["{0}/b/cats", "{0}/a/cats/", "{0}/b/../a/cats"])
 def test_two_data_sets_of_one_name_are_refused(tmp_path: Path, cache: Path, spelling: str) -> None:
     for part in "ab":
@@ -370,7 +383,7 @@ def test_what_was_edited_after_the_plan_is_refused_before_it_is_imported(tmp_pat
     np.savez(data, x=np.random.default_rng(0).normal(size=(20, 2)))
     selection = replace(BASE, models=(f"{model}:A",), datasets=(f"array:{data}",), seeds=(0,))
     (job,) = jobs.plan(selection)
-    assert jobs.changed_since_plan(job) is None
+    assert identity.changed_since_plan(job) is None
     for file, change, says in ((model, b"lr: float = 9", "code that a is"), (data, b"more", "files of array:x.npz")):
         before = file.read_bytes()
         file.write_bytes(before.replace(b"lr: float = 0", change) if file == model else before + change)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,7 +78,7 @@ def run(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
         label_draws, recipe,
     )  # fmt: skip
-    jobs = make_jobs(selection)
+    jobs = make_jobs(replace(selection, scorer_weights=scorer_weights))
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
 

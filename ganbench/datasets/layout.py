@@ -64,7 +64,7 @@ def find_pictures(root: Path) -> Pictures:
         return Pictures(top.pictures)
     empty = [name for name, paths in held.items() if not paths]
     if empty or not held:
-        where = f"its folder {_shown(empty[0])!r}" if empty else "it"
+        where = f"its folder {shown(empty[0])!r}" if empty else "it"
         raise BadInput(f"{root.name} must hold PNG or JPEG images or class folders of them; {where} has none")
     labels = [k for k, paths in enumerate(held.values()) for _ in paths]
     return Pictures([path for paths in held.values() for path in paths], list(held), labels)
@@ -106,8 +106,8 @@ def _refuse(strays: dict[str, list[Path]], root: Path) -> None:
     """Raise `BadInput` for the first reason that has any file."""
     for reason, paths in strays.items():
         if paths:
-            shown = [_shown(path.relative_to(root).as_posix()) for path in paths[:3]]
-            some = ", ".join(shown) + (", ..." if len(paths) > 3 else "")
+            some = ", ".join(shown(path.relative_to(root).as_posix()) for path in paths[:3])
+            some += ", ..." if len(paths) > 3 else ""
             are = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
             raise BadInput(f"{root.name}: {are} not read ({some}); {_CURES[reason]}")
 
@@ -156,9 +156,9 @@ def _splits(top: _Listing) -> list[str]:
 
 
 def _slashed(names: list[str]) -> str:
-    return ", ".join(f"{_shown(name)}/" for name in names[:6]) + (", ..." if len(names) > 6 else "")
+    return ", ".join(f"{shown(name)}/" for name in names[:6]) + (", ..." if len(names) > 6 else "")
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A file's name as it may be printed."""
     return name[:80] if name.isprintable() else ascii(name[:80])

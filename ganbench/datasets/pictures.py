@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganbench.datasets.base import check_size
-from ganbench.datasets.layout import find_pictures
+from ganbench.datasets.layout import find_pictures, shown
 from ganbench.errors import BadInput
 from ganbench.files import open_plain
 
@@ -47,7 +47,7 @@ def read_pictures(paths: Sequence[Path], root: Path, wanted: tuple[str, Shape] |
         warnings.simplefilter("ignore")  # remarks about odd tags; what matters is an error below
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for row, path in enumerate(paths):
-            label = path.relative_to(root).as_posix()
+            label = shown(path.relative_to(root).as_posix())
             with open_plain(path) as file:
                 head, size = file.read(PNG_HEAD), os.fstat(file.fileno()).st_size
                 if not head:

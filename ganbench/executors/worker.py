@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench import environment
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
-from ganbench.jobs import Job, changed_since_plan, display_name
+from ganbench.identity import changed_since_plan
+from ganbench.jobs import Job, display_name
 from ganbench.records import SCHEMA, Record, RunFolder
 
 if TYPE_CHECKING:
