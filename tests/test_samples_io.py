@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from ganbench.boards.submission import read_submission
 from ganbench.data import DataSpec
 from ganbench.errors import BadInput
 from ganbench.samples_io import read_samples
@@ -131,3 +132,18 @@ def test_damaged_files_and_odd_folders(tmp_path: Path) -> None:
     (folder / "1.png").symlink_to("/etc/passwd")
     with pytest.raises(BadInput, match=r"1\.png"):
         read_samples(folder, GREY)
+
+
+def test_a_byte_order_mark_before_submission_toml_is_read(tmp_path: Path) -> None:
+    text = (
+        '[submission]\nboard = "b"\nprotocol = "1.0"\ntier = "claim"\nteam = "T"\nname = "n"\nlicense = "MIT"\n'
+        '[[claimed]]\ndataset = "digits"\nmetric = "mmd"\nvalue = 1.0\n'
+    )
+    found = []
+    for encoding in ("utf-8", "utf-8-sig"):
+        (tmp_path / "submission.toml").write_text(text, encoding=encoding)
+        found.append(read_submission(tmp_path))
+    assert found[0] == found[1]
+    (tmp_path / "submission.toml").write_text(text, encoding="utf-16")
+    with pytest.raises(BadInput, match="must be UTF-8"):
+        read_submission(tmp_path)
