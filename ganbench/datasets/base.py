@@ -21,6 +21,14 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """What the test split's pictures were rendered from, so that any counterfactual of them can be."""
+
+    glyphs: Tensor  # (N, 1, h, h) in [0, 1]
+    values: Tensor  # (N, A) int64
+
+
+@dataclass(frozen=True)
 class Dataset:
     """`train` is for models, `test` is the reference of metrics, `holdout` calibrates and is the oracle row."""
 
@@ -29,6 +37,7 @@ class Dataset:
     holdout: Split
     test: Split
     mixture: Mixture | None = None
+    rendered: Rendered | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ def assemble(
     mixture: Mixture | None = None,
     cond: Condition | None = None,
     vocabulary: int | None = None,
+    rendered: Rendered | None = None,
     version: int = 1,
 ) -> Dataset:
     """Three splits as a data set, its spec filled in from them. Raises `BadInput` for conditions that do not fit."""
@@ -88,7 +98,7 @@ def assemble(
         cond=cond,
         vocabulary=vocabulary,
     )
-    return Dataset(spec, train, holdout, test, mixture)
+    return Dataset(spec, train, holdout, test, mixture, rendered)
 
 
 def check_conditions(cond: Condition | None, train: Split, holdout: Split, test: Split) -> None:
