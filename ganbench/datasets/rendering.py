@@ -21,7 +21,7 @@ LEVEL = 0.25  # ink from which a pixel counts, of the strongest in the picture
 # Read off train digits, for canvases up to 20 pixels and larger ones, whose glyphs have a margin: what share of the
 # canvas tells small from large, and how much ink a unit of outline thin from thick.
 STEP = {False: 0.62, True: 0.41}
-FULLNESS = {False: 1.05, True: 1.3}
+FULLNESS = {False: 1.08, True: 1.0}
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,8 @@ def render(glyphs: Tensor, values: Tensor) -> Tensor:
 
 
 def thickened(glyphs: Tensor) -> Tensor:
-    """Dilation over 2x2 pixels of small glyphs, 3x3 from 12 pixels on."""
-    wide = glyphs.shape[-1] >= 12
-    return F.max_pool2d(glyphs, 3, 1, 1) if wide else F.max_pool2d(F.pad(glyphs, (0, 1, 0, 1)), 2, 1)
+    """Dilation over 2x2 pixels."""
+    return F.max_pool2d(F.pad(glyphs, (0, 1, 0, 1)), 2, 1)
 
 
 def enlarged(glyphs: Tensor) -> Tensor:
@@ -64,21 +63,22 @@ def enlarged(glyphs: Tensor) -> Tensor:
     return F.avg_pool2d(glyphs.repeat_interleave(3, 2).repeat_interleave(3, 3), 2)
 
 
-def glyph(x: Tensor) -> Tensor:
-    """The glyph that a picture shows, by its measured size and place: (N, 3, 2 h, 2 h) -> (N, 1, h, h) in [0, 1].
+def glyph(x: Tensor, side: int) -> Tensor:
+    """The digit that a picture shows, cut out by its measured size and place: (N, 3, 2 h, 2 h) -> (N, 1, side, side).
 
-    Exact for small glyphs; a large one comes back as means of what its enlarging spread.
+    In [0, 1], scaled bilinearly; a small glyph comes back exactly where `side` is h.
     """
     _, size, place, _ = measure(x).unbind(1)
     grey = ((x + 1) / 2).amax(1, keepdim=True)
     h = x.shape[-1] // 2
-    out = grey.new_zeros(len(x), 1, h, h)
-    for large, side in enumerate((h, 3 * h // 2)):
-        top = (2 * h - side) // 2
-        for where, left in enumerate((0, 2 * h - side)):
+    out = grey.new_zeros(len(x), 1, side, side)
+    for large, width in enumerate((h, 3 * h // 2)):
+        top = (2 * h - width) // 2
+        for where, left in enumerate((0, 2 * h - width)):
             rows = (size == large) & (place == where)
-            cut = grey[rows, :, top : top + side, left : left + side]
-            out[rows] = F.avg_pool2d(cut.repeat_interleave(2, 2).repeat_interleave(2, 3), 3) if large else cut
+            cut = grey[rows, :, top : top + width, left : left + width]
+            if len(cut):
+                out[rows] = F.interpolate(cut, (side, side), mode="bilinear", antialias=True)
     return out
 
 

@@ -7,7 +7,6 @@ Shapes      N events, h side of a glyph, F penultimate features.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganbench.datasets.rendering import glyph
@@ -36,10 +35,9 @@ class Rendered:
     def _grey(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != (3, self.side, self.side):
             raise BadInput(f"events must have shape (N, 3, {self.side}, {self.side}); got {tuple(x.shape)}")
-        digit = 2 * glyph(x) - 1
-        if self.side == 32:  # MNIST's digits stand at half their side, with a margin of 1
-            digit = F.interpolate(digit[:, :, 1:-1, 1:-1], scale_factor=2, mode="bilinear", align_corners=False)
-        return digit
+        if self.side == 16:
+            return 2 * glyph(x, 8) - 1
+        return 2 * glyph(x, 32)[:, :, 2:-2, 2:-2] - 1  # MNIST's digits have a margin there
 
 
 @scorer("rendered_digits_cnn", event_shape=(3, 16, 16))
