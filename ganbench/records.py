@@ -298,7 +298,9 @@ class RunFolder:
             if path.parent.name == job_folder_name(record.spec):
                 yield record
             else:
-                warnings.warn(f"jobs/{path.parent.name} is a copy of another job; left out", RecordWarning, stacklevel=3)
+                warnings.warn(
+                    f"jobs/{path.parent.name} is a copy of another job; left out", RecordWarning, stacklevel=3
+                )
 
     def _write_manifest(self, value: dict[str, Any]) -> None:
         path = self.root / "run.json"

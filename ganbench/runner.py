@@ -24,7 +24,7 @@ from ganbench import environment, keep, seeding
 from ganbench.data import DataSpec, Split
 from ganbench.datasets.base import Dataset
 from ganbench.engine import Training, matmul_precision, train
-from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
+from ganbench.errors import BadInput, Diverged, MissingResource, NotApplicable
 from ganbench.jobs import LABELS, Job, JobSpec
 from ganbench.labels import check_range, draw_labels
 from ganbench.make import effective_config, make

@@ -67,7 +67,7 @@ class Workplace:
         return self._datasets[key]
 
     def kept(self) -> Iterator[tuple[str, Tensor, Any]]:
-        """Every tensor that later jobs will find: its name, itself, and what was noted when it was loaded, if it was."""
+        """Every tensor that later jobs will find: its name, itself, and what was noted at its loading, if at all."""
         for noted in self._noted.values():
             yield from noted
         for (ref, name, _), value in self.real.items():

@@ -1,10 +1,10 @@
 """The canary: notices what a job has changed of the process that the next job would find.
 
-It covers what is process-wide and can move a number or fail a job: functions and settings that modules of torch, numpy,
-Python and ganbench hold, what a few fixed computations give, generators, flags, types, devices, hooks, threads, streams,
-working directory, environment, limits, signals, children, and the data that a worker keeps between jobs (by version
-counters and sums of a sample of words; a write through numpy to a few words of a large tensor can pass). It cannot see
-into C libraries or closures: code of others therefore gets a process of its own, and never shares one with a built-in.
+It covers what is process-wide and can move a number or fail a job: functions and settings that modules of torch,
+numpy, Python and ganbench hold, what a few fixed computations give, generators, flags, types, devices, hooks, threads,
+streams, working directory, environment, limits, signals, children, and the data that a worker keeps between jobs (by
+version counters and sums of a sample of words; a write through numpy to a few words of a large tensor can pass). It
+cannot see into C libraries or closures: code of others therefore gets a process of its own.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from ganbench.scoring import Workplace
 
 MODULES = (
     "builtins", "random", "math", "os", "os.path", "time", "json", "functools", "itertools", "pickle", "io",
-    "numpy", "numpy.random", "numpy.linalg", "torch", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.autograd",
-    "torch.optim", "torch.optim.adam", "torch.optim.sgd", "torch.special", "torch.linalg", "torch.fft", "torch.random",
-    "torch._C._nn", "torch._VF",
+    "numpy", "numpy.random", "numpy.linalg", "torch", "torch.nn", "torch.nn.functional", "torch.nn.init",
+    "torch.autograd", "torch.optim", "torch.optim.adam", "torch.optim.sgd", "torch.special", "torch.linalg",
+    "torch.fft", "torch.random", "torch._C._nn", "torch._VF",
 )  # fmt: skip
 CLASSES = (
     torch.Tensor, torch.nn.Module, torch.nn.Linear, torch.nn.Conv2d, torch.optim.Optimizer, torch.optim.Adam,
@@ -39,6 +39,7 @@ CLASSES = (
 )  # fmt: skip
 OWN = ("ganbench", "baselines")
 WORDS = 1 << 15  # of 8 bytes: looked at in each tensor
+PLAIN = (bool, int, float, str, tuple)
 _nothing = object()
 
 
@@ -71,7 +72,8 @@ class Canary:
         for name, before in self.spaces.items():
             now = vars(sys.modules[name]) if name in sys.modules else vars(_class(name))
             for key, value in before.items():
-                if now.get(key, _nothing) is not value and not _lazy(key, value):
+                found = now.get(key, _nothing)
+                if found is not value and not _lazy(key, value) and not (isinstance(value, PLAIN) and found == value):
                     yield f"{name}.{key}"
 
     def _restated(self) -> Iterator[str]:
@@ -106,8 +108,7 @@ def fingerprint(x: torch.Tensor) -> tuple[int, int]:
 
 def state() -> Iterator[tuple[str, Any]]:
     """Process-wide settings by name, and what fixed computations give."""
-    for name, value in _computed().items():
-        yield name, value
+    yield from _computed().items()
     yield "the default type", torch.get_default_dtype()
     yield "the default device", str(torch.get_default_device())
     yield "torch's threads", (torch.get_num_threads(), torch.get_num_interop_threads())
@@ -119,9 +120,8 @@ def state() -> Iterator[tuple[str, Any]]:
         torch.utils.deterministic.fill_uninitialized_memory,
     )  # fmt: skip
     yield "torch's precision", (torch.get_float32_matmul_precision(), *_backends())
-    hooks = [v for k, v in vars(torch.nn.modules.module).items() if k.startswith("_global_") and isinstance(v, dict)]
-    hooks += [v for k, v in vars(sys.modules["torch.optim.optimizer"]).items() if k.startswith("_global_") and isinstance(v, dict)]
-    yield "torch's hooks", [len(hook) for hook in hooks]
+    hooked = vars(torch.nn.modules.module) | vars(sys.modules["torch.optim.optimizer"])
+    yield "torch's hooks", [len(v) for k, v in hooked.items() if k.startswith("_global_") and isinstance(v, dict)]
     yield "a global generator", (
         hash(torch.get_rng_state().numpy().tobytes()), hash(random.getstate()), _numpy_state()
     )  # fmt: skip
@@ -193,7 +193,7 @@ def _backends() -> Iterator[Any]:
 
 
 def _numpy_state() -> Any:
-    kind, keys, *rest = np.random.get_state()
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
     return kind, hash(keys.tobytes()), rest  # type: ignore[union-attr]
 
 
@@ -211,7 +211,7 @@ def _or_none(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def _lazy(key: str, value: Any) -> bool:
     """What a module fills in on first use: its submodules, caches and the interpreter's own notes."""
-    return key.startswith("__") or value is None or isinstance(value, types.ModuleType | int) and key.startswith("_")
+    return key.startswith("__") or value is None or (isinstance(value, types.ModuleType | int) and key.startswith("_"))
 
 
 def _class(name: str) -> type:

@@ -28,16 +28,15 @@ GRACE = 0.5  # seconds in which a resource tracker may clean up behind its proce
 TRACKER = b"multiprocessing.resource_tracker"
 
 
-def template(descriptor: int) -> NoReturn:
-    """Import what jobs need, then fork a keeper for each pair of sockets that the driver sends, until it is gone."""
+def template(descriptor: int, jobs: bool) -> NoReturn:
+    """Import what jobs need, if any will come; fork a keeper for each pair of sockets that the driver sends."""
     driver = socket.socket(fileno=descriptor)
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers report to the driver, and need no reaping here
     prctl(SET_SUBREAPER, 1)  # for what a worker leaves that kills its keeper
     from ganbench.executors import worker
 
-    worker.preload()
+    worker.preload(jobs)
     gc.freeze()  # or the first collection of each fork would copy every page
     while True:
         message, descriptors, _, _ = socket.recv_fds(driver, 1, 2)
@@ -49,8 +48,10 @@ def template(descriptor: int) -> NoReturn:
             _keep(control, channel, worker.serve)
         for d in descriptors:
             os.close(d)
+        _reap()
     end = time.monotonic() + 2
     while descendants(os.getpid()) and time.monotonic() < end:  # keepers know that the driver is gone, too
+        _reap()
         time.sleep(0.01)
     _end_all(None)
     os._exit(0)
@@ -164,6 +165,13 @@ def descendants(root: int) -> list[int]:
     while layer := {p for p, parent in parents.items() if parent in layer}:
         found += layer
     return found
+
+
+def _reap() -> None:
+    """Take leave of children that have ended; so their CPU seconds count in those of the run."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _command(pid: int) -> bytes:

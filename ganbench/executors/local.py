@@ -111,7 +111,7 @@ def ask(function: Callable[..., Any], *arguments: Any, timeout: float = 120) -> 
 
     The answer is what JSON makes of it. Raises `GanbenchError` when there is none.
     """
-    with Crew() as crew:
+    with Crew(jobs=False) as crew:
         try:
             crew.start().call(function, *arguments)
             end = time.monotonic() + timeout
@@ -220,11 +220,11 @@ class _Shift:
         hand = self.hands[number]
         hand.job, hand.attempt = job, attempt
         hand.deadline = time.monotonic() + START if hand.process.pid is None else self.limit(job)
-        place = self.folder.job_folder(job.spec)
+        place = Path(self.orders.root) / "jobs" / self.folder.job_folder(job.spec).name
         with contextlib.suppress(OSError):
             place.mkdir(parents=True, exist_ok=True)
             (place / "log.txt").unlink(missing_ok=True)
-        hand.process.call(worker.work, job, self.orders, attempt, log=Path(self.orders.root, "jobs", place.name, "log.txt"))
+        hand.process.call(worker.work, job, self.orders, attempt, log=place / "log.txt")
         return True
 
     def key(self, job: Job) -> tuple[str, ...]:
@@ -355,7 +355,7 @@ def _cause_of_death(code: int | None) -> str:
         hint = ": the system may have run out of memory" if code == -9 else ""
         return f"the worker was killed by signal {-code}{hint}"
     if code == worker.LOST:
-        return "the worker cannot be heard any more: the job closed what it answers through, or left it unable to answer"
+        return "the worker cannot answer any more: the job closed its descriptors, or left it no memory or limits to"
     return f"the worker ended with exit code {code} in the middle of the job"
 
 

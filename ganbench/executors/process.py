@@ -22,7 +22,7 @@ HAS_KEEPER = sys.platform == "linux"
 ANSWER_BYTES = 1 << 26  # of one line from a worker; more is no answer
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from ganbench.executors.keeper import template; template(int(sys.argv[2]))"
+    "from ganbench.executors.keeper import template; template(int(sys.argv[2]), bool(int(sys.argv[3])))"
 )
 
 
@@ -38,8 +38,8 @@ class Event:
 class Crew:
     """The workers of a run. Leaving the context ends every process, and what they started."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self.threads = threads
+    def __init__(self, threads: int = 1, jobs: bool = True) -> None:
+        self.threads, self.jobs = threads, jobs  # whether they will do jobs, and should load what those need at once
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.workers: dict[int, Worker] = {}
         self._numbers = itertools.count()
@@ -80,7 +80,7 @@ class Crew:
     def _start_template(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, its = socket.socketpair()
         path = json.dumps([os.path.abspath(p) for p in sys.path])
-        command = [sys.executable, "-u", "-c", BOOT, path, str(its.fileno())]
+        command = [sys.executable, "-u", "-c", BOOT, path, str(its.fileno()), str(int(self.jobs))]
         threads = {f"{name}_NUM_THREADS": str(self.threads) for name in ("OMP", "MKL", "OPENBLAS")}
         with its:
             process = subprocess.Popen(

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -46,17 +46,34 @@ class Orders:
     threads: int = 1
 
 
-def preload() -> None:
-    """Import what jobs need; where that fails, the first job says so."""
-    with contextlib.suppress(ImportError):
-        import ganbench.runner  # noqa: F401
+def preload(jobs: bool = True) -> None:
+    """Import what jobs need, and have torch fill in what it leaves to a first use; what fails, a job will report.
+
+    No thread starts here and no device is looked for: a process that has either cannot be forked.
+    """
+    with contextlib.suppress(Exception):
+        import ganbench.runner
+
+        if not jobs:
+            return
+        import sklearn.mixture  # noqa: F401
+        import torch
+
+        import ganbench.report.grids  # noqa: F401
+
+        for make in (torch.optim.Adam, torch.optim.SGD):
+            parameter = torch.nn.Parameter(torch.zeros(1))
+            optimizer = make([parameter], lr=0.1)
+            optimizer.zero_grad()
+            parameter.grad = torch.zeros(1)
+            optimizer.step()
 
 
-def serve(channel: socket.socket) -> NoReturn:
+def serve(channel: socket.socket, own_log: bool = False) -> NoReturn:
     """Answer each call until the driver is gone; never returns, whatever the calls do.
 
     An answer is {"answer": value} or {"error": text, "memory": whether it ran out}, with {"changed": [...]} where the
-    call changed what later calls would see.
+    call changed what later calls would see. With `own_log` it writes its output to the log itself.
     """
     own, said, exit_now = os.getpid(), json.dumps, os._exit  # a model may replace what modules hold
     try:
@@ -70,6 +87,10 @@ def serve(channel: socket.socket) -> NoReturn:
         channel.sendall(b'{"ready": %d}\n' % own)
         while True:
             function, arguments, log = pickle.load(inbox)
+            if own_log and log is not None:
+                with open(log, "wb") as file:
+                    for standard in (1, 2):
+                        os.dup2(file.fileno(), standard)
             if canary is None and "ganbench.runner" in sys.modules:
                 from ganbench.executors.canary import Canary
 
@@ -84,7 +105,9 @@ def serve(channel: socket.socket) -> NoReturn:
             sys.setrecursionlimit(RECURSION)
             changed = [] if canary is None else canary.changes(_place.values())
             if changed:
-                print(f"ganbench: the process ends with this job, which changed {', '.join(changed)}", file=sys.__stderr__)
+                with contextlib.suppress(OSError):
+                    text = f"ganbench: this process ends with the job, which changed {', '.join(changed)}\n"
+                    os.write(2, text.encode(errors="replace"))
                 said_of_it["changed"] = changed
             channel.sendall(said(said_of_it).encode("ascii") + b"\n")
     except EOFError:
@@ -101,10 +124,10 @@ def serve_spawned(channel: socket.socket, driver: int, threads: int) -> None:
     """`serve` in an interpreter of its own, where there is no keeper to end it when its driver has gone."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    os.dup2(2, 1)  # user code that prints must not spoil the driver's JSON
+    os.dup2(2, 1)  # what is printed must not spoil the driver's JSON
     threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
     preload()
-    serve(channel)
+    serve(channel, own_log=True)
 
 
 def work(job: Job, orders: Orders, attempt: int) -> dict[str, Any]:
