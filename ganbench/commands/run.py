@@ -260,7 +260,7 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
     measured = all(r["estimate_from"] == "measured" for r in todo)
     typer.echo(
         f"\n{len(todo)} of {len(rows)} jobs to run, about {duration(total['estimated_s'])} with {count} workers "
-        f"({'from earlier runs' if measured else 'within a factor of about 4'}), "
+        f"({'from earlier runs' if measured else f'within a factor of about {estimate.FACTOR}'}), "
         f"about {total['estimated_bytes'] / 1e6:.0f} MB"
     )
     return None
