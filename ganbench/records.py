@@ -154,6 +154,7 @@ class RunFolder:
         self.root = root
         self._lock: int | None = None
         self._written: dict[Path, str] = {}  # what this process wrote, against what jobs may do to it
+        self._index = 0  # bytes that results.jsonl should have
 
     @classmethod
     def create(cls, root: Path, manifest: dict[str, Any]) -> RunFolder:
@@ -178,6 +179,7 @@ class RunFolder:
             for left in [*root.glob(".*.tmp"), *root.glob("*/.*.tmp"), *root.glob("jobs/*/.*.tmp")]:
                 left.unlink(missing_ok=True)
             folder.rebuild_index()
+            folder._index = (root / "results.jsonl").stat().st_size
         except BaseException:
             folder.close()
             raise
@@ -251,13 +253,17 @@ class RunFolder:
         for record in records:
             if not (self.job_folder(record.spec) / "result.json").exists():
                 self.write(record)
-        if not (self.root / "results.jsonl").exists():
+        index = self.root / "results.jsonl"
+        if not index.exists() or index.stat().st_size != self._index:
             self.rebuild_index()
+            self._index = index.stat().st_size
 
     def append(self, record: Record) -> None:
         """Add the record to the index: one write of one line."""
+        line = (record.to_json() + "\n").encode()
         with (self.root / "results.jsonl").open("ab") as file:
-            file.write((record.to_json() + "\n").encode())
+            file.write(line)
+        self._index += len(line)
 
     def records(self) -> list[Record]:
         """The last record of every job of the plan, in its order; of every job found, where no plan was noted."""

@@ -138,7 +138,7 @@ def score_trained(
     with clock("score"):
         rows, missing = score_all(spec.metrics, inputs)
     with clock("write"):
-        artifacts = keep.artifacts(folder, model, inputs, curves, save_weights) if folder else []
+        artifacts = _kept(folder, lambda: keep.artifacts(folder, model, inputs, curves, save_weights)) if folder else []
     return {"metrics": [MetricRow(**row) for row in rows], "not_applicable": missing, "artifacts": artifacts}
 
 
@@ -313,7 +313,17 @@ def _label_draws(model: Model, dataset: Dataset, n: int, rng: torch.Generator) -
 def _kept_history(folder: Path | None, history: Any) -> dict[str, Any]:
     if folder is None or not history:
         return {}
-    return {"history": keep.history(folder, history)}
+    return {"history": _kept(folder, lambda: keep.history(folder, history))}
+
+
+def _kept(folder: Path, write: Callable[[], Any]) -> Any:
+    """What `write` returns, which puts files into the folder; again where another job has removed that meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return write()
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return write()
 
 
 def _describe(error: BaseException, phase: str) -> dict[str, Any]:

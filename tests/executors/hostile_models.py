@@ -21,19 +21,23 @@ import time
 import numpy as np
 import torch
 
-from ganbench.data import Split
-from ganbench.model import Budget, register
-from tests.strange_models import Noise
+from ganbench.data import DataSpec, Split
+from ganbench.model import Budget, Model, register
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]
 
 
-class Hostile(Noise):
-    """Learns what its base learns, then does its deed."""
+class Hostile(Model):
+    """Draws a Gaussian, once it has done its deed."""
+
+    def build(self, spec: DataSpec) -> None:
+        self.shape = spec.event_shape
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        super().fit(data, budget, rng)
         self.deed(data)
+
+    def sample(self, n: int, rng: torch.Generator) -> torch.Tensor:
+        return torch.empty(n, *self.shape).normal_(generator=rng)
 
     def deed(self, data: Split) -> None:
         raise NotImplementedError
