@@ -258,6 +258,12 @@ class RunFolder:
             self.rebuild_index()
             self._index = index.stat().st_size
 
+    def try_to_write(self) -> None:
+        """Write a megabyte and remove it. Raises `OSError`, as for a full disk."""
+        trial = self.root / ".trial"
+        write_atomic(trial, bytes(1 << 20))
+        trial.unlink()
+
     def append(self, record: Record) -> None:
         """Add the record to the index: one write of one line."""
         line = (record.to_json() + "\n").encode()

@@ -273,6 +273,9 @@ class _Shift:
         except (BadInput, KeyError, TypeError) as error:
             return _row(job, "failed", f"worker: no record came back: {error}"[:400], self.orders, hand.attempt)
         record.git = self.orders.git
+        if (record.error or {}).get("errno") in NO_ROOM:  # so a model says; whether it is so, the driver tries itself
+            with _writing(self.folder, self.outcome):
+                self.folder.try_to_write()
         return record
 
     def bury(self, hand: _Hand, code: int | None) -> None:
