@@ -179,7 +179,7 @@ class RunFolder:
             for left in [*root.glob(".*.tmp"), *root.glob("*/.*.tmp"), *root.glob("jobs/*/.*.tmp")]:
                 left.unlink(missing_ok=True)
             folder.rebuild_index()
-            folder._index = (root / "results.jsonl").stat().st_size
+            folder._index = folder._index_bytes()
         except BaseException:
             folder.close()
             raise
@@ -253,10 +253,9 @@ class RunFolder:
         for record in records:
             if not (self.job_folder(record.spec) / "result.json").exists():
                 self.write(record)
-        index = self.root / "results.jsonl"
-        if not index.exists() or index.stat().st_size != self._index:
+        if self._index_bytes() != self._index:
             self.rebuild_index()
-            self._index = index.stat().st_size
+            self._index = self._index_bytes()
 
     def try_to_write(self) -> None:
         """Write a megabyte and remove it. Raises `OSError`, as for a full disk."""
@@ -313,6 +312,10 @@ class RunFolder:
                 warnings.warn(
                     f"jobs/{path.parent.name} is a copy of another job; left out", RecordWarning, stacklevel=3
                 )
+
+    def _index_bytes(self) -> int:
+        path = self.root / "results.jsonl"
+        return path.stat().st_size if path.exists() else 0
 
     def _write_manifest(self, value: dict[str, Any]) -> None:
         path = self.root / "run.json"

@@ -237,9 +237,10 @@ def test_the_canary_sees_flags_types_and_generators() -> None:
 
 @pytest.mark.parametrize("how", ["in place", "by numpy", "by .data"])
 def test_the_canary_sees_writes_to_data_that_jobs_share(how: str) -> None:
-    canary, place = Canary(), Workplace()
+    place = Workplace()
     place.on_load = fingerprint
     data = place.dataset("digits")
+    canary = Canary()  # after the imports that loading took
     assert canary.changes([place]) == []
     x = data.train.x
     if how == "in place":
@@ -253,11 +254,11 @@ def test_the_canary_sees_writes_to_data_that_jobs_share(how: str) -> None:
 
 def test_the_canary_is_cheap() -> None:
     """Below 5 ms a job on ordinary data; three times that here, for machines that do other things at once."""
-    canary, place = Canary(), Workplace()
+    place = Workplace()
     place.on_load = fingerprint
     for ref in ("digits", "ring8"):
         place.dataset(ref)
-    taken = []
+    canary, taken = Canary(), []
     for _ in range(15):
         start = time.process_time()
         canary.changes([place])
