@@ -48,6 +48,8 @@ def invoke(arguments: Sequence[str]) -> int:
         if isinstance(done.__context__, BrokenPipeError):  # which the parser makes an exit code of 1
             sys.stdout, sys.stderr = streams
             raise done.__context__ from None
+        if isinstance(done.code, str):
+            typer.echo(done.code, err=True)
         return done.code if isinstance(done.code, int) else 0 if done.code is None else 2
     return code if isinstance(code, int) else 0
 
