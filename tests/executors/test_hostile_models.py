@@ -9,6 +9,7 @@ import os
 import re
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from ganbench.executors import keeper, local
 from ganbench.executors.canary import Canary, fingerprint
 from ganbench.jobs import Job, Selection, plan
-from ganbench.records import Record, RunFolder
+from ganbench.records import Record, RecordWarning, RunFolder
 from ganbench.runner import run_job
 from ganbench.scoring import Workplace
 
@@ -116,7 +117,8 @@ def trial(names: tuple[str, ...], root: Path) -> Trial:
     for seed, name in enumerate(names):
         jobs += [jobs_of(f"{FILE}:{name}", 0), jobs_of("gan_ns", seed), jobs_of("gmm", seed)]
     before = shared()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordWarning)  # of the index, which a model removes
         patch.setenv("HOSTILE_RUN", str(root / "r"))
         patch.setenv("HOSTILE_MARK", mark)
         with RunFolder.create(root / "r", {"suite": "hostile"}) as folder:
