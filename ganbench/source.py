@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ganbench.registry import Entry
+from ganbench.registry import Entry, module_path
 
 # Modules every job passes through, whatever its model imports.
 _COMMON = ("ganbench.engine", "ganbench.seeding", "ganbench.data", "ganbench.model", "ganbench.runner")
@@ -32,7 +31,7 @@ def code_sha256(*entries: Entry) -> str:
     """Hash of the source files that these registrations stand on, found by following their imports."""
     files: dict[str, str] = {}
     for name in _COMMON:
-        path = _module_path(name)
+        path = module_path(name)
         if path:
             files |= _closure(path, name)
     for entry in entries:
@@ -54,7 +53,7 @@ def _closure(path: Path, module: str) -> dict[str, str]:
         own = name.partition(".")[0]
         for target in _imports(here, name):
             if target.partition(".")[0] in ("ganbench", "baselines", own) and target not in _IDLE:
-                next_path = _module_path(target)
+                next_path = module_path(target)
                 if next_path:
                     waiting.append((next_path, target))
     return found
@@ -92,9 +91,9 @@ def _defining_module(base: str, name: str) -> str:
     """Where `from base import name` leads: a submodule, the module that a package takes it from, or base itself."""
     if base.partition(".")[0] not in ("ganbench", "baselines"):
         return base
-    if _module_path(f"{base}.{name}"):
+    if module_path(f"{base}.{name}"):
         return f"{base}.{name}"
-    path = _module_path(base)
+    path = module_path(base)
     if path and path.name == "__init__.py":
         return _re_exports(path, base).get(name, base)
     return base
@@ -109,23 +108,3 @@ def _re_exports(path: Path, package: str) -> dict[str, str]:
             module = f"{package}.{node.module}" if node.level else node.module
             found |= {alias.name: module for alias in node.names}
     return found
-
-
-@lru_cache(maxsize=4096)
-def _module_path(module: str) -> Path | None:
-    """The file of a module, found without importing it or its parents."""
-    top, *rest = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    if not rest:
-        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for root in spec.submodule_search_locations or []:
-        base = Path(root).joinpath(*rest)
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
-                return path
-    return None

@@ -60,7 +60,7 @@ def template(descriptor: int, jobs: bool) -> NoReturn:
 def _keep(control: socket.socket, channel: socket.socket, serve: Callable[[socket.socket], NoReturn]) -> NoReturn:
     """Start a worker and watch over it: `log PATH` on the control socket opens a log, its end ends the worker.
 
-    The last word on the control socket is `ended CODE`, when nothing of the worker is left.
+    It says `keeper PID` there first, and `ended CODE` last, when nothing of the worker is left.
     """
     os.setsid()
     prctl(SET_SUBREAPER, 1)
@@ -90,6 +90,7 @@ def _keep(control: socket.socket, channel: socket.socket, serve: Callable[[socke
         serve(channel)
     channel.close()
     os.close(said)
+    control.sendall(f"keeper {keeper}\n".encode())
     code = _watch(control, output, woken, pid, log := Log())
     code = _end_all(pid) if code is None else code
     _end_all(None)

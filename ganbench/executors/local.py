@@ -32,6 +32,7 @@ from ganbench.registry import DATASETS, METRICS, MODELS
 
 STILLBORN = 3  # workers that may die before they can work, one after the other
 START = 300.0  # seconds for a worker to be able to work
+FORCE = 15.0  # seconds for a worker to end when it is told to
 TICK = 0.2
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -191,8 +192,8 @@ class _Shift:
                 self.hear(self.crew.events.get(timeout=TICK))
             for hand in self.hands.values():
                 if hand.deadline is not None and time.monotonic() > hand.deadline:
-                    hand.over, hand.deadline = True, None
-                    hand.process.end()
+                    hand.process.end(force=hand.over)  # a second time: its keeper does not answer
+                    hand.over, hand.deadline = True, time.monotonic() + FORCE
             self.watcher.tick(list(_heartbeats(self.folder.root / ".progress")))
 
     def hand_out(self) -> bool:
@@ -254,7 +255,7 @@ class _Shift:
             record = self.record(hand, job, said)
             hand.job = hand.deadline = None
             needed = any(self.key(other) == hand.key for other, _ in self.waiting) if hand.key else True
-            if said.get("changed") or not needed:
+            if hand.over or said.get("changed") or not needed:
                 self.retire(hand)
             self.store(record)
 
@@ -303,7 +304,7 @@ class _Shift:
 
     def retire(self, hand: _Hand) -> None:
         """Let a worker go that has no job."""
-        hand.over = True
+        hand.over, hand.deadline = True, time.monotonic() + FORCE
         hand.process.end()
 
     def store(self, record: Record) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -75,7 +77,7 @@ class Crew:
                     self._dismiss()
                     if attempt == 2:
                         raise
-        return Worker(number, channel, self.events, lambda: _last_word(control), control)
+        return Worker(number, channel, self.events, control)
 
     def _start_template(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, its = socket.socketpair()
@@ -110,67 +112,70 @@ class Crew:
             process.daemon = True
             process.start()
 
-        def wait() -> int:
-            process.join()
-            return process.exitcode or 0
-
-        return Worker(number, channel, self.events, wait, None, process.kill)
+        return Worker(number, channel, self.events, process)
 
 
 class Worker:
-    """One worker, as the driver sees it."""
+    """One worker, as the driver sees it: by the control socket of its keeper, or as a process without one."""
 
     def __init__(
-        self,
-        number: int,
-        channel: socket.socket,
-        events: SimpleQueue[Event],
-        wait: Callable[[], int],
-        control: socket.socket | None,
-        kill: Callable[[], None] | None = None,
+        self, number: int, channel: socket.socket, events: SimpleQueue[Event], guard: socket.socket | SpawnProcess
     ) -> None:
-        self.number, self.channel, self.control, self.kill = number, channel, control, kill
+        self.number, self.channel, self.events, self.guard = number, channel, events, guard
         self.pid: int | None = None  # known when it is ready
-        self._thread = threading.Thread(target=self._listen, args=(events, wait), daemon=True)
-        self._thread.start()
+        self.keeper: int | None = None
+        self._threads = [threading.Thread(target=f, daemon=True) for f in (self._listen, self._wait)]
+        for thread in self._threads:
+            thread.start()
 
     def call(self, function: Callable[..., Any], *arguments: Any, log: Path | None = None) -> None:
         """Have it call a function of ganbench; its answer is an event. A worker that is gone has said so already."""
         with contextlib.suppress(OSError):
-            if self.control is not None and log is not None:
-                self.control.sendall(b"log " + os.fsencode(log) + b"\n")
+            if isinstance(self.guard, socket.socket) and log is not None:
+                self.guard.sendall(b"log " + os.fsencode(log) + b"\n")
             self.channel.sendall(pickle.dumps((function, arguments, log)))
 
-    def end(self) -> None:
-        """End it and all that it started; the event of its end follows."""
-        if self.kill is not None:
-            self.kill()
-        elif self.control is not None:
-            with contextlib.suppress(OSError):
-                self.control.shutdown(socket.SHUT_WR)
+    def end(self, force: bool = False) -> None:
+        """End it and all that it started; the event of its end follows. By force: though its keeper does not answer."""
+        with contextlib.suppress(OSError):
+            if not isinstance(self.guard, socket.socket):
+                self.guard.kill()
+            elif not force:
+                self.guard.shutdown(socket.SHUT_WR)
+            elif self.keeper is not None:
+                os.kill(self.keeper, signal.SIGKILL)
 
     def join(self, timeout: float) -> None:
         """Wait until it has ended."""
-        self._thread.join(timeout)
+        self._threads[0].join(timeout)
 
-    def _listen(self, events: SimpleQueue[Event], wait: Callable[[], int]) -> None:
+    def _listen(self) -> None:
         """Pass on each line of JSON; anything else that a model writes there is no answer."""
         with contextlib.suppress(OSError), self.channel.makefile("rb") as lines:
             while line := lines.readline(ANSWER_BYTES):
                 with contextlib.suppress(ValueError, RecursionError):
                     said = json.loads(line)
                     if isinstance(said, dict):
-                        events.put(Event(self.number, said))
-        code = wait()
+                        self.events.put(Event(self.number, said))
+        self._threads[1].join()
         self.channel.close()
-        events.put(Event(self.number, ended=code))
+        self.events.put(Event(self.number, ended=self.code))
 
-
-def _last_word(control: socket.socket) -> int:
-    """The exit code that a keeper reports; -9 for one that was killed itself."""
-    with control, control.makefile("r") as lines:
-        try:
-            said = lines.read().split()
-        except OSError:
-            said = []
-    return int(said[1]) if len(said) == 2 and said[0] == "ended" else -9
+    def _wait(self) -> None:
+        """Wait for the end; then the channel ends too, whoever still holds its other side."""
+        self.code = -signal.SIGKILL.value  # of a worker whose keeper was killed
+        if isinstance(self.guard, socket.socket):
+            with contextlib.suppress(OSError, ValueError), self.guard.makefile("r") as lines:
+                for line in lines:
+                    kind, number = line.split()
+                    if kind == "keeper":
+                        self.keeper = int(number)
+                    else:
+                        self.code = int(number)
+        else:
+            self.guard.join()
+            self.code = self.guard.exitcode or 0
+        with contextlib.suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        if isinstance(self.guard, socket.socket):
+            self.guard.close()

@@ -61,12 +61,8 @@ def preload(jobs: bool = True) -> None:
 
         import ganbench.report.grids  # noqa: F401
 
-        for make in (torch.optim.Adam, torch.optim.SGD):
-            parameter = torch.nn.Parameter(torch.zeros(1))
-            optimizer = make([parameter], lr=0.1)
-            optimizer.zero_grad()
-            parameter.grad = torch.zeros(1)
-            optimizer.step()
+        for optimizer in (torch.optim.Adam, torch.optim.SGD):  # no step of theirs: it looks for a device
+            optimizer([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
 
 
 def serve(channel: socket.socket, own_log: bool = False) -> NoReturn:
