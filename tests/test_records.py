@@ -141,11 +141,10 @@ def test_a_corrupt_record_is_set_aside_and_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("edit", ["value", "status", "timing", "new key", "cut"])
 def test_an_edited_record_is_not_taken_as_truth(tmp_path: Path, edit: str) -> None:
-    row = MetricRow(name="mmd", value=0.5, n=2, signature="s", direction="min")
     with RunFolder.create(tmp_path / "r", ASKED) as folder:
-        folder.write(make(metrics=[row], timing={"train_s": 2.0}))
+        folder.write(make(timing={"train_s": 2.0}))
         path = folder.job_folder(make().spec) / "result.json"
-        assert folder.read(make().spec) == make(metrics=[row], timing={"train_s": 2.0})
+        assert folder.read(make().spec) == make(timing={"train_s": 2.0})
     raw = json.loads(path.read_text())
     if edit == "value":
         raw["metrics"][0]["value"] = 0.4
@@ -188,14 +187,14 @@ def test_what_jobs_remove_or_change_is_put_back(tmp_path: Path) -> None:
     root = tmp_path / "r"
     with RunFolder.create(root, ASKED) as folder:
         for seed in (0, 1):
-            folder.write(make(seed))
-            folder.append(make(seed))
+            folder.write(make(seed, ended_at=str(seed)))
+            folder.append(make(seed, ended_at=str(seed)))
         before = {p: p.read_bytes() for p in root.rglob("*.json*")}
         (folder.job_folder(make(0).spec) / "result.json").write_text("{}")
         shutil.rmtree(folder.job_folder(make(1).spec))
         (root / "run.json").unlink()
         (root / "results.jsonl").unlink()
-        folder.settle([make(0), make(1)])
+        folder.settle([make(0, ended_at="0"), make(1, ended_at="1")])
     assert {p: p.read_bytes() for p in root.rglob("*.json*")} == before
 
 

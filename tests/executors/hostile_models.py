@@ -27,6 +27,11 @@ from ganbench.model import Budget, Model, register
 SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]
 
 
+def shared(mark: str) -> list[str]:
+    """Semaphores of that mark that the system holds."""
+    return [name for name in os.listdir("/dev/shm") if mark in name]
+
+
 class Hostile(Model):
     """Draws a Gaussian, once it has done its deed."""
 
@@ -316,7 +321,9 @@ class LeavesProgram(Hostile):
 @register("leaves_semaphores", family="test")
 class LeavesSemaphores(Hostile):
     def deed(self, data: Split) -> None:
+        multiprocessing.current_process()._config["semprefix"] = "/" + os.environ["HOSTILE_MARK"]  # type: ignore[attr-defined]
         self.lock = multiprocessing.get_context("spawn").Lock()
+        assert shared(os.environ["HOSTILE_MARK"])
         os.kill(os.getpid(), signal.SIGKILL)
 
 
