@@ -306,6 +306,14 @@ class LeavesFork(Hostile):
             os._exit(0)
 
 
+@register("leaves_fork_and_hangs", family="test")
+class LeavesForkAndHangs(LeavesFork):
+    def deed(self, data: Split) -> None:
+        super().deed(data)
+        open(os.path.join(os.environ["HOSTILE_RUN"], "forked"), "w").close()
+        time.sleep(1000)
+
+
 @register("forks_and_goes_on", family="test")
 class ForksAndGoesOn(Hostile):
     def deed(self, data: Split) -> None:

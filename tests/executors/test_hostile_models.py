@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 import uuid
 import warnings
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from ganbench.executors import keeper, local
+from ganbench.executors import keeper, local, worker
 from ganbench.executors.canary import Canary, fingerprint
 from ganbench.jobs import Job, Selection, plan
 from ganbench.records import Record, RecordWarning, RunFolder
@@ -188,6 +190,45 @@ def test_nothing_is_left_of_a_run_of_all(everyone: Trial) -> None:
     assert lines == 3 * len(ALL)
     logs = list((root / "jobs").glob("endless_output-*/log.txt"))
     assert all(p.stat().st_size < keeper.LOG_BYTES + 100 for p in logs)
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_driver_that_is_killed(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    command = [sys.executable, "-m", "ganbench", "run", "-d", "ring8", "--seeds", "1", "--budget", "iterations=3"]
+    command += ["-m", f"{FILE}:LeavesForkAndHangs", "-j", "1", "--out", str(tmp_path / "r")]
+    driver = subprocess.Popen(
+        command, env=os.environ | {"HOSTILE_MARK": mark, "HOSTILE_RUN": str(tmp_path / "r")}, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 120
+    while not (tmp_path / "r" / "forked").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(marked(mark)) >= 5  # driver, template, keeper, worker, fork
+    driver.kill()
+    driver.wait()
+    end = time.monotonic() + 10  # it takes milliseconds on an idle machine
+    while marked(mark) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert marked(mark) == []
+
+
+@pytest.mark.slow
+def test_where_there_is_no_keeper_rows_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganbench.executors.process.HAS_KEEPER", False)
+    jobs = [jobs_of(f"{FILE}:ExitZero", 0), jobs_of(f"{FILE}:StopsItself", 0), jobs_of(f"{FILE}:Chdir", 0)]
+    with RunFolder.create(tmp_path / "r", {"suite": "hostile"}) as folder:
+        outcome = local.run(jobs, folder, Quiet(), workers=1, job_timeout=lambda job: LIMIT)
+    found = {r.spec.model: r.status for r in outcome.records}
+    assert found == {"exit_zero": "failed", "stops_itself": "timeout", "chdir": "ok"}
+
+
+def test_what_is_loaded_before_a_fork_looks_for_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has asked for CUDA devices cannot be forked by one that is to use them."""
+    asked = []
+    for name in ("is_available", "device_count", "current_device", "_lazy_init"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, name=name: asked.append(name))
+    worker.preload()
+    assert asked == []
 
 
 def test_only_code_of_others_counts_as_foreign() -> None:
