@@ -117,7 +117,7 @@ def state() -> Iterator[tuple[str, Any]]:
         torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"), str(torch.get_autocast_dtype("cpu")),
         torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack(),
         torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        _or_none(getattr, torch.utils.deterministic, "fill_uninitialized_memory"),
     )  # fmt: skip
     yield "torch's precision", (torch.get_float32_matmul_precision(), *_backends())
     hooked = vars(torch.nn.modules.module) | vars(sys.modules["torch.optim.optimizer"])
@@ -193,8 +193,8 @@ def _backends() -> Iterator[Any]:
 
 
 def _numpy_state() -> Any:
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return kind, hash(keys.tobytes()), rest  # type: ignore[union-attr]
+    state: Any = np.random.get_state()  # noqa: NPY002
+    return state[0], hash(state[1].tobytes()), state[2:]
 
 
 def _file(descriptor: int) -> tuple[int, int]:
