@@ -49,6 +49,7 @@ class Canary:
     def __init__(self) -> None:
         self.spaces = {name: dict(vars(sys.modules[name])) for name in MODULES if name in sys.modules}
         self.spaces |= {f"{c.__module__}.{c.__qualname__}": dict(vars(c)) for c in CLASSES}
+        self.modules = 0
         self._meet()
         self.seen = dict(state())
         self.data: dict[int, tuple[torch.Tensor, tuple[int, int]]] = {}
@@ -64,17 +65,22 @@ class Canary:
 
     def _meet(self) -> None:
         """Remember what modules of our own hold that were not here before."""
-        for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] in OWN and name not in self.spaces:
-                self.spaces[name] = dict(vars(module))
+        if len(sys.modules) != self.modules:
+            self.modules = len(sys.modules)
+            for name, module in list(sys.modules.items()):
+                if name.partition(".")[0] in OWN and name not in self.spaces:
+                    self.spaces[name] = dict(vars(module))
 
     def _renamed(self) -> Iterator[str]:
         for name, before in self.spaces.items():
             now = vars(sys.modules[name]) if name in sys.modules else vars(_class(name))
+            if _same(now, before):
+                continue
             for key, value in before.items():
                 found = now.get(key, _nothing)
                 if found is not value and not _lazy(key, value) and not (isinstance(value, PLAIN) and found == value):
                     yield f"{name}.{key}"
+            before |= {key: value for key, value in now.items() if key not in before}
 
     def _restated(self) -> Iterator[str]:
         now = dict(state())
@@ -207,6 +213,14 @@ def _or_none(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except (OSError, AttributeError, RuntimeError):
         return None
+
+
+def _same(now: Any, before: dict[str, Any]) -> bool:
+    """True where both hold the same objects; decided in C, which is all that most jobs need."""
+    try:
+        return bool(now == before)
+    except Exception:  # objects that cannot be compared, as arrays: so they are not the same
+        return False
 
 
 def _lazy(key: str, value: Any) -> bool:
