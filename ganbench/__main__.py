@@ -24,13 +24,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mend_streams()
     try:
         code = _main(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
     except BrokenPipeError:  # as in `ganbench list models | head -1`
         code = CUT_SHORT
-    if code == CUT_SHORT:
-        for stream in (sys.__stdout__, sys.__stderr__):  # or the interpreter complains when it flushes them at its end
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+    return _flushed(code)
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once what was printed has gone out, or another where it cannot."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if code != CUT_SHORT:
+            return code
+    except BrokenPipeError:
+        code = code or CUT_SHORT
+    except OSError as error:
+        code = code or _fail(error.strerror or str(error), UNFORESEEN, False, "OSError")
+    for stream in (sys.__stdout__, sys.__stderr__):  # or the interpreter complains when it flushes them at its end
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
     return code
 
 
@@ -96,9 +108,11 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _fail(message: str, code: int, as_json: bool, kind: str, document: dict[str, Any] | None = None) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    if as_json:
-        print(json.dumps(document or {"error": {"type": kind, "message": message, "exit_code": code}}))
+    with contextlib.suppress(OSError):  # of a stream that is full or that nobody reads
+        print(f"error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        if as_json:
+            print(json.dumps(document or {"error": {"type": kind, "message": message, "exit_code": code}}), flush=True)
     return code
 
 
