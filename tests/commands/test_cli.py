@@ -175,26 +175,31 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_a_closed_stream_is_a_stream_that_nobody_reads(closed: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_a_closed_stream_is_one_that_nobody_reads(closed: str) -> None:
+    done = shell(f"ganbench list scorers {closed}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_jobs_run_with_every_stream_closed(tmp_path: Path) -> None:
     out = tmp_path / "r"
-    run_ = "run -m gan_ns -m pixelcnn -d ring8 --seeds 1 -j 1 --metrics modes --samples 200 --budget iterations=2"
-    done = shell(f"ganbench {run_} --out {out} {closed}")
-    assert done.returncode == 0, done.stderr
+    options = "-m gan_ns -m pixelcnn -d ring8 --seeds 1 -j 1 --metrics modes --samples 200 --budget iterations=2"
+    done = shell(f"ganbench run {options} --out {out} >&- 2>&- <&-")
+    assert done.returncode == 0
     rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     assert [row["status"] for row in rows] == ["skipped", "ok"]
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
-def test_letters_that_a_stream_lacks_are_question_marks(encoding: str) -> None:
-    done = shell("ganbench describe wgan_gp; ganbench list models; ganbench plan -m wgan_gp", PYTHONIOENCODING=encoding)
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_letters_that_a_stream_lacks_are_question_marks(capsys: pytest.CaptureFixture[str], encoding: str) -> None:
+    done = shell("ganbench describe wgan_gp", PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     assert "wgan_gp" in done.stdout
     there = json.loads(shell("ganbench list models --json", PYTHONIOENCODING=encoding).stdout)
-    assert there == json.loads(shell("ganbench list models --json", PYTHONIOENCODING="utf-8").stdout)
+    assert there == json.loads(run(capsys, "list", "models", "--json")[1])  # nothing is lost there
 
 
-@pytest.mark.parametrize("verb", ["list models --json", "--help", "run --help", "plan --seeds 500"])
+@pytest.mark.parametrize("verb", ["list models --json", "--help", "plan --seeds 500"])
 def test_a_reader_that_leaves_early_ends_it_quietly(verb: str) -> None:
     """As a shell reports a program that SIGPIPE ended; 0 where all had fitted into the pipe."""
     done = shell(f"ganbench {verb} | head -1; echo ${{PIPESTATUS[0]}}")
