@@ -17,7 +17,7 @@ from ganbench.errors import GanbenchError
 
 PACKAGES = (
     "ganbench", "torch", "torchvision", "numpy", "scipy", "POT", "lapx", "scikit-learn", "pandas", "pydantic",
-    "safetensors", "matplotlib", "pebble", "pillow",
+    "safetensors", "matplotlib", "pillow",
 )  # fmt: skip
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
