@@ -1,7 +1,7 @@
 """The canary: notices what a job has changed of the process that the next job would find.
 
 It covers what is process-wide and can move a number or fail a job: functions and settings that modules of torch,
-numpy, Python and ganbench hold, what a few fixed computations give, generators, flags, types, devices, hooks, threads,
+numpy, Python and ganbench hold, what a few fixed computations give, flags, types, devices, hooks, threads,
 streams, working directory, environment, limits, signals, children, and the data that a worker keeps between jobs (by
 version counters and sums of a sample of words; a write through numpy to a few words of a large tensor can pass). It
 cannot see into C libraries or closures: code of others therefore gets a process of its own.
@@ -52,14 +52,21 @@ class Canary:
         self.modules = 0
         self._meet()
         self.seen = dict(state())
+        self.generators = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
         self.data: dict[int, tuple[torch.Tensor, tuple[int, int]]] = {}
 
     def changes(self, places: Iterable[Workplace] = ()) -> list[str]:
-        """Names of what is not as it was; empty for a job that left no trace. What modules loaded since is new."""
+        """Names of what is not as it was; empty for a job that left no trace. What modules loaded since is new.
+
+        Global generators are no trace: they are set back, so that each job finds them as the first one did.
+        """
         try:
             found = [*self._renamed(), *self._restated(), *self._rewritten(places)]
         except BaseException as error:  # a process in which not even this runs
             return [f"the process ({type(error).__name__})"]
+        torch.set_rng_state(self.generators[0])
+        np.random.set_state(self.generators[1])  # noqa: NPY002
+        random.setstate(self.generators[2])
         self._meet()
         return found
 
@@ -128,9 +135,6 @@ def state() -> Iterator[tuple[str, Any]]:
     yield "torch's precision", (torch.get_float32_matmul_precision(), *_backends())
     hooked = vars(torch.nn.modules.module) | vars(sys.modules["torch.optim.optimizer"])
     yield "torch's hooks", [len(v) for k, v in hooked.items() if k.startswith("_global_") and isinstance(v, dict)]
-    yield "a global generator", (
-        hash(torch.get_rng_state().numpy().tobytes()), hash(random.getstate()), _numpy_state()
-    )  # fmt: skip
     yield "how numpy prints or reports", (str(np.geterr()), str(np.get_printoptions()))
     yield "the working directory", _or_none(os.getcwd)
     yield "the environment", dict(os.environ)
@@ -196,11 +200,6 @@ def _backends() -> Iterator[Any]:
     for part in (backends.mkldnn, backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul, backends.cudnn):
         for name in ("enabled", "deterministic", "benchmark", "fp32_precision", "allow_tf32"):
             yield _or_none(getattr, part, name)
-
-
-def _numpy_state() -> Any:
-    state: Any = np.random.get_state()  # noqa: NPY002
-    return state[0], hash(state[1].tobytes()), state[2:]
 
 
 def _file(descriptor: int) -> int:
