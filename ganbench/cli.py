@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -36,11 +37,20 @@ def build() -> typer.Typer:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Parse and run; returns the exit code. Unknown verbs and flags end with code 2 and a near match."""
+    """Parse and run; returns the exit code. Unknown verbs and flags end with code 2 and a near match.
+
+    Raises `BrokenPipeError` when nobody reads the output any more.
+    """
+    streams = sys.stdout, sys.stderr
     try:
         code = build()(list(arguments), prog_name="ganbench", standalone_mode=True)
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else 0 if done.code is None else 1
+        if isinstance(done.__context__, BrokenPipeError):  # which the parser makes an exit code of 1
+            sys.stdout, sys.stderr = streams
+            raise done.__context__ from None
+        if isinstance(done.code, str):
+            typer.echo(done.code, err=True)
+        return done.code if isinstance(done.code, int) else 0 if done.code is None else 2
     return code if isinstance(code, int) else 0
 
 

@@ -81,7 +81,9 @@ class Training:
     history: dict[str, Series] = field(default_factory=dict)  # name -> (iterations, values)
     iterations: int = 0
     examples: int = 0  # real events consumed, over all turns
-    seconds: float = 0.0
+    seconds: float = 0.0  # over all legs
+    legs: int = 1  # 2 for one that went on from a checkpoint once
+    earlier: float = 0.0  # of the seconds, those before this leg
 
 
 def train(
@@ -300,6 +302,8 @@ class _Loop:
         self.batches = Batches(model, data, rng)
         make = CapturedTurn if capture and rng.device.type == "cuda" else Turn
         players = [replace(p, schedule=p.schedule or model.schedule) for p in model.players()]
+        if not players:
+            raise BadInput("players() must return at least one Player, or the model must have fit(); got none")
         self.turns = [make(player, self.batches) for player in players]
         self.pending: list[tuple[int, str, Tensor]] = []
         self.kept: dict[str, tuple[int, int]] = {}  # series -> (entries offered, stride of those kept)
@@ -360,7 +364,7 @@ class _Loop:
         """Write all that the rest of the loop depends on; a full disk costs the checkpoint, not the training."""
         t, parts = self.training, self._parts()
         seconds = t.seconds + time.perf_counter() - self.start
-        numbers = {"iterations": t.iterations, "examples": t.examples, "seconds": seconds}
+        numbers = {"iterations": t.iterations, "examples": t.examples, "seconds": seconds, "legs": t.legs}
         try:
             checkpoints.write(path, parts, numbers | {"history": t.history, "kept": self.kept})
         except OSError as error:
@@ -393,7 +397,7 @@ class _Loop:
         if wanted != found:
             odd = min(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
             raise BadInput(f"{odd} must be {wanted.get(odd, 'absent')}; got {found.get(odd, 'none')}")
-        if numbers.keys() != {"iterations", "examples", "seconds", "history", "kept"}:
+        if numbers.keys() != {"iterations", "examples", "seconds", "legs", "history", "kept"}:
             raise BadInput(f"its numbers must be those of a training; got {', '.join(sorted(numbers))}")
         t, batches, rng = self.training, self.batches, checkpoints.part(tensors, "rng")
         self.model.load_state_dict(checkpoints.part(tensors, "model"))
@@ -407,6 +411,7 @@ class _Loop:
         if batches.rng.device.type == "cuda":
             torch.cuda.set_rng_state(rng["cuda"], batches.rng.device)
         t.iterations, t.examples, t.seconds = numbers["iterations"], numbers["examples"], numbers["seconds"]
+        t.earlier, t.legs = t.seconds, numbers["legs"] + 1
         t.history |= {name: (steps, values) for name, (steps, values) in numbers["history"].items()}
         self.kept = {name: (seen, stride) for name, (seen, stride) in numbers["kept"].items()}
 

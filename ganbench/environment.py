@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ganbench.errors import GanbenchError
+
 PACKAGES = (
     "ganbench", "torch", "torchvision", "numpy", "scipy", "POT", "lapx", "scikit-learn", "pandas", "pydantic",
-    "safetensors", "matplotlib", "pebble", "pillow",
+    "safetensors", "matplotlib", "pillow",
 )  # fmt: skip
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
@@ -180,3 +182,48 @@ def keep_freed_memory() -> None:
 def without_paths(text: str) -> str:
     """Text with absolute paths cut down to their last part: records must not tell whose machine it was."""
     return re.sub(r"(?<![\w.:])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)
+
+
+def in_one_line(error: BaseException, limit: int = 400) -> str:
+    """An error as one line that any file and any screen takes, its own kinds without their class; never raises."""
+    try:
+        text = str(error)
+    except BaseException:  # its own message is broken
+        text = "with a message that cannot be read"
+    name = "" if isinstance(error, GanbenchError) else f"{type(error).__name__}: "
+    line = without_paths((name + " ".join(text.split()))[:limit].rstrip(": "))
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)
+
+
+def limit_memory() -> None:
+    """Let this process take what is free now and no more: what grows past it fails alone, with an error of its own."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        free, taken = _free_memory(), _resident("VmData")
+        if free is not None and taken is not None:
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            most = taken + free - free // 20
+            resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
+
+
+def kills_for_memory() -> int:
+    """How many processes the kernel has killed so far because memory ran out; 0 where it does not say."""
+    try:
+        found = re.search(r"^oom_kill (\d+)", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0
+
+
+def _free_memory() -> int | None:
+    """Bytes that can be had without swapping, by the machine and by the control group of this process."""
+    free = []
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        free.append(int(re.search(r"MemAvailable:\s*(\d+)", Path("/proc/meminfo").read_text()).group(1)) * 1024)  # type: ignore[union-attr]
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        cache = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
+        used = int((group / "memory.current").read_text()) - (int(cache.group(1)) if cache else 0)
+        free.append(int((group / "memory.max").read_text()) - used)
+    return min(free) if free else None

@@ -1,4 +1,4 @@
-"""How long jobs will take: from records of earlier runs, else from what a scale is meant to cost."""
+"""How long jobs will take: from records of earlier runs, else from budget, data set and what rows of boards took."""
 
 from __future__ import annotations
 
@@ -11,8 +11,17 @@ from typing import Any
 from ganbench.jobs import Job, JobSpec
 from ganbench.registry import DATASETS
 
-NOMINAL = {"smoke": 2.0, "quick": 5.0, "standard": 30.0, "paper": 3600.0}  # seconds of a plain GAN on one core
-START, SCORE = 4.0, 1.0  # seconds for a worker to import torch; for a job to sample, score and draw
+# Seconds of one iteration on one core, in the middle of the rows of our boards; where no row is, by the pixels.
+STEP = {
+    "digits": 0.004, "mnist": 0.12, "fashion_mnist": 0.12, "kmnist": 0.12, "stacked_mnist": 0.3, "celeba": 1.6,
+}  # fmt: skip
+STEP_OF = {"vector": 0.003, "image": 0.4}  # of other data sets, by their events
+GPU_STEP = 0.006  # small networks wait for launches, whatever the data
+FACTOR = 5  # within which four of five rows of the boards lie
+UNKNOWN = 3600.0  # of a recipe whose budget is not known before its model is imported
+START = 5.0  # seconds for the first worker to import torch and what else jobs need
+SCORE, SCORE_IMAGES = 1.0, 28.0  # to sample, score and draw; with images that a network is to look at
+BATCH = 64  # examples of an iteration, where a budget counts those
 JOB_BYTES = {"vector": 150_000, "image": 1_000_000}
 
 Key = tuple[str, str, str]
@@ -36,7 +45,7 @@ def past_seconds(out: Path | None) -> dict[Key, float]:
 
 
 def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
-    """{"estimated_s", "estimated_bytes", "estimate_from"} of one job."""
+    """{"estimated_s", "estimated_bytes", "estimate_from"} of one job, and "estimate_factor" where none was measured."""
     spec = job.spec
     entry = DATASETS.get(job.dataset_ref)
     event = entry.meta.get("event", "image")
@@ -44,8 +53,8 @@ def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
     past = known.get((spec.model, spec.dataset, json.dumps([spec.budget, spec.scale])))
     if past is not None:
         return {"estimated_s": round(past, 2), "estimated_bytes": size, "estimate_from": "measured"}
-    nominal = _nominal(spec, entry.meta.get("iterations", {}))
-    return {"estimated_s": round(nominal, 2), "estimated_bytes": size, "estimate_from": "nominal"}
+    nominal = {"estimated_s": round(_nominal(spec, event), 2), "estimated_bytes": size}
+    return nominal | {"estimate_from": "nominal", "estimate_factor": FACTOR}
 
 
 def wall(seconds: Sequence[float], workers: int) -> float:
@@ -55,11 +64,13 @@ def wall(seconds: Sequence[float], workers: int) -> float:
     return START + max(sum(seconds) / min(workers, len(seconds)), max(seconds))
 
 
-def _nominal(spec: JobSpec, iterations: dict[str, int]) -> float:
+def _nominal(spec: JobSpec, event: str) -> float:
+    """Seconds of the middle one of our models on this data set with this budget."""
+    known = STEP.get(spec.dataset, STEP_OF.get(event, STEP_OF["vector"]))
+    step = known if spec.device == "cpu" else min(known, GPU_STEP)
+    score = SCORE_IMAGES if known >= STEP["mnist"] else SCORE
     if "seconds" in spec.budget:
-        return spec.budget["seconds"] + SCORE
-    if spec.scale in NOMINAL:
-        slow = spec.scale == "standard" and iterations.get("standard", 0) < 10_000
-        return (240.0 if slow else NOMINAL[spec.scale]) + SCORE
-    each = NOMINAL["smoke"] / max(1, iterations.get("smoke", 600))
-    return each * spec.budget.get("iterations", spec.budget.get("examples", 0) / 64) + SCORE
+        return spec.budget["seconds"] + score
+    if not spec.budget:
+        return UNKNOWN
+    return step * spec.budget.get("iterations", spec.budget.get("examples", 0) / BATCH) + score

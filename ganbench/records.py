@@ -1,7 +1,8 @@
 """Records: one strict-JSON row per job attempt, written so that a kill at any moment leaves whole files.
 
-`jobs/<job>/result.json` is the truth; `results.jsonl` is an index over it, rebuilt when it is torn or behind. Readers
-keep fields they do not know, so that records of later versions survive a round trip.
+`jobs/<job>/result.json` is the truth; `results.jsonl` is an index over it, rebuilt when it is torn or behind. A seal in
+the former, a hash of the rest, tells a record that was edited by hand or cut. Readers keep fields they do not know, so
+that records of later versions survive a round trip.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,6 +25,7 @@ from ganbench.source import canonical_hash
 
 SCHEMA: Final = "ganbench.result/1"
 Status = Literal["ok", "failed", "diverged", "timeout", "oom", "skipped"]
+CHECKPOINT = "checkpoint.safetensors"  # in a job's folder, while it is in training
 STATUSES: tuple[Status, ...] = ("ok", "failed", "diverged", "timeout", "oom", "skipped")
 
 
@@ -88,13 +90,19 @@ class Record(BaseModel):
 
 
 def parse_record(text: str) -> Record:
-    """A record from its JSON, checked against the schema and its own id. Raises `BadInput`."""
+    """A record from its JSON, checked against the schema, its own id, and its seal where it has one.
+
+    Raises `BadInput`.
+    """
     try:
         raw = json.loads(text, parse_constant=lambda s: _refuse(f"{s} is not JSON"))
     except (ValueError, RecursionError) as error:
         raise BadInput(f"not a record: {error}") from None
     if not isinstance(raw, dict) or not str(raw.get("schema", "")).startswith("ganbench.result/"):
         raise BadInput("not a record: no schema ganbench.result/1")
+    seal = raw.pop("seal", None)
+    if seal is not None and seal != canonical_hash(raw):
+        raise BadInput("its seal does not fit: the record was edited")
     if raw["schema"] != SCHEMA:
         raise BadInput(f"record of schema {raw['schema']!r}; this version reads {SCHEMA}")
     try:
@@ -106,6 +114,12 @@ def parse_record(text: str) -> Record:
     if canonical_hash(raw["spec"]) != record.job_id:
         raise BadInput("job_id is not the hash of the spec: the record was edited")
     return record
+
+
+def sealed(record: Record) -> str:
+    """The record as its own file holds it: one line of JSON that ends with a hash of all before it."""
+    text = record.to_json()
+    return f'{text[:-1]}, "seal": "{canonical_hash(json.loads(text))}"}}\n'
 
 
 def _refuse(message: str) -> Any:
@@ -139,6 +153,8 @@ class RunFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock: int | None = None
+        self._written: dict[Path, str] = {}  # what this process wrote, against what jobs may do to it
+        self._index = 0  # bytes that results.jsonl should have
 
     @classmethod
     def create(cls, root: Path, manifest: dict[str, Any]) -> RunFolder:
@@ -158,11 +174,12 @@ class RunFolder:
             if known.exists():
                 folder._check_manifest(manifest)
             else:
-                write_atomic(known, json.dumps({"schema": "ganbench.run/1", "request": manifest}, indent=1) + "\n")
+                folder._write_manifest({"schema": "ganbench.run/1", "request": manifest})
             (root / "jobs").mkdir(exist_ok=True)
             for left in [*root.glob(".*.tmp"), *root.glob("*/.*.tmp"), *root.glob("jobs/*/.*.tmp")]:
                 left.unlink(missing_ok=True)
             folder.rebuild_index()
+            folder._index = folder._index_bytes()
         except BaseException:
             folder.close()
             raise
@@ -200,12 +217,15 @@ class RunFolder:
 
     def set_plan(self, jobs: list[Job]) -> None:
         """Note which jobs belong to this run, in order; tables show these."""
-        value = {**self.manifest, "jobs": [job.spec.job_id for job in jobs]}
-        write_atomic(self.root / "run.json", json.dumps(value, indent=1) + "\n")
+        self._write_manifest({**self.manifest, "jobs": [job.spec.job_id for job in jobs]})
 
     def job_folder(self, spec: JobSpec) -> Path:
         """The folder of a job."""
         return self.root / "jobs" / job_folder_name(spec)
+
+    def checkpoint(self, spec: JobSpec) -> Path:
+        """Where a long training saves itself, to go on from there when its job is run again."""
+        return self.job_folder(spec) / CHECKPOINT
 
     def read(self, spec: JobSpec) -> Record | None:
         """The job's last record, or None. A corrupt one is set aside with a warning."""
@@ -214,17 +234,41 @@ class RunFolder:
     def write(self, record: Record) -> None:
         """Put the record in its folder; an earlier attempt stays beside it. Raises `OSError`, as for a full disk."""
         folder = self.job_folder(record.spec)
+        if folder.exists() and not folder.is_dir():
+            folder.unlink()
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "result.json"
         earlier = self._read_file(path)
         if earlier is not None:
             os.replace(path, folder / f"attempt-{earlier.attempt}.json")
-        write_atomic(path, record.to_json() + "\n")
+        self._written[path] = text = sealed(record)
+        write_atomic(path, text)
+
+    def settle(self, records: Iterable[Record]) -> None:
+        """Put back what jobs have changed or removed: the manifest, these records, the index. Raises `OSError`."""
+        for path, text in self._written.items():
+            if _read_text(path) != text:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, text)
+        for record in records:
+            if not (self.job_folder(record.spec) / "result.json").exists():
+                self.write(record)
+        if self._index_bytes() != self._index:
+            self.rebuild_index()
+            self._index = self._index_bytes()
+
+    def try_to_write(self) -> None:
+        """Write a megabyte and remove it. Raises `OSError`, as for a full disk."""
+        trial = self.root / ".trial"
+        write_atomic(trial, bytes(1 << 20))
+        trial.unlink()
 
     def append(self, record: Record) -> None:
         """Add the record to the index: one write of one line."""
+        line = (record.to_json() + "\n").encode()
         with (self.root / "results.jsonl").open("ab") as file:
-            file.write((record.to_json() + "\n").encode())
+            file.write(line)
+        self._index += len(line)
 
     def records(self) -> list[Record]:
         """The last record of every job of the plan, in its order; of every job found, where no plan was noted."""
@@ -260,8 +304,23 @@ class RunFolder:
     def _scan(self, pattern: str) -> Iterator[Record]:
         for path in sorted(self.root.glob(f"jobs/*/{pattern}")):
             record = self._read_file(path)
-            if record is not None:
+            if record is None:
+                continue
+            if path.parent.name == job_folder_name(record.spec):
                 yield record
+            else:
+                warnings.warn(
+                    f"jobs/{path.parent.name} is a copy of another job; left out", RecordWarning, stacklevel=3
+                )
+
+    def _index_bytes(self) -> int:
+        path = self.root / "results.jsonl"
+        return path.stat().st_size if path.exists() else 0
+
+    def _write_manifest(self, value: dict[str, Any]) -> None:
+        path = self.root / "run.json"
+        self._written[path] = text = json.dumps(value, indent=1) + "\n"
+        write_atomic(path, text)
 
     def _read_file(self, path: Path) -> Record | None:
         try:
@@ -309,6 +368,13 @@ class DiskFull(GanbenchError):
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _read_json(path: Path) -> Any:

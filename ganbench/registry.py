@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +111,7 @@ class Registry:
 
     def _scan_entry_points(self) -> Iterator[Entry]:
         for point in importlib.metadata.entry_points(group=self.group) if self.group else ():
-            try:
-                spec = importlib.util.find_spec(point.module)
-            except Exception:  # a broken parent package: reported when, and only if, someone asks for the name
-                spec = None
-            source = Path(spec.origin) if spec and spec.origin else Path(point.module)
+            source = module_path(point.module) or Path(point.module)  # what is not there is reported on use
             read = list(read_source(source, point.module, self.decorator)) if source.is_file() else []
             yield next(
                 (e for e in read if e.attribute == point.attr), Entry(point.name, point.module, point.attr, source)
@@ -154,6 +150,26 @@ def read_source(path: Path, module: str, decorator: str) -> Iterator[Entry]:
         meta = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
         name, doc = ast.literal_eval(call.args[0]), ast.get_docstring(node) or ""
         yield Entry(name, module, node.name, path, meta, doc, header, len(marked) > 1)
+
+
+@lru_cache(maxsize=4096)
+def module_path(module: str) -> Path | None:
+    """The file of a module, found without importing it or its parents."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for root in spec.submodule_search_locations or []:
+        base = Path(root).joinpath(*rest)
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
 
 
 def _import_file(path: Path) -> Any:

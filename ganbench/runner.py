@@ -24,12 +24,12 @@ from ganbench import environment, keep, seeding
 from ganbench.data import DataSpec, Split
 from ganbench.datasets.base import Dataset
 from ganbench.engine import Training, matmul_precision, train
-from ganbench.errors import BadInput, Diverged, GanbenchError, MissingResource, NotApplicable
+from ganbench.errors import BadInput, Diverged, MissingResource, NotApplicable
 from ganbench.jobs import LABELS, Job, JobSpec
 from ganbench.labels import check_range, draw_labels
 from ganbench.make import effective_config, make
 from ganbench.model import Budget, Model
-from ganbench.records import SCHEMA, MetricRow, Record
+from ganbench.records import CHECKPOINT, SCHEMA, MetricRow, Record
 from ganbench.registry import METRICS
 from ganbench.scoring import Inputs, MetricFailed, Workplace, score_all
 
@@ -55,29 +55,31 @@ def run_job(
     try:
         outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
     except Diverged as error:
-        outcome = {"status": "diverged", "reason": _one_line(error)}
+        outcome = {"status": "diverged", "reason": environment.in_one_line(error)}
         reached: Training | None = getattr(error, "training", None)
         if reached is not None:
             partial |= {"examples": reached.examples, "trained": reached, **_kept_history(folder, reached.history)}
         partial["iterations"] = error.iteration
     except (NotApplicable, MissingResource) as error:
-        outcome = {"status": "skipped", "reason": _one_line(error), "error": {"type": type(error).__name__}}
+        reason = environment.in_one_line(error)
+        outcome = {"status": "skipped", "reason": reason, "error": {"type": type(error).__name__}}
     except (MemoryError, torch.OutOfMemoryError) as error:
         outcome = {"status": "oom", "reason": f"{clock.phase}: out of memory", "error": _describe(error, clock.phase)}
-    except (Exception, SystemExit) as error:
-        memory = isinstance(error, RuntimeError) and "allocate memory" in str(error)
-        reason = f"{clock.phase}: {_one_line(error)}"
+    except BaseException as error:  # a model may raise anything, SystemExit and KeyboardInterrupt too
+        memory = isinstance(error, RuntimeError) and "allocate memory" in environment.in_one_line(error)
+        reason = f"{clock.phase}: {environment.in_one_line(error)}"
         outcome = {"status": "oom" if memory else "failed", "reason": reason, "error": _describe(error, clock.phase)}
         if isinstance(error, MetricFailed):
             outcome |= {"metrics": [MetricRow(**row) for row in error.rows], "not_applicable": error.missing}
+    trained: Training | None = partial.pop("trained", None)
     return Record(
         schema=SCHEMA,
         job_id=spec.job_id,
         spec=spec,
-        attempt=attempt,
+        attempt=attempt if trained is None else max(attempt, trained.legs),  # a killed driver left no record of one
         started_at=started,
         ended_at=now(),
-        timing=clock.timing(partial.pop("trained", None)),
+        timing=clock.timing(trained),
         determinism=environment.determinism(spec.device),
         **{**partial, **outcome},
     )
@@ -136,7 +138,7 @@ def score_trained(
     with clock("score"):
         rows, missing = score_all(spec.metrics, inputs)
     with clock("write"):
-        artifacts = keep.artifacts(folder, model, inputs, curves, save_weights) if folder else []
+        artifacts = _kept(folder, lambda: keep.artifacts(folder, model, inputs, curves, save_weights)) if folder else []
     return {"metrics": [MetricRow(**row) for row in rows], "not_applicable": missing, "artifacts": artifacts}
 
 
@@ -147,7 +149,7 @@ def make_model(job: Job, spec: DataSpec) -> Model:
 
 def checkpoint_of(folder: Path) -> Path:
     """Where a long training saves itself, to go on from there when its job is run again."""
-    return folder / "checkpoint.safetensors"
+    return folder / CHECKPOINT
 
 
 def budget_of(spec: JobSpec) -> Budget:
@@ -281,9 +283,16 @@ class Clock:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
 
     def timing(self, trained: Training | None) -> dict[str, float]:
-        """The record's timing: seconds per phase, throughput, peak memory in bytes."""
+        """The record's timing: seconds per phase, throughput, peak memory in bytes.
+
+        A training that went on from a checkpoint counts with the seconds of all its legs, and `train_legs` says so.
+        """
         out = {f"{phase}_s": round(s, 6) for phase, s in self.seconds.items()}
         out["wall_s"] = round(time.perf_counter() - self.start, 6)
+        if trained is not None and trained.legs > 1:
+            out["train_s"] = round(out["train_s"] + trained.earlier, 6)
+            out["wall_s"] = round(out["wall_s"] + trained.earlier, 6)
+            out["train_legs"] = trained.legs
         if trained is not None and trained.seconds > 0:
             out["examples_per_s"] = round(trained.examples / trained.seconds, 3)
             out["iterations_per_s"] = round(trained.iterations / trained.seconds, 3)
@@ -304,13 +313,17 @@ def _label_draws(model: Model, dataset: Dataset, n: int, rng: torch.Generator) -
 def _kept_history(folder: Path | None, history: Any) -> dict[str, Any]:
     if folder is None or not history:
         return {}
-    return {"history": keep.history(folder, history)}
+    return {"history": _kept(folder, lambda: keep.history(folder, history))}
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    name = "" if isinstance(error, GanbenchError) else f"{type(error).__name__}: "
-    return environment.without_paths((name + text)[:400].rstrip(": "))
+def _kept(folder: Path, write: Callable[[], Any]) -> Any:
+    """What `write` returns, which puts files into the folder; again where another job has removed that meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return write()
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return write()
 
 
 def _describe(error: BaseException, phase: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Workplace:
     def __init__(self, floors: Path | None = None, *, scorer_weights: str | None = None, keep: int = 2) -> None:
         self.floor_folder, self.scorer_weights, self.keep = floors, scorer_weights, keep
         self._datasets: OrderedDict[tuple[str, str | None], Dataset] = OrderedDict()
+        self.on_load: Callable[[Tensor], Any] = lambda x: None  # what is noted of each tensor of a data set
+        self._noted: dict[tuple[str, str | None], list[tuple[str, Tensor, Any]]] = {}
         self._floors: dict[str, dict[str, Any]] = {}
         self.real: dict[tuple[str, str, int], Any] = {}  # (data set, input, n) -> inputs made of real data alone
 
@@ -54,12 +56,23 @@ class Workplace:
         """The data set, loaded once. Raises `MissingResource`, or what its loader raises."""
         key = (ref, data_dir)
         if key not in self._datasets:
-            self._datasets[key] = load(ref, data_dir)
+            data = self._datasets[key] = load(ref, data_dir)
+            parts = [(f"{s} of {ref}", x) for s in ("train", "holdout", "test") for x in _tensors(getattr(data, s))]
+            self._noted[key] = [(name, x, self.on_load(x)) for name, x in parts]
             while len(self._datasets) > self.keep:
-                (old, _), _ = self._datasets.popitem(last=False)
-                self.real = {k: v for k, v in self.real.items() if k[0] != old}
+                gone, _ = self._datasets.popitem(last=False)
+                del self._noted[gone]
+                self.real = {k: v for k, v in self.real.items() if k[0] != gone[0]}
         self._datasets.move_to_end(key)
         return self._datasets[key]
+
+    def kept(self) -> Iterator[tuple[str, Tensor, Any]]:
+        """Every tensor that later jobs will find: its name, itself, and what was noted at its loading, if at all."""
+        for noted in self._noted.values():
+            yield from noted
+        for (ref, name, _), value in self.real.items():
+            for x in _tensors(value):
+                yield f"{name} of {ref}", x, None
 
     def floor(self, entry: Entry, inputs: Inputs) -> dict[str, Any]:
         """Each score of this metric on real against real, {name: [value, n]}; empty where there is none."""
@@ -278,6 +291,15 @@ def _there(value: Any, reason: str) -> Any:
     if value is None:
         raise NotApplicable(reason)
     return value
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """The tensors that an input consists of."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, torch.nn.Module):
+        return list(value.state_dict().values())
+    return [x for x in vars(value).values() if isinstance(x, Tensor)] if hasattr(value, "__dict__") else []
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

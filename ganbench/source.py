@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ganbench.registry import Entry
+from ganbench.registry import Entry, module_path
 
 # Modules every job passes through, whatever its model imports.
 _COMMON = ("ganbench.engine", "ganbench.seeding", "ganbench.data", "ganbench.model", "ganbench.runner")
@@ -39,7 +39,7 @@ def code_sha256(*entries: Entry) -> str:
     """
     files: dict[str, str] = {}
     for name in _COMMON:
-        path = _module_path(name)
+        path = module_path(name)
         if path:
             files |= _closure(path, name)
     for entry in entries:
@@ -49,7 +49,7 @@ def code_sha256(*entries: Entry) -> str:
 
 def look_again() -> None:
     """Let the next hash see files as they are by then."""
-    for cached in (_closure, _file, _module_path, _is_followed):
+    for cached in (_closure, _file, module_path, _is_followed):
         cached.cache_clear()
 
 
@@ -75,7 +75,7 @@ def _file(path: Path, module: str) -> tuple[str, list[tuple[Path, str]]]:
     for target in dict.fromkeys(_targets(code, module, path.name == "__init__.py")):
         top = target.partition(".")[0]
         if target not in _IDLE and (top == own or _is_followed(top)):
-            next_path = _module_path(target)
+            next_path = module_path(target)
             if next_path:
                 found.append((next_path, target))
     return code.sha256, found
@@ -163,31 +163,11 @@ def _defining_module(base: str, name: str) -> str:
     """Where `from base import name` leads: a submodule, the module that a package takes it from, or base itself."""
     if not _is_followed(base.partition(".")[0]):
         return base
-    if _module_path(f"{base}.{name}"):
+    if module_path(f"{base}.{name}"):
         return f"{base}.{name}"
-    path = _module_path(base)
+    path = module_path(base)
     if path and path.name == "__init__.py":
         for level, module, names in _read(path.read_bytes()).imports:
             if name in names and module:
                 return f"{base}.{module}" if level else module
     return base
-
-
-@lru_cache(maxsize=4096)
-def _module_path(module: str) -> Path | None:
-    """The file of a module, found without importing it or its parents."""
-    top, *rest = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    if not rest:
-        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for root in spec.submodule_search_locations or []:
-        base = Path(root).joinpath(*rest)
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
-                return path
-    return None

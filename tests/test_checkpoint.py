@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ganbench import checkpoint, engine
+from ganbench import checkpoint, engine, runner
 from ganbench.data import Batch, DataSpec, Epochs, Split
 from ganbench.engine import Training, train
 from ganbench.errors import BadInput
@@ -128,7 +128,30 @@ def test_seconds_add_up_over_the_parts(tmp_path: Path) -> None:
         run(made(), tmp_path / "c", cut_at=6)
     tensors, numbers = checkpoint.read(tmp_path / "c")
     checkpoint.write(tmp_path / "c", tensors, numbers | {"seconds": 1000.0})
-    assert 1000 < run(made(), tmp_path / "c").seconds < 1060
+    training = run(made(), tmp_path / "c")
+    assert 1000 < training.seconds < 1060
+    assert training.earlier == 1000
+    assert training.legs == 2
+
+
+def test_a_record_sums_the_seconds_of_all_legs_and_says_so() -> None:
+    clock = runner.Clock()
+    with clock("train"):
+        pass
+    whole = clock.timing(Training(iterations=10, examples=20, seconds=3.0))
+    assert "train_legs" not in whole
+    parts = clock.timing(Training(iterations=10, examples=20, seconds=103.0, legs=3, earlier=100.0))
+    assert parts["train_legs"] == 3
+    assert parts["train_s"] == pytest.approx(whole["train_s"] + 100)
+    assert parts["wall_s"] > 100
+    assert parts["examples_per_s"] == round(20 / 103, 3)
+
+
+def test_a_model_without_players_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made()
+    monkeypatch.setattr(model, "players", list)
+    with pytest.raises(BadInput, match="at least one Player"):
+        run(model, None)
 
 
 def test_an_epoch_can_be_cut_anywhere() -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,65 @@ def test_a_corrupt_record_is_set_aside_and_said(tmp_path: Path) -> None:
         found = RunFolder.open(root).records()
     assert [r.spec.seed for r in found] == [1]
     assert path.with_name("result.json.corrupt").is_file()
+
+
+@pytest.mark.parametrize("edit", ["value", "status", "timing", "new key", "cut"])
+def test_an_edited_record_is_not_taken_as_truth(tmp_path: Path, edit: str) -> None:
+    with RunFolder.create(tmp_path / "r", ASKED) as folder:
+        folder.write(make(timing={"train_s": 2.0}))
+        path = folder.job_folder(make().spec) / "result.json"
+        assert folder.read(make().spec) == make(timing={"train_s": 2.0})
+    raw = json.loads(path.read_text())
+    if edit == "value":
+        raw["metrics"][0]["value"] = 0.4
+    elif edit == "status":
+        raw["status"] = "diverged"
+    elif edit == "timing":
+        raw["timing"]["train_s"] = 1.0
+    elif edit == "new key":
+        raw["note"] = "best"
+    else:
+        raw["metrics"] = []
+    path.write_text(json.dumps(raw))
+    with pytest.warns(RecordWarning, match="the record was edited; set aside"):
+        assert RunFolder.open(tmp_path / "r").records() == []
+
+
+def test_a_record_that_was_only_laid_out_anew_stands(tmp_path: Path) -> None:
+    with RunFolder.create(tmp_path / "r", ASKED) as folder:
+        folder.write(make())
+    path = folder.job_folder(make().spec) / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=3, sort_keys=True))
+    assert RunFolder.open(tmp_path / "r").records() == [make()]
+
+
+def test_a_copied_job_folder_is_not_listed_twice(tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    with RunFolder.create(root, ASKED) as folder:
+        folder.write(make())
+        folder.append(make())
+        place = folder.job_folder(make().spec)
+    shutil.copytree(place, place.with_name("a-copy"))
+    with pytest.warns(RecordWarning, match="jobs/a-copy is a copy of another job"):
+        assert len(RunFolder.open(root).records()) == 1
+    with pytest.warns(RecordWarning, match="is a copy"):
+        RunFolder.create(root, ASKED).close()
+    assert len((root / "results.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_jobs_remove_or_change_is_put_back(tmp_path: Path) -> None:
+    root = tmp_path / "r"
+    with RunFolder.create(root, ASKED) as folder:
+        for seed in (0, 1):
+            folder.write(make(seed, ended_at=str(seed)))
+            folder.append(make(seed, ended_at=str(seed)))
+        before = {p: p.read_bytes() for p in root.rglob("*.json*")}
+        (folder.job_folder(make(0).spec) / "result.json").write_text("{}")
+        shutil.rmtree(folder.job_folder(make(1).spec))
+        (root / "run.json").unlink()
+        (root / "results.jsonl").unlink()
+        folder.settle([make(0, ended_at="0"), make(1, ended_at="1")])
+    assert {p: p.read_bytes() for p in root.rglob("*.json*")} == before
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(tmp_path: Path) -> None:

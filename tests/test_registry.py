@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ def test_a_class_in_a_users_file_loads_by_path(tmp_path: Path) -> None:
         MODELS.get(f"{path}:Thin")
     with pytest.raises(UnknownName, match="model file"):
         MODELS.get(f"{tmp_path / 'absent.py'}:Thing")
+
+
+def test_an_entry_point_is_read_without_running_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "farpkg").mkdir()
+    (tmp_path / "farpkg" / "__init__.py").write_text("raise SystemExit('it ran')")
+    (tmp_path / "farpkg" / "models.py").write_text(MODEL.format(name="far_thing"))
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [
+        EntryPoint("far_thing", "farpkg.models:Thing", "ganbench.models"),
+        EntryPoint("absent", "nowhere_at_all.models:Thing", "ganbench.models"),
+    ]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
+    registry = Registry("model", "baselines", "register", "ganbench.models")
+    assert registry.get("far_thing").meta["family"] == "test"
+    assert registry.get("far_thing").summary == "A far_thing for tests"
+    assert "absent" in registry.entries
+    assert "farpkg" not in sys.modules
 
 
 def test_two_registrations_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

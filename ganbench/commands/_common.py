@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -21,7 +22,8 @@ LOOK, WORK = "Look", "Work"  # panels of --help
 
 def print_json(value: Any) -> None:
     """One strict-JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")  # a stream that would lose letters
+    typer.echo(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=plain))
 
 
 def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
@@ -61,6 +63,13 @@ def seconds(text: str, option: str) -> float:
         raise BadConfig(f"{option} takes a duration such as 90s, 30m or 2h; got {text!r}")
     hours, minutes, rest = (float(g) if g else 0.0 for g in match.groups())
     return hours * 3600 + minutes * 60 + rest
+
+
+def named_path(text: str | None) -> str | None:
+    """A path that was given has a name. Raises `BadConfig`."""
+    if text is not None and not text.strip():
+        raise BadConfig("--out must name a file or folder; got an empty name (an unset variable?)")
+    return text
 
 
 def duration(s: float) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.commands._common import WORK, Json, print_json, print_table
+from ganbench.commands._common import WORK, Json, named_path, print_json, print_table
 from ganbench.errors import BadInput
 
 
@@ -20,7 +20,10 @@ def ensemble(
     runs: Annotated[list[str], typer.Argument(help="Run folders made with --label-draws.")],
     size: Annotated[int | None, typer.Option("--of", help="Seeds in an ensemble [default: all].", min=2)] = None,
     out: Annotated[
-        str | None, typer.Option("--out", help="The file to write [default: ensembles.jsonl in the first run].")
+        str | None,
+        typer.Option(
+            "--out", callback=named_path, help="The file to write [default: ensembles.jsonl in the first run]."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

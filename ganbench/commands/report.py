@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.commands._common import LOOK, Json, print_json
+from ganbench.commands._common import LOOK, Json, named_path, print_json
 
 
 def attach(app: typer.Typer) -> None:
@@ -17,7 +17,9 @@ def attach(app: typer.Typer) -> None:
 
 def report(
     run: Annotated[str, typer.Argument(help="A run folder.")],
-    out: Annotated[str | None, typer.Option("--out", help="The file to write [default: RUN/report.html].")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", callback=named_path, help="The file to write [default: RUN/report.html].")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a page with tables, intervals, samples and curves of a run; it needs no network."""

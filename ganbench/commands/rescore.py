@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say, split_names
+from ganbench.commands._common import WORK, DataDir, Json, named_path, print_json, print_table, say, split_names
 
 
 def attach(app: typer.Typer) -> None:
@@ -22,7 +22,8 @@ def rescore(
     ] = None,
     samples: Annotated[int | None, typer.Option("--samples", help="Samples drawn [default: the run's].", min=2)] = None,
     out: Annotated[
-        str | None, typer.Option("--out", help="The file to write [default: rescored.jsonl in the run].")
+        str | None,
+        typer.Option("--out", callback=named_path, help="The file to write [default: rescored.jsonl in the run]."),
     ] = None,
     scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
     data_dir: DataDir = None,

@@ -12,7 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench.commands._common import WORK, DataDir, Json, duration, print_json, print_table, say, seconds, split_names
+from ganbench.commands._common import (
+    WORK,
+    DataDir,
+    Json,
+    duration,
+    named_path,
+    print_json,
+    print_table,
+    say,
+    seconds,
+    split_names,
+)
 from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource, UnknownName
 
 SUITE = typer.Option("--suite", "-s", help="Suite that supplies what other options leave open; see `list suites`.")
@@ -29,7 +40,9 @@ PRECISION = typer.Option("--precision", help="Of float32 products in training: i
 LABELS = typer.Option("--labels", help="Labels that few-label models and svm_error see, e.g. 20,50,100.")
 DRAWS = typer.Option("--label-draws", help="Train every seed on these draws of the labels (0-4), for ensembles.")
 RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. 'paper m=2'; repeat for more.")
-OUT = typer.Option("--out", "-o", help="Run folder; the same folder again goes on where it stopped.")
+OUT = typer.Option(
+    "--out", "-o", callback=named_path, help="Run folder; the same folder again goes on where it stopped."
+)
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 THREADS = typer.Option("--threads", help="Cores of each worker, for a few large jobs; recorded.", min=1, max=256)
 
@@ -263,7 +276,7 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
     measured = all(r["estimate_from"] == "measured" for r in todo)
     typer.echo(
         f"\n{len(todo)} of {len(rows)} jobs to run, about {duration(total['estimated_s'])} with {count} workers "
-        f"({'from earlier runs' if measured else 'within a factor of about 4'}), "
+        f"({'from earlier runs' if measured else f'within a factor of about {estimate.FACTOR}'}), "
         f"about {total['estimated_bytes'] / 1e6:.0f} MB"
     )
     return None

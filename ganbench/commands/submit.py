@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.commands._boards import ROOT, Root, board_folder
-from ganbench.commands._common import WORK, DataDir, Json, print_json
+from ganbench.commands._common import WORK, DataDir, Json, named_path, print_json
 
 Folder = Annotated[str, typer.Argument(help="A folder with a submission.toml.")]
 RunCode = Annotated[
@@ -37,7 +37,7 @@ def check(
 
 def pack(
     folder: Folder,
-    out: Annotated[str, typer.Option("--out", help="Where the new folder goes.")] = "packed",
+    out: Annotated[str, typer.Option("--out", callback=named_path, help="Where the new folder goes.")] = "packed",
     root: Root = ROOT,
     run_code: RunCode = False,
     data_dir: DataDir = None,

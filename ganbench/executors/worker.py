@@ -1,22 +1,25 @@
-"""What runs inside a worker process: one job after another, each leaving its record on disk before it is reported.
+"""What runs inside a worker process: one call after another, each answered by one line of JSON.
 
-Nothing heavy is imported at the top: threads are limited before torch starts, and the driver imports this module too.
+Nothing heavy is imported at the top: the driver imports this module too. The driver alone writes records.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import functools
 import json
 import os
+import pickle
+import random
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ganbench import environment
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
@@ -27,8 +30,9 @@ from ganbench.records import SCHEMA, Record, RunFolder
 if TYPE_CHECKING:
     from ganbench.scoring import Workplace
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HEARTBEAT = 0.4  # seconds between two notes of progress
+RECURSION = sys.getrecursionlimit()
+LOST = 71  # exit code of a worker that cannot be heard any more
 _place: dict[str, Workplace] = {}  # run folder -> what this worker has loaded; one entry, for it serves one run
 
 
@@ -36,78 +40,137 @@ _place: dict[str, Workplace] = {}  # run folder -> what this worker has loaded; 
 class Orders:
     """What every job of a run shares."""
 
-    root: str  # the run folder
+    root: str  # the run folder, absolute: a model may change the working directory
     git: dict[str, Any]
     save_weights: bool = False
     scorer_weights: str | None = None
     threads: int = 1
 
 
-def start(driver: int, threads: int = 1) -> None:
-    """Prepare a fresh worker: few threads, deaf to Ctrl-C (the driver decides), gone when the driver is gone."""
+def preload(jobs: bool = True) -> None:
+    """Import what jobs need, and have torch fill in what it leaves to a first use; what fails, a job will report.
+
+    No thread starts here and no device is looked for: a process that has either cannot be forked.
+    """
+    with contextlib.suppress(Exception):
+        import ganbench.runner
+
+        if not jobs:
+            return
+        import sklearn.mixture  # noqa: F401
+        import torch
+
+        import ganbench.report.grids  # noqa: F401
+
+        for optimizer in (torch.optim.Adam, torch.optim.SGD):  # no step of theirs: it looks for a device
+            optimizer([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+
+
+def serve(channel: socket.socket, own_log: bool = False) -> NoReturn:
+    """Answer each call until the driver is gone; never returns, whatever the calls do.
+
+    An answer is {"answer": value} or {"error": text, "memory": whether it ran out}, with {"changed": [...]} where the
+    call changed what later calls would see. With `own_log` it writes its output to the log itself.
+    """
+    own, said, exit_now = os.getpid(), json.dumps, os._exit  # a model may replace what modules hold
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
+        environment.keep_freed_memory()
+        random.seed(0)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(0)
+        canary: Any = None
+        inbox = channel.makefile("rb")
+        channel.sendall(b'{"ready": %d}\n' % own)
+        while True:
+            function, arguments, log = pickle.load(inbox)
+            if own_log and log is not None:
+                with open(log, "wb") as file:
+                    for standard in (1, 2):
+                        os.dup2(file.fileno(), standard)
+            if canary is None and "ganbench.runner" in sys.modules:
+                from ganbench.executors.canary import Canary
+
+                canary = Canary()
+            try:
+                said_of_it: dict[str, Any] = {"answer": function(*arguments)}
+            except BaseException as error:
+                sys.setrecursionlimit(RECURSION)
+                said_of_it = {"error": environment.in_one_line(error), "memory": isinstance(error, MemoryError)}
+            if os.getpid() != own:  # a model forked, and this is the fork
+                exit_now(0)
+            sys.setrecursionlimit(RECURSION)
+            changed = [] if canary is None else canary.changes(_place.values())
+            if changed:
+                with contextlib.suppress(OSError):
+                    text = f"ganbench: this process ends with the job, which changed {', '.join(changed)}\n"
+                    os.write(2, text.encode(errors="replace"))
+                said_of_it["changed"] = changed
+            channel.sendall(said(said_of_it).encode("ascii") + b"\n")
+    except EOFError:
+        exit_now(0)
+    except BaseException as error:
+        with contextlib.suppress(BaseException):
+            os.write(2, f"ganbench: this process ends: {environment.in_one_line(error)}\n".encode())
+    finally:
+        exit_now(LOST if os.getpid() == own else 0)
+    raise AssertionError
+
+
+def serve_spawned(channel: socket.socket, driver: int, threads: int) -> None:
+    """`serve` in an interpreter of its own, where there is no keeper to end it when its driver has gone."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    environment.keep_freed_memory()
-    os.dup2(2, 1)  # user code that prints must not spoil the driver's JSON
+    os.dup2(2, 1)  # what is printed must not spoil the driver's JSON
     threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
-    with contextlib.suppress(ImportError):  # reported by the first job; here, so that it counts towards no job's time
-        import ganbench.runner  # noqa: F401
+    preload()
+    serve(channel, own_log=True)
 
 
-def work(job: Job, orders: Orders, attempt: int) -> str:
-    """Run one job, write its record, return it as JSON. Raises only `OSError`, when the record cannot be written."""
+def work(job: Job, orders: Orders, attempt: int) -> dict[str, Any]:
+    """Run one job; returns its record as JSON, and the environment that it names."""
     import torch
 
-    from ganbench.runner import checkpoint_of, now, run_job
+    from ganbench.runner import now, run_job
     from ganbench.scoring import Workplace
 
     torch.set_num_threads(orders.threads)
+    if job.spec.device == "cpu":
+        environment.limit_memory()
     run = RunFolder(Path(orders.root))
-    known = run.read(job.spec)
-    if known is not None and known.final:  # a worker that outlived its driver by a moment wrote it meanwhile
-        return known.to_json()
     stale = changed_since_plan(job)  # before the model, the metrics or the data are loaded
     if stale:
         reason = f"{stale}; run the same command again"
         record = Record(schema=SCHEMA, job_id=job.spec.job_id, spec=job.spec, status="failed", reason=reason)
-        record.attempt, record.git, record.started_at, record.ended_at = attempt, orders.git, now(), now()
-        run.write(record)
-        return record.to_json()
+        record.attempt, record.started_at, record.ended_at = attempt, now(), now()
+        return {"record": record.to_json(), "environment": _environment()}
     folder = run.job_folder(job.spec)
-    folder.mkdir(parents=True, exist_ok=True)
     if orders.root not in _place:
-        _place[orders.root] = Workplace(run.root / "floors", scorer_weights=orders.scorer_weights)
+        from ganbench.executors.canary import fingerprint
+
+        _place[orders.root] = place = Workplace(run.root / "floors", scorer_weights=orders.scorer_weights)
+        place.on_load = fingerprint
+    found = _environment()  # before a model can change it
     note = Heartbeat(run.root / ".progress", job.spec.label)
-    with output_to(folder / "log.txt"):
-        note(0, 0.0)
-        record = run_job(
-            job,
-            _place[orders.root],
-            folder,
-            attempt=attempt,
-            on_progress=note,
-            save_weights=orders.save_weights,
-        )
-    if (
-        record.error and record.error.get("errno") in NO_ROOM
-    ):  # the driver must hear of it: no later job would fare better
-        raise OSError(record.error["errno"], os.strerror(record.error["errno"]))
-    record.git = orders.git
-    record.env_ref = run.write_environment(environment.describe())
-    run.write(record)
-    if record.final:
-        checkpoint_of(folder).unlink(missing_ok=True)
+    note(0, 0.0)
+    record = run_job(
+        job, _place[orders.root], folder, attempt=attempt, on_progress=note, save_weights=orders.save_weights
+    )
     note.close()
-    return record.to_json()
+    return {"record": record.to_json(), "environment": found}
+
+
+@functools.cache
+def _environment() -> dict[str, Any]:
+    return environment.describe()
 
 
 class Heartbeat:
     """Writes where a job is to a file of this process: killing a writer of files cannot jam the others' queue."""
 
     def __init__(self, folder: Path, label: str) -> None:
-        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):
+            folder.mkdir(exist_ok=True)
         self.path, self.label, self.last = folder / str(os.getpid()), label, -HEARTBEAT
         self.first: tuple[int, float] | None = None  # iteration, which a job that goes on has, and time of a first note
 
@@ -126,7 +189,8 @@ class Heartbeat:
 
     def close(self) -> None:
         """Say that the job is over."""
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 def write_plain(path: Path, text: str) -> None:
@@ -134,28 +198,6 @@ def write_plain(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def output_to(path: Path) -> Iterator[None]:
-    """Send this process's stdout and stderr to a file, which is removed when nothing was said."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(kept[0], 1)
-        os.dup2(kept[1], 2)
-        for descriptor in (*kept, log):
-            os.close(descriptor)
-        if path.stat().st_size == 0:
-            path.unlink()
 
 
 def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any]]) -> dict[str, Any]:

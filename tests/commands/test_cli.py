@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,101 @@ def test_a_run_of_which_nothing_applies_ends_with_code_2(tmp_path: Path) -> None
     )
     assert done.returncode == 2
     assert "no job applies: pixelcnn takes image events; ring8 holds vector events" in done.stderr
+
+
+def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command line of bash, in which `ganbench` is this one."""
+    line = f'set -o pipefail; ganbench() {{ {sys.executable} -m ganbench "$@"; }}; {command}'
+    return subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=100, env=os.environ | environment
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_a_closed_stream_is_one_that_nobody_reads(closed: str) -> None:
+    done = shell(f"ganbench list scorers {closed}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_jobs_run_with_every_stream_closed(tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    options = "-m gan_ns -m pixelcnn -d ring8 --seeds 1 -j 1 --metrics modes --samples 200 --budget iterations=2"
+    done = shell(f"ganbench run {options} --out {out} >&- 2>&- <&-")
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert [row["status"] for row in rows] == ["skipped", "ok"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_letters_that_a_stream_lacks_are_question_marks(capsys: pytest.CaptureFixture[str], encoding: str) -> None:
+    done = shell("ganbench describe wgan_gp", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert "wgan_gp" in done.stdout
+    there = json.loads(shell("ganbench list models --json", PYTHONIOENCODING=encoding).stdout)
+    assert there == json.loads(run(capsys, "list", "models", "--json")[1])  # nothing is lost there
+
+
+@pytest.mark.parametrize("verb", ["list models --json", "--help", "plan --seeds 500"])
+def test_a_reader_that_leaves_early_ends_it_quietly(verb: str) -> None:
+    """As a shell reports a program that SIGPIPE ended; 0 where all had fitted into the pipe."""
+    done = shell(f"ganbench {verb} | head -1; echo ${{PIPESTATUS[0]}}")
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] in ("0", "141")
+    full = shell(f"ganbench {verb} >/dev/full")
+    assert full.returncode == 5
+    assert full.stderr == "error: No space left on device\n"
+
+
+class Odd(Exception):
+    def __str__(self) -> str:
+        return "odd\n\x1b[31m" + "x" * 1000
+
+
+@pytest.mark.parametrize("error", [Odd(), ZeroDivisionError("by zero"), RecursionError("deep"), MemoryError()])
+def test_an_unforeseen_error_is_one_line_and_never_a_regression(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ganbench.suites.names", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code, out, said = run(capsys, "list", "suites", "--json")
+    assert code == 5
+    assert said.count("\n") == 1
+    assert "\x1b" not in said
+    (details,) = tmp_path.glob("ganbench-error-*.txt")
+    assert details.name in said
+    assert type(error).__name__ in details.read_text()
+    assert json.loads(out)["error"]["exit_code"] == 5
+
+
+@pytest.mark.parametrize("code", [None, "a message", 3])
+def test_only_a_gate_ends_with_code_1(monkeypatch: pytest.MonkeyPatch, code: object) -> None:
+    def leave(*_: object) -> None:
+        sys.exit(code)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ganbench.suites.names", leave)
+    assert main(["list", "suites"]) == {None: 0, "a message": 2, 3: 3}[code]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("verb", [["run"], ["plan"], ["report", "x"], ["rescore", "x"]])
+def test_an_empty_name_for_the_output_is_refused(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
+    code, _, error = run(capsys, *verb, "--out", "")
+    assert code == 2
+    assert "got an empty name" in error
+
+
+def test_a_first_estimate_goes_by_budget_and_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """dcgan on MNIST at standard took 486 s of one idle core, and 514 with scores; 22 s had been promised."""
+    for budget in (["--scale", "standard"], ["--budget", "iterations=5000"]):
+        found = json.loads(run(capsys, "plan", "-m", "dcgan", "-d", "mnist", *budget, "--seeds", "1", "--json")[1])
+        (job,) = found["jobs"]
+        assert job["estimate_from"] == "nominal"
+        assert 514 / job["estimate_factor"] < job["estimated_s"] < 514 * job["estimate_factor"]
+        assert 300 < job["estimated_s"] < 1000
+    twice = json.loads(run(capsys, "plan", "-m", "dcgan", "-d", "mnist", "--budget", "examples=640000", "--json")[1])
+    assert twice["jobs"][0]["estimated_s"] - 28 == pytest.approx(2 * (job["estimated_s"] - 28))
 
 
 def test_data_and_doctor(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,8 @@ def test_a_training_killed_in_the_middle_goes_on_from_its_checkpoint(
     assert ganbench(*arguments, "--out", str(tmp_path / "torn")).returncode == 0
     assert turns.stat().st_size == 16  # nine turns that were saved, the one that was killed, and the six left
     assert not list((tmp_path / "torn").rglob("checkpoint.safetensors"))
+    (record,) = RunFolder.open(tmp_path / "torn").records()
+    assert (record.attempt, record.timing["train_legs"]) == (2, 2)
     assert ganbench(*arguments, "--out", str(tmp_path / "whole")).returncode == 0
     assert values(tmp_path / "torn") == values(tmp_path / "whole")
 
