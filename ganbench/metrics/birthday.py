@@ -18,6 +18,7 @@ from torch import Tensor
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
 from ganbench.ops.closest_pairs import closest_pairs, first_equal
+from ganbench.ops.neighbors import pair_squares
 
 TAIL = 10  # smallest real distances that tell how their distribution falls towards zero
 
@@ -80,8 +81,9 @@ def birthday(
     varied = e - int(both_constant.sum())
     kept = int((~constant).sum())
     sizes = [s for s in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if s <= len(x)]
-    closest = found.distances.argsort()[:sheet]
-    flagged = index[found.pairs[closest]].tolist()
+    closest = found.pairs[found.distances.argsort(stable=True)[:sheet]]
+    apart = pair_squares(x, x, *closest.unbind(1)).sqrt().tolist()
+    flagged = index[closest].tolist()
     extra = {
         "pairs": e,
         "exact_pairs": int((found.distances == 0).sum()),
@@ -98,7 +100,7 @@ def birthday(
         "size_50": size_50,
         "support_paper": size_50**2 if size_50 else None,
         "support_uniform": size_50**2 / (2 * math.log(2)) if size_50 else None,
-        "closest_pairs": [[i, j, float(d)] for (i, j), d in zip(flagged, found.distances[closest], strict=True)],
+        "closest_pairs": [[i, j, d] for (i, j), d in zip(flagged, apart, strict=True)],
     }
     parts = (f"n={len(x)}", f"real={len(real)}", f"alpha={false_pairs:g}", space, "f64")
     text = signature("birthday", *parts, version=2)
@@ -148,24 +150,29 @@ def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, mo
 
 
 def collisions(x: Tensor, threshold: float) -> Collisions:
-    """All pairs of rows of x (S, D) within `threshold`: screened by blocks, then measured directly in float64."""
-    x = x.double()
+    """All pairs of rows of x (S, D) within `threshold`, decided in float64: copies by their bytes, doubtful pairs directly.
+
+    Lengths are those of a matrix product, whose rounding is below 1e-6 of the largest norm; of copies they are 0.
+    """
+    first, x = first_equal(x), x.double()
     centred = x - x.mean(0)
     norm = centred.square().sum(1)
     slack = 1e-12 * float(norm.max()) * x.shape[1] ** 0.5  # above the rounding of the expanded square
+    tiny = torch.finfo(torch.float64).tiny
     found, lengths = [], []
     for i in range(0, len(x), 1024):
         block = slice(i, i + 1024)
         square = norm[block, None] + norm[i:] - 2 * centred[block] @ centred[i:].T
         close = torch.triu(square <= threshold**2 + slack, 1).nonzero()
-        if len(close) > 0.01 * square.numel():  # a generator of few events: gathering both rows of each pair costs more
-            d = torch.cdist(x[block], x[i:], compute_mode="donot_use_mm_for_euclid_dist")[close[:, 0], close[:, 1]]
-        else:
-            d = torch.cat([(x[i + c[:, 0]] - x[i + c[:, 1]]).norm(dim=1) for c in close.split(65536)])
+        squares = square[close[:, 0], close[:, 1]].clamp(min=tiny)
         close += i
-        keep = d <= threshold
+        copies = first[close[:, 0]] == first[close[:, 1]]
+        squares[copies] = 0.0
+        doubtful = (~copies & (squares > threshold**2 - slack)).nonzero().flatten()
+        squares[doubtful] = pair_squares(x, x, *close[doubtful].unbind(1))
+        keep = squares <= threshold**2
         found.append(close[keep])
-        lengths.append(d[keep])
+        lengths.append(squares[keep].sqrt())
     return Collisions(torch.cat(found), torch.cat(lengths), len(x))
 
 

@@ -13,6 +13,7 @@ from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
 from ganbench.ops.neighbors import nearest
+from ganbench.ops.pairwise import slices
 
 MOST = 20_000  # rows that centres are fitted to
 
@@ -21,7 +22,7 @@ MOST = 20_000  # rows that centres are fitted to
 class Clusters:
     """Centres; a row belongs to the nearest one."""
 
-    centers: Tensor  # (K, F)
+    centers: Tensor  # (K, F) float64
 
     @classmethod
     def of(cls, x: Tensor, k: int, rng: torch.Generator) -> Clusters:
@@ -30,8 +31,8 @@ class Clusters:
         rows = x[torch.randperm(len(x), generator=rng, device=rng.device)[:MOST].to(x.device)].double().cpu().numpy()
         scale = float(np.abs(rows).max()) or 1.0  # squares of any unit stay in range
         fitted = MiniBatchKMeans(min(k, len(rows)), batch_size=1024, n_init=3, random_state=seed).fit(rows / scale)
-        return cls(torch.from_numpy(fitted.cluster_centers_ * scale).to(x))
+        return cls(torch.from_numpy(fitted.cluster_centers_ * scale).to(x.device))
 
     def nearest(self, x: Tensor) -> Tensor:
         """The cell of each row: (N, F) -> (N,)."""
-        return nearest(x, self.centers).index[:, 0]
+        return torch.cat([nearest(x[i].double(), self.centers).index[:, 0] for i in slices(len(x), 4096)])

@@ -46,7 +46,7 @@ def test_agrees_with_an_independent_form(rng):
     train, real, x = normal(rng, 300, 6), normal(rng, 200, 6), 0.8 * normal(rng, 250, 6)
     score = ct(x, real, train, rng=torch.Generator().manual_seed(3), cells=4)
     partition = Clusters.of(train, 4, torch.Generator().manual_seed(3))
-    cells = [torch.cdist(s, partition.centers).argmin(1) for s in (x, real, train)]
+    cells = [torch.cdist(s.double(), partition.centers).argmin(1) for s in (x, real, train)]
     z, share = [], []
     for k in range(4):
         a, b, t = (s[c == k].double() for s, c in zip((x, real, train), cells, strict=True))

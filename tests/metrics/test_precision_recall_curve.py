@@ -21,7 +21,7 @@ def test_agrees_with_the_algorithm_written_out(rng):
     seeded, both = torch.Generator().manual_seed(5), torch.cat([x, y])
     curves = []
     for _ in range(3):  # Algorithm 1 of the paper
-        cells = torch.cdist(both, Clusters.of(both, 8, seeded).centers).argmin(1).numpy()
+        cells = torch.cdist(both.double(), Clusters.of(both, 8, seeded).centers).argmin(1).numpy()
         p, q = (np.bincount(c, minlength=8) / len(c) for c in (cells[:300], cells[300:]))
         curves.append([])
         for angle in np.linspace(1e-6, np.pi / 2 - 1e-6, 501):
