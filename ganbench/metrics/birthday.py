@@ -62,7 +62,7 @@ def birthday(
     `extra["censored"]` is true. Where real events repeat exactly, as binary ones do, samples as good as they repeat as
     often: `expected_real_pairs` holds those repeats, too.
 
-    Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or three distinct ones.
+    Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or 3 distinct ones.
     """
     x = check_events(samples, "samples", at_least=2)
     real = check_events(holdout, "holdout", at_least=50)
@@ -150,7 +150,7 @@ def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, mo
 
 
 def collisions(x: Tensor, threshold: float) -> Collisions:
-    """All pairs of rows of x (S, D) within `threshold`, decided in float64: copies by their bytes, doubtful pairs directly.
+    """All pairs of rows of x (S, D) within `threshold`, decided in float64: copies by bytes, doubtful pairs directly.
 
     Lengths are those of a matrix product, whose rounding is below 1e-6 of the largest norm; of copies they are 0.
     """

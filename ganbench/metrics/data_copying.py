@@ -41,8 +41,9 @@ def ct(
     It is a test of one training set at these sizes, so its value grows with the root of the sizes where it is not 0.
 
     Cells of the partition with fewer than `least` samples, as many reference rows or no training row are left out;
-    `extra` holds the share of the reference that is compared, each cell's z and size, and the published C_T: the cells' mean
-    z by their share of the reference. `se` is DeLong's error of the U statistics in units of their null deviation.
+    `extra` holds the share of the reference that is compared, each cell's size and z, and the published C_T: the mean
+    of z by the cells' share of the reference. `se` is DeLong's error of the U statistics in units of their null
+    deviation.
 
     Raises `BadInput` for sets that do not belong together or when no cell holds enough rows.
     """
@@ -62,7 +63,9 @@ def ct(
             distances = (nearest(s, t).squares[:, 0] for s in (a, b))
             found.append(_Cell.of(*distances, len(b) / len(real)))
     if not found:
-        raise BadInput(f"features must hold at least {least} rows in a cell of the partition; draw more, or lower cells")
+        raise BadInput(
+            f"features must hold at least {least} rows in a cell of the partition; draw more, or lower cells"
+        )
     total = sum(c.share**2 for c in found) ** 0.5
     value = sum(c.share * c.z for c in found) / total
     se = sum((c.share * c.se) ** 2 for c in found) ** 0.5 / total

@@ -1,7 +1,7 @@
 """Memorisation-informed Frechet distance: the distance divided by how far samples are from the training set.
 
-Bai et al. 2021 (arXiv:2106.03062), as Kaggle scored its generative dog images: the mean over samples of the least cosine
-distance 1 - |cos| to a training row divides the Frechet distance where it lies below a threshold.
+Bai et al. 2021 (arXiv:2106.03062), as Kaggle scored its generative dog images: the mean over samples of the least
+cosine distance 1 - |cos| to a training row divides the Frechet distance where it lies below a threshold.
 Shapes      N samples, M reference rows, T training rows, F features.
 """
 

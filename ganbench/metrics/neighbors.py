@@ -49,8 +49,9 @@ def prdc(
     `se`: each score is a mean over rows, and its variance that of independent rows times a design effect, for rows
     share balls, which are drawn too. A row shares with a few neighbours, so the effect hardly moves with the number of
     rows, while the variance of a row does: the first is measured between disjoint random blocks of both sets, the
-    second on the whole. The interval is Wilson's with the rows divided by the effect, Student's for density and F1. Both are
-    around the expected score at these sizes, which is not yet that of infinite sets. Below 100 rows there are none.
+    second on the whole. The interval is Wilson's with the rows divided by the effect, Student's for density and F1.
+    Both are around the expected score at these sizes, which is not yet that of infinite sets. Below 100 rows there are
+    none.
     Raises `BadInput` for fewer than k + 2 rows.
     """
     if k < 1 or k_density < 1:

@@ -38,7 +38,7 @@ def prd(
     clusterings: int = 10,
     slopes: int = 1001,
 ) -> list[Score]:
-    """Largest F_8, which weighs recall, and F_1/8, which weighs precision, of features (N, F) and (M, F); both in [0, 1].
+    """Largest F_8, which weighs recall, and F_1/8, which weighs precision, of features (N, F) and (M, F), in [0, 1].
 
     The curve is the mean over `clusterings` k-means partitions of both sets together. `se` is first order, for the
     clusters as they are: at its best slope F is linear in the curve's point there, whose error is that of a mean over

@@ -38,8 +38,8 @@ def lp_swd(
 ) -> Score:
     """Mean over pyramid levels of the sliced W1 between patches of images (N, C, H, W) and (M, C, H, W), times 1000.
 
-    `extra["levels"]` holds the value of each level, by side. `se` is the spread of the value over draws of both sets, to
-    first order, from the potentials of an image's patches along at most the first 100 directions; it takes the set's
+    `extra["levels"]` holds the value of each level, by side. `se` is the spread of the value over draws of both sets,
+    to first order, from the potentials of an image's patches along at most the first 100 directions; it takes the
     normalisation as given. `extra["se_over_directions"]` is the error of the number of directions, for these images
     and patches. Raises `BadInput` for anything but images of at least 7x7 pixels.
     """

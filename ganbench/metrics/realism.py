@@ -1,7 +1,7 @@
 """Realism: how deep single samples lie in the manifold of real features.
 
-Kynkaanniemi et al. 2019 (arXiv:1904.06991), equation 3: the largest ratio, over reference rows, of the radius of the
-row's k-nearest-neighbour ball to the sample's distance from it; of the balls the half with the larger radii is left out.
+Kynkaanniemi et al. 2019 (arXiv:1904.06991), equation 3: the largest ratio, over reference rows, of the radius of a
+row's k-nearest-neighbour ball to the sample's distance from it; of the balls the larger half is left out.
 Shapes      N samples, M reference rows, F features.
 """
 

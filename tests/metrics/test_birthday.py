@@ -127,7 +127,7 @@ def test_the_lower_bound_holds_19_times_in_20_with_pairs_and_without():
             found = collisions(torch.randint(support, (n, 1), generator=rng(seed)).float(), 0.1)
             bounds.append(found.n_pairs / pairs_interval(found, level=0.9)[1])
         held = sum(b <= support for b in bounds) / 400
-        assert 0.93 <= held  # four standard deviations below .95 is .906; a count is discrete, so bounds hold oftener
+        assert held >= 0.93  # four standard deviations below .95 is .906; a count is discrete, so bounds hold oftener
 
 
 def test_fresh_data_are_not_accused():

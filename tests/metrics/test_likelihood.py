@@ -57,7 +57,9 @@ class Uniform:
         return torch.where(inside, -16 * math.log(self.high - self.low), -math.inf)
 
 
-@pytest.mark.parametrize(("levels", "domain"), [(256, (-1.0, 1.0)), (256, (0.0, 1.0)), (17, (-1.0, 1.0)), (2, (0.0, 1.0))])
+@pytest.mark.parametrize(
+    ("levels", "domain"), [(256, (-1.0, 1.0)), (256, (0.0, 1.0)), (17, (-1.0, 1.0)), (2, (0.0, 1.0))]
+)
 def test_uniform_grey_levels_take_the_logarithm_of_their_number(levels, domain):
     grey = torch.randint(levels, (200, 1, 4, 4), generator=rng()) / (levels - 1) * (domain[1] - domain[0]) + domain[0]
     nats, bits = nll(Uniform(levels, domain), grey, rng=rng())
