@@ -4,7 +4,7 @@
 
 Rows are metrics, columns are failures. The baseline is held-out real data against the test split; a cell says how far
 the spoiled set's score lies from the baseline's, in standard deviations of the baseline over random halves, with the
-sign of "worse" by the metric's own direction; where the floor is best any move is worse. A metric notices a failure that
+sign of "worse" by the metric's own direction (any move, where the floor is best). A metric notices a failure that
 moves it by three or more to worse.
 """
 

@@ -60,8 +60,7 @@ def ct(
     for k in range(cells):
         a, b, t = x[of_x == k], real[of_real == k], train[of_train == k]
         if len(a) >= least and len(b) >= least and len(t):
-            distances = (nearest(s, t).squares[:, 0] for s in (a, b))
-            found.append(_Cell.of(*distances, len(b) / len(real)))
+            found.append(_Cell.of(nearest(a, t).squares[:, 0], nearest(b, t).squares[:, 0], len(b) / len(real)))
     if not found:
         raise BadInput(
             f"features must hold at least {least} rows in a cell of the partition; draw more, or lower cells"
