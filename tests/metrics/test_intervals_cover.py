@@ -12,6 +12,7 @@ from ganbench.metrics.inception import inception_score, mode_score
 from ganbench.metrics.mmd import kid, mmd
 from ganbench.metrics.modes import modes
 from ganbench.metrics.neighbors import authenticity, nn_two_sample, prdc
+from ganbench.metrics.precision_recall_curve import prd
 from ganbench.metrics.pyramid import lp_swd
 from ganbench.metrics.sliced import sliced_wasserstein
 from ganbench.metrics.vendi import vendi
@@ -82,6 +83,21 @@ def test_sliced_wasserstein_around_its_expectation(rng, p):
         lambda: sliced_wasserstein(*gaussians(rng, 150, 120, 5, scale=1.4, shift=0.2), rng=rng, p=p, n_directions=200)
     )
     assert 0.9 <= coverage(*draws["sliced_wasserstein"]) <= 0.99
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_sliced_wasserstein_of_equal_laws_errs_to_the_safe_side(rng, p):
+    draws = expectation(lambda: sliced_wasserstein(*gaussians(rng, 300, 300, 2), rng=rng, p=p, n_directions=100))
+    scores, mean = draws["sliced_wasserstein"]
+    spread = torch.tensor([s.value - mean for s in scores]).square().mean().sqrt()
+    assert 1.0 < float(torch.tensor([s.se for s in scores]).mean() / spread) < 1.8
+    assert coverage(scores, mean) >= 0.95
+
+
+def test_prd_around_its_expectation(rng):
+    draws = expectation(lambda: prd(*gaussians(rng, 200, 200, 4, shift=0.6), rng=rng, clusterings=2), 100)
+    for draw in draws.values():
+        assert coverage(*draw) >= 0.87  # 100 draws tell .95 to .02
 
 
 def test_pyramids_around_their_expectation_err_to_the_safe_side(rng):

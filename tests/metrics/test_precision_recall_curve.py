@@ -50,6 +50,11 @@ def test_dropped_modes_cost_recall_and_invented_ones_precision(rng):
     assert invented["prd_f8"] > 0.9 > 0.6 > invented["prd_f1_8"] > 0.4
 
 
+def test_it_sees_little_within_a_cluster(rng):
+    found = values(1.2 * torch.randn(1000, 16, generator=rng), torch.randn(1000, 16, generator=rng), rng)
+    assert found == pytest.approx({"prd_f8": 0.99, "prd_f1_8": 0.99}, abs=0.01)
+
+
 def test_the_error_is_that_of_repeated_draws(rng):
     def draw():
         return prd(torch.randn(300, 3, generator=rng) + 0.7, torch.randn(250, 3, generator=rng), rng=rng, clusterings=2)
