@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
-from ganbench.metrics.sliced import ERROR_DIRECTIONS
+from ganbench.metrics.sliced import error_directions
 from ganbench.ops.pairwise import slices
 from ganbench.ops.sliced import potentials, random_directions, sliced_wasserstein
 
@@ -39,7 +39,7 @@ def lp_swd(
     """Mean over pyramid levels of the sliced W1 between patches of images (N, C, H, W) and (M, C, H, W), times 1000.
 
     `extra["levels"]` holds the value of each level, by side. `se` is the spread of the value over draws of both sets,
-    to first order, from the potentials of an image's patches along at most the first 100 directions; it takes the
+    to first order, from the potentials of an image's patches along 100 of the directions at most; it takes the
     normalisation as given. `extra["se_over_directions"]` is the error of the number of directions, for these images
     and patches. Raises `BadInput` for anything but images of at least 7x7 pixels.
     """
@@ -57,7 +57,7 @@ def lp_swd(
         costs = sliced_wasserstein(a_rows, b_rows, directions, p=1)
         levels[f"{a.shape[2]}x{a.shape[3]}"] = 1000 * float(costs.mean())
         over_directions += 1e6 * float(costs.var()) / len(costs)
-        found.append(potentials(a_rows, b_rows, directions[:ERROR_DIRECTIONS], p=1, rows=patches))
+        found.append(potentials(a_rows, b_rows, directions[list(error_directions(n_directions))], p=1, rows=patches))
     value = sum(levels.values()) / len(levels)
     se = 1000 * reduce(add, found).variance(n_directions * len(levels)) ** 0.5
     parts = (f"L={n_directions}", f"patches={patches}", f"min={min_side}", f"n={len(x)}", f"m={len(y)}", "x", "f32")

@@ -22,12 +22,17 @@ from ganbench.ops.sliced import sliced_wasserstein as per_direction
 ERROR_DIRECTIONS = 100  # along which potentials are formed: sorting with its order costs more than sorting
 
 
+def error_directions(n: int) -> range:
+    """Which of n directions tell the error: far apart, so that pairs within an orthogonal block stay as rare."""
+    return range(0, n, -(-n // ERROR_DIRECTIONS))
+
+
 @dataclass(frozen=True)
 class SlicedSums:
     """W_p^p along one share of the directions; shares of one set of directions add up, exactly."""
 
     costs: Tensor  # (L,) float64, zero along the directions of other shares
-    potentials: Potentials  # of all rows, along those of the first ERROR_DIRECTIONS that are this share's
+    potentials: Potentials  # of all rows, along those of the `error_directions` that are this share's
     directions: Tensor  # (D,) their mean, which tells one set of directions from another
     shares: Shares
     kind: str
@@ -68,7 +73,8 @@ class SlicedSums:
         mine = slice(part[0], None, part[1])
         if part[0] < len(directions):
             costs[mine] = per_direction(x, y, directions[mine], p)
-        found = potentials(x, y, directions[:ERROR_DIRECTIONS][mine], p)
+        of_errors = [i for i in error_directions(len(directions)) if i % part[1] == part[0]]
+        found = potentials(x, y, directions[of_errors], p)
         return cls(costs, found, directions.mean(0), shares, label, p, len(x), len(y), precision_name(x))
 
     def __add__(self, other: SlicedSums) -> SlicedSums:
@@ -109,8 +115,8 @@ def sliced_wasserstein(
     """SW_p between samples (N, *E) and reference (M, *E) over seeded or given directions (L, D).
 
     Given directions are scaled to length one. `se` is the spread of the value over draws of both sets, to first order:
-    the mean over directions of the optimal potentials is the influence of a row, here over at most the first 100
-    directions. It does not hold the bias, and errs to the safe side where both sets come from one law (the limit is
+    the mean over directions of the optimal potentials is the influence of a row, here over 100 of the directions at
+    most. It does not hold the bias, and errs to the safe side where both sets come from one law (the limit is
     then not normal). `extra["se_over_directions"]` is the error of L directions instead of all, for these two sets.
     Orthogonal directions depend on one another within a block of D: with 8 full blocks or more that error comes from
     block means, with fewer it treats directions as independent, which overstates it.

@@ -8,7 +8,7 @@ from scipy.stats import wasserstein_distance
 
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.pyramid import descriptors, laplacian_pyramid, lp_swd, patch_positions, reconstruct
-from ganbench.metrics.sliced import max_sliced_wasserstein, sliced_wasserstein
+from ganbench.metrics.sliced import error_directions, max_sliced_wasserstein, sliced_wasserstein
 from ganbench.ops.sliced import line_potentials, potentials, random_directions, transport_on_lines
 
 
@@ -81,11 +81,15 @@ def test_potentials_on_a_line_certify_the_cost(rng, n, m, p):
     torch.testing.assert_close(u.mean(1) + v.mean(1), transport_on_lines(a, b, p))  # so both are optimal
 
 
+def test_directions_of_the_error_are_at_most_100_and_far_apart():
+    assert [len(error_directions(n)) for n in (1, 60, 100, 101, 500, 512)] == [1, 60, 100, 51, 100, 86]
+
+
 def test_some_directions_tell_the_error_of_all(rng):
     x, y = torch.randn(200, 20, generator=rng), torch.randn(150, 20, generator=rng) + 0.2
     theta = random_directions(1000, 20, rng)
     whole = potentials(x, y, theta).variance(1000)
-    some = [potentials(x, y, part).variance(1000) for part in theta.split(100)]
+    some = [potentials(x, y, part).variance(1000) for part in (theta[k::10] for k in range(10))]
     assert sum(some) / 10 == pytest.approx(whole, rel=0.1)  # right on average
     assert max(abs(v / whole - 1) for v in some) < 0.5  # an error of the error of a quarter at worst
     halves = potentials(x, y, theta[:500]) + potentials(x, y, theta[500:])
