@@ -53,7 +53,7 @@ class Difference:
     def better(self) -> str | None:
         """ "a" or "b" where the interval excludes zero and the metric has a good direction, else None."""
         low, high = self.interval
-        if self.direction == "none" or low <= 0 <= high:
+        if self.direction not in ("min", "max") or low <= 0 <= high:
             return None
         return "a" if (low > 0) == (self.direction == "max") else "b"
 

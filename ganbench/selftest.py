@@ -17,11 +17,15 @@ from torch import Tensor
 from ganbench.data import Mixture
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.metrics.birthday import birthday
+from ganbench.metrics.data_copying import ct
 from ganbench.metrics.frechet import frechet
 from ganbench.metrics.inception import inception_score, mode_score, mode_score_che
+from ganbench.metrics.memorization import mifid
 from ganbench.metrics.mmd import mmd
 from ganbench.metrics.modes import modes
 from ganbench.metrics.neighbors import authenticity, nn_two_sample, prdc
+from ganbench.metrics.precision_recall_curve import prd
+from ganbench.metrics.realism import realism
 from ganbench.metrics.semi_supervised import accuracy_of_features
 from ganbench.metrics.sliced import sliced_wasserstein
 from ganbench.metrics.vendi import vendi
@@ -196,6 +200,10 @@ def _support() -> Iterator[Row]:
     blank = birthday(torch.zeros(200, 1, 4, 4), torch.rand(100, 1, 4, 4, generator=_rng()), rng=_rng())
     yield near("control: one blank image has support 1", 1, blank.value, 1e-9)
     yield near("control: blank images are counted apart", 200, blank.extra["constant_images"], 0)
+    lattice = torch.randint(2, (1000, 8), generator=_rng()).float()
+    score = birthday(lattice, torch.randint(2, (1000, 8), generator=_rng(1)).float(), rng=_rng())
+    spread = 4 * 256 / (1000 * 999 / 2 / 256) ** 0.5  # of a Poisson count of pairs
+    yield near("birthday: binary events of 8 bits are 256", 256, score.value, spread)
     year = torch.eye(365)[torch.randint(365, (20_000, 23), generator=_rng())].sum(1).amax(1)
     share = float((year > 1).double().mean())
     yield near("birthday: 23 people share a birthday in 50.73 % of rooms", 0.507297, share, 0.011)
@@ -255,6 +263,22 @@ def _features() -> Iterator[Row]:
     same = nn_two_sample(_normal(300, 6, seed=4), x)
     yield between("1-NN accuracy of one law is near one half", 0.4, 0.6, same.value)
     yield near("control: authenticity of copies gives 0", 0, authenticity(x, x).value, 0)
+    held, fresh = _normal(300, 6, seed=5), _normal(300, 6, seed=6)
+    yield between("data copying: fresh draws are N(0, 1)", -4, 4, ct(fresh, held, x, rng=_rng()).value)
+    altered = x + 0.1 * _normal(300, 6, seed=7)
+    yield between("control: copies with noise are far below 0", -math.inf, -8, ct(altered, held, x, rng=_rng()).value)
+    yield between("control: too wide samples are far above 0", 4, math.inf, ct(1.5 * fresh, held, x, rng=_rng()).value)
+    free = frechet(fresh, held, rng=_rng()).value
+    score = mifid(fresh, held, x, threshold=0)
+    yield near("MiFID: is the Frechet distance where nothing is copied", free, score.value, 1e-9)
+    distance = mifid(altered, held, x).extra["cosine_distance"]
+    yield between("control: copies with noise have a small cosine distance", 0, 0.05, distance)
+    yield between("realism: the core of the data is above 1", 1, math.inf, realism(0.3 * fresh, x).value)
+    yield between("control: realism of a set far away is near 0", 0, 0.1, realism(far, x).value)
+    for score in prd(x, x, rng=_rng()):
+        yield near(f"{score.name}: a set and itself give 1", 1, score.value, 1e-5)
+    for score in prd(far, x, rng=_rng()):
+        yield near(f"control: {score.name} of a set far away gives 0", 0, score.value, 1e-5)
     yield near("Vendi: equal events give 1", 1, vendi(torch.ones(50, 4)).value, 1e-6)
     yield near("Vendi: orthogonal events give their number", 6, vendi(torch.eye(6).repeat(10, 1)).value, 1e-6)
 

@@ -46,6 +46,7 @@ class BetaVAE(EncoderDecoder):
         self.spec, c = spec, self.config
         if c.output == "bernoulli":
             bounds(spec)  # refuses unbounded data, whose values are no probabilities
+            self.log_prob_of = "cross entropy of grey values"
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         self.decoder = make_decoder(spec, c, bounded=c.output == "gaussian")  # (B, Z) -> (B, *E): logits or means
 

@@ -53,6 +53,7 @@ class BernoulliVAE(EncoderDecoder):
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         self.decoder = make_decoder(spec, c)  # (B, Z) -> (B, *E): logits of p(x | z)
         self.log_prob_kind = c.bound
+        self.log_prob_of = "cross entropy of grey values"
 
     def players(self) -> list[Player]:
         return [Player("vae", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]

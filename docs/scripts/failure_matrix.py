@@ -4,7 +4,8 @@
 
 Rows are metrics, columns are failures. The baseline is held-out real data against the test split; a cell says how far
 the spoiled set's score lies from the baseline's, in standard deviations of the baseline over random halves, with the
-sign of "worse" by the metric's own direction. A metric notices a failure that moves it by three or more to worse.
+sign of "worse" by the metric's own direction (any move, where the floor is best). A metric notices a failure that
+moves it by three or more to worse.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ganbench.errors import GanbenchError
 
 METRICS = [
     "inception_score", "mode_score", "mmd", "kid", "frechet", "wasserstein", "sliced_wasserstein", "prdc",
-    "nn_two_sample", "authenticity", "vendi", "birthday",
+    "nn_two_sample", "authenticity", "ct", "mifid", "prd", "realism", "vendi", "birthday",
 ]  # fmt: skip
 REPEATS = 8
 
@@ -92,6 +93,7 @@ def main(name: str, size: int) -> None:
                 cells.append("refused")
                 continue
             shift = (moved.median() - real.mean()) * (-1 if direction == "max" else 1)
+            shift = shift.abs() if direction == "floor" else shift
             if real.std() == 0:  # real data never moves this metric: any move is noticed
                 cells.append("**always**" if shift > 0 else "never")
                 continue

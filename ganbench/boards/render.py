@@ -18,7 +18,7 @@ from typing import Any, Literal
 from ganbench.boards.rank import Estimate, Rank
 
 Format = Literal["md", "csv", "json", "tex", "html"]
-ARROWS = {"min": "↓", "max": "↑", "none": ""}
+ARROWS = {"min": "↓", "max": "↑", "floor": "→ floor", "none": ""}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Column:
 
     key: str
     title: str
-    direction: Literal["min", "max", "none"] = "none"
+    direction: Literal["min", "max", "floor", "none"] = "none"
 
     @property
     def heading(self) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,8 +69,23 @@ def score_file(
     data = place.dataset(dataset, data_dir)
     real = Path(os.path.realpath(path))  # a link that the user names is followed; none inside a folder is
     x = read_samples(real, data.spec)[:n]
-    rows, missing = score_all(names, Inputs(place, dataset, data, len(x), seed, samples=x))
+    rows, missing = score_all(announced(names), Inputs(place, dataset, data, len(x), seed, samples=x))
     return {"n": len(x), "metrics": rows, "not_applicable": missing}
+
+
+def announced(names: Iterable[str], after: float = 2.0) -> Iterator[str]:
+    """The names of metrics, one after another; of one that takes over `after` seconds stderr says so, twice."""
+    for name in names:
+        start = time.perf_counter()
+        timer = threading.Timer(after, say, [f"{name} ..."])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield name
+        finally:
+            timer.cancel()
+            if (taken := time.perf_counter() - start) > after:
+                say(f"{name}: {taken:.0f} s")
 
 
 def _line(row: dict[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ganbench.errors import BadInput
 
-Direction = Literal["max", "min", "none"]
+Direction = Literal["max", "min", "floor", "none"]  # floor: nearest to the real-against-real floor is best
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
 from ganbench.ops.closest_pairs import closest_pairs, first_equal
+from ganbench.ops.neighbors import pair_squares
 
 TAIL = 10  # smallest real distances that tell how their distribution falls towards zero
 
@@ -36,7 +37,7 @@ class Collisions:
         return self.n * (self.n - 1) / 2
 
 
-@metric("birthday", direction="max", needs=("samples", "holdout", "space", "rng"))
+@metric("birthday", direction="max", needs=("samples", "holdout", "space", "rng"), version=2)
 def birthday(
     samples: Tensor,
     holdout: Tensor,
@@ -57,16 +58,19 @@ def birthday(
     `extra`: exact and near pairs and constant images apart; `collision_share` = [s, share of random draws of s that
     hold a collision]; `size_50` = the s where half of them do, with the estimates size_50^2 (as in the paper) and
     size_50^2 / (2 ln 2) (the uniform support that gives it); the closest `sheet` pairs by index into `samples`.
-    Without any collision `value` is C(S, 2), `extra["censored"]` is true and `lower_bound` the 95 % lower bound.
+    `lower_bound` is the one-sided 95 % lower bound, with collisions or without; without any `value` is C(S, 2) and
+    `extra["censored"]` is true. Where real events repeat exactly, as binary ones do, samples as good as they repeat as
+    often: `expected_real_pairs` holds those repeats, too.
 
-    Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or all of them equal.
+    Raises `BadInput` for shapes that differ, fewer than 2 samples, fewer than 50 held-out events or 3 distinct ones.
     """
     x = check_events(samples, "samples", at_least=2)
     real = check_events(holdout, "holdout", at_least=50)
     check_pair(samples, holdout, "samples", "holdout")
     index = torch.randperm(len(x), generator=rng, device=rng.device)[:n].to(x.device)
     x = x[index]
-    threshold, dimension = calibrate(real, len(x), false_pairs, rng)
+    line = calibrate(real, len(x), false_pairs, rng)
+    threshold = line.threshold
     found = collisions(x, threshold)
     e, all_pairs = len(found.pairs), found.n_pairs
     low, high = pairs_interval(found)
@@ -77,8 +81,9 @@ def birthday(
     varied = e - int(both_constant.sum())
     kept = int((~constant).sum())
     sizes = [s for s in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if s <= len(x)]
-    closest = found.distances.argsort()[:sheet]
-    flagged = index[found.pairs[closest]].tolist()
+    closest = found.pairs[found.distances.argsort(stable=True)[:sheet]]
+    apart = pair_squares(x, x, *closest.unbind(1)).sqrt().tolist()
+    flagged = index[closest].tolist()
     extra = {
         "pairs": e,
         "exact_pairs": int((found.distances == 0).sum()),
@@ -87,61 +92,87 @@ def birthday(
         "constant_pairs": e - varied,
         "size_without_constant": kept * (kept - 1) / 2 / varied if varied else None,
         "threshold": threshold,
-        "real_dimension": dimension,
-        "expected_real_pairs": false_pairs,
+        "real_dimension": line.dimension,
+        "expected_real_pairs": false_pairs + line.repeats,
         "censored": e == 0,
-        "lower_bound": all_pairs / (high if e else 3.0),  # P(no pair) = .05 at 3 expected ones
+        "lower_bound": all_pairs / pairs_interval(found, level=0.9)[1],  # one-sided at 95 %
         "collision_share": [[s, float((first <= s).double().mean())] for s in sizes],
         "size_50": size_50,
         "support_paper": size_50**2 if size_50 else None,
         "support_uniform": size_50**2 / (2 * math.log(2)) if size_50 else None,
-        "closest_pairs": [[i, j, float(d)] for (i, j), d in zip(flagged, found.distances[closest], strict=True)],
+        "closest_pairs": [[i, j, d] for (i, j), d in zip(flagged, apart, strict=True)],
     }
-    text = signature("birthday", f"n={len(x)}", f"real={len(real)}", f"alpha={false_pairs:g}", space, "f64")
+    parts = (f"n={len(x)}", f"real={len(real)}", f"alpha={false_pairs:g}", space, "f64")
+    text = signature("birthday", *parts, version=2)
     interval = (all_pairs / high, all_pairs / low) if e else None
     return Score("birthday", all_pairs / max(e, 1), len(x), text, "max", interval=interval, extra=extra)
 
 
-def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, most: int = 4000) -> tuple[float, float]:
-    """The distance below which `n` real events would hold `false_pairs` pairs on average, and the exponent behind it.
+@dataclass(frozen=True)
+class Calibration:
+    """Where "the same event" begins, from real events."""
 
-    Near zero the share of real pairs closer than t falls as t^d; d is Hill's estimate from the smallest distances, and
-    the threshold is read off that law at false_pairs / C(n, 2). Exact duplicates among real events are left out.
+    threshold: float
+    dimension: float | None  # exponent of the law of small distances; None where they are all equal
+    repeats: float  # pairs of exact copies that as many real events would hold as there are samples
 
-    Raises `BadInput` when the held-out events are (nearly) all the same.
+
+def calibrate(real: Tensor, n: int, false_pairs: float, rng: torch.Generator, most: int = 4000) -> Calibration:
+    """The distance below which `n` distinct real events would hold `false_pairs` pairs on average.
+
+    Near zero the share of real pairs closer than t is c t^d, and of the k smallest distances t_1 <= ... <= t_k
+    S = sum log(t_k / t_i) tells d while t_k tells c. The k-th smallest share is Gamma(k) / C(H, 2), and d S is
+    Gamma(k - 1) and independent of it, so t_k exp(-a S) leaves k (1 + a)^-(k - 1) pairs of the held-out events below
+    it on average: as many as wanted for a = (k / wanted)^(1 / (k - 1)) - 1. (Hill's estimate of d put in as if it were
+    d leaves more, for the pairs are convex in it.)
+
+    Where the smallest distances tie (binary, integer, lattice data) there is no such law: when it would reach the
+    smallest distance, with less than one pair wanted, half of that distance is the threshold.
+
+    Raises `BadInput` when there are fewer than three distinct held-out events.
     """
+    most = min(most, max(50, 4 * n))  # more would look for more false pairs than the tail holds
     if len(real) > most:
         real = real[torch.randperm(len(real), generator=rng, device=rng.device)[:most].to(real.device)]
-    real = real[first_equal(real).unique()]
-    h = len(real)
-    if h < TAIL:
-        raise BadInput(f"holdout must hold at least {TAIL} distinct events to calibrate a threshold; got {h}")
-    pairs = h * (h - 1) / 2
+    first, copies = first_equal(real).unique(return_counts=True)
+    of_samples, of_real = n * (n - 1) / 2, len(real) * (len(real) - 1) / 2
+    repeats = float((copies * (copies - 1)).sum()) / 2 * of_samples / of_real
+    real, h = real[first], len(first)
+    if h < 3:
+        raise BadInput(f"holdout must hold at least 3 distinct events to calibrate a threshold; got {h}")
     t = closest_pairs(real, TAIL)[1]
-    wanted = false_pairs * pairs / (n * (n - 1) / 2)  # of the held-out pairs
-    d = (len(t) - 2) / float(torch.log(t[-1] / t[:-1]).sum())
-    return float(t[-1]) * (wanted / len(t)) ** (1 / d), d
+    k, wanted = len(t), false_pairs * h * (h - 1) / 2 / of_samples  # of the held-out pairs
+    spread = float(torch.log(t[-1] / t).sum())
+    threshold = float(t[-1]) * math.exp(-spread * ((k / wanted) ** (1 / (k - 1)) - 1))
+    if threshold >= float(t[0]) and wanted < 1:
+        threshold = float(t[0]) / 2
+    return Calibration(threshold, (k - 2) / spread if spread > 0 else None, repeats)
 
 
 def collisions(x: Tensor, threshold: float) -> Collisions:
-    """All pairs of rows of x (S, D) within `threshold`: screened by blocks, then measured directly in float64."""
-    x = x.double()
+    """All pairs of rows of x (S, D) within `threshold`, decided in float64: copies by bytes, doubtful pairs directly.
+
+    Lengths are those of a matrix product, whose rounding is below 1e-6 of the largest norm; of copies they are 0.
+    """
+    first, x = first_equal(x), x.double()
     centred = x - x.mean(0)
     norm = centred.square().sum(1)
     slack = 1e-12 * float(norm.max()) * x.shape[1] ** 0.5  # above the rounding of the expanded square
+    tiny = torch.finfo(torch.float64).tiny
     found, lengths = [], []
     for i in range(0, len(x), 1024):
         block = slice(i, i + 1024)
         square = norm[block, None] + norm[i:] - 2 * centred[block] @ centred[i:].T
         close = torch.triu(square <= threshold**2 + slack, 1).nonzero()
-        if len(close) > 0.01 * square.numel():  # a generator of few events: gathering both rows of each pair costs more
-            d = torch.cdist(x[block], x[i:], compute_mode="donot_use_mm_for_euclid_dist")[close[:, 0], close[:, 1]]
-        else:
-            d = torch.cat([(x[i + c[:, 0]] - x[i + c[:, 1]]).norm(dim=1) for c in close.split(65536)])
+        squares = square[close[:, 0], close[:, 1]].clamp(min=tiny)
         close += i
-        keep = d <= threshold
+        copies = first[close[:, 0]] == first[close[:, 1]]
+        squares[copies] = 0.0
+        doubtful = (~copies & (squares > threshold**2 - slack)).nonzero().flatten()
+        squares[doubtful] = pair_squares(x, x, *close[doubtful].unbind(1))
+        keep = squares <= threshold**2
         found.append(close[keep])
-        lengths.append(d[keep])
+        lengths.append(squares[keep].sqrt())
     return Collisions(torch.cat(found), torch.cat(lengths), len(x))
 
 

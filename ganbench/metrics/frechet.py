@@ -3,6 +3,7 @@
 Heusel et al. 2017 (arXiv:1706.08500): |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) with unbiased covariances, in
 float64. The trace of the root is the sum of singular values of F1 F2^T for any factors S = F^T F, which needs no root
 of a non-symmetric matrix, no jitter and no full rank: singular covariances and constant features are ordinary cases.
+Of few rows the centred rows are such factors, so 64 images of 3,072 pixels never meet a matrix of 3,072 x 3,072.
 
 Shapes      N rows, F features, R rank.
 """
@@ -10,6 +11,7 @@ Shapes      N rows, F features, R rank.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput, NotApplicable
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
-from ganbench.ops.pairwise import center_of, slices
+from ganbench.ops.pairwise import center_of, slices, sum_rows
 
 INCEPTION = "inception-v3"  # how the space of Inception pool3 features is named
 
@@ -65,9 +67,12 @@ class Moments:
 
 def frechet_distance(a: Moments, b: Moments) -> float:
     """Squared Frechet (2-Wasserstein) distance between the Gaussians with these moments; never negative."""
-    root = float(torch.linalg.svdvals(a.factor() @ b.factor().T).sum())
+    return _distance(a, b, torch.linalg.svdvals(a.factor() @ b.factor().T).sum())
+
+
+def _distance(a: Moments, b: Moments, root: Tensor) -> float:
     means = float((a.mean - b.mean).square().sum())
-    return max(means + float(a.covariance.trace()) + float(b.covariance.trace()) - 2 * root, 0.0)
+    return max(means + float(a.covariance.trace()) + float(b.covariance.trace()) - 2 * float(root), 0.0)
 
 
 @metric("frechet", direction="min", needs=("features", "reference_features", "space", "rng"))
@@ -110,52 +115,133 @@ def fid(
 
 
 def _score(name: str, features: Tensor, reference: Tensor, rng: torch.Generator, space: str, sizes: int) -> Score:
+    x, y = check_features(features, reference)
+    if sizes < 0 or sizes == 1:
+        raise BadConfig(f"extrapolation must be 0 or at least 2 sizes; got {sizes}")
+    pair = pair_of(x, y)
+    extra: dict[str, float] = {"rank_bound": min(len(x) - 1, x.shape[1])}
+    if sizes and len(x) >= 8:
+        extra |= {"infinite_n": _infinite(pair, sizes, rng)}
+    text = signature(name, f"n={len(x)}", f"m={len(y)}", space, "f64")
+    variance = sum(float(p.var()) / len(p) for p in pair.potentials())
+    return Score(name, pair.distance, len(x), text, "min", se=variance**0.5, extra=extra)
+
+
+def check_features(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sets as matrices. Raises `BadInput` for sets without a covariance or that do not belong together."""
     x = check_events(features, "features", at_least=2)
     y = check_events(reference, "reference_features", at_least=2)
     check_pair(features, reference, "features", "reference_features")
-    if sizes < 0 or sizes == 1:
-        raise BadConfig(f"extrapolation must be 0 or at least 2 sizes; got {sizes}")
-    a, b = Moments.of(x), Moments.of(y)
-    if not math.isfinite(float(a.scatter.sum() + b.scatter.sum())):
+    return x, y
+
+
+def pair_of(x: Tensor, y: Tensor) -> Rows | Features:
+    """The two sets in the smaller form. Raises `BadInput` where squares overflow."""
+    pair = Rows(x, y) if len(x) * len(y) <= x.shape[1] ** 2 else Features(x, y)
+    if not math.isfinite(pair.distance):
         raise BadInput("features must have finite squares in float64; scale them down")
-    variance = float(_potential(x, a, b).var()) / len(x) + float(_potential(y, b, a).var()) / len(y)
-    extra: dict[str, float] = {"rank_bound": min(len(x) - 1, x.shape[1])}
-    if sizes and len(x) >= 8:
-        extra |= {"infinite_n": _infinite(x, b, sizes, rng)}
-    text = signature(name, f"n={len(x)}", f"m={len(y)}", space, "f64")
-    return Score(name, frechet_distance(a, b), len(x), text, "min", se=variance**0.5, extra=extra)
+    return pair
 
 
-def _potential(x: Tensor, a: Moments, b: Moments) -> Tensor:
-    """Derivative of the distance in the weight of each row of x, whose moments are a: (N,), up to a constant.
+class Rows:
+    """Few rows: their centred rows are factors themselves, and row against row (N, M) is all that is needed."""
 
-    With T the optimal map of the covariances, 2 (m_a - m_b).(x - m_a) + (x - m_a)^T (I - T) (x - m_a).
-    """
-    root = a.factor()  # (R, F)
-    weights = torch.linalg.pinv(root)  # (F, R)
-    inner = root @ b.covariance @ root.T
-    values, vectors = torch.linalg.eigh(inner)
-    middle = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    transport = weights @ middle @ weights.T  # (F, F), zero outside the span of x
-    quadratic = torch.eye(len(transport), dtype=torch.float64, device=x.device) - transport
-    slope = 2 * (a.mean - b.mean)
-    out = torch.empty(len(x), dtype=torch.float64, device=x.device)
-    for i in slices(len(x), 4096):
-        centred = x[i].double() - a.mean
-        out[i] = centred @ slope + ((centred @ quadratic) * centred).sum(1)
-    return out
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y, self.means = x, y, (_mean(x), _mean(y))
+        self.cross = torch.empty(len(x), len(y), dtype=torch.float64, device=x.device)
+        for i in slices(len(x), 1024):
+            rows = x[i].double() - self.means[0]
+            for j in slices(len(y), 1024):
+                self.cross[i, j] = rows @ (y[j].double() - self.means[1]).T
+        self.squares = tuple(_squares(s, m) for s, m in zip((x, y), self.means, strict=True))
+        finite = bool(torch.isfinite(self.cross).all())
+        shape = self.cross if finite else torch.zeros(1, 1, dtype=torch.float64)
+        self.left, values, right = torch.linalg.svd(shape, full_matrices=False)
+        self.right, self.root = right.T, values / ((len(x) - 1) * (len(y) - 1)) ** 0.5
+        gap = float((self.means[0] - self.means[1]).square().sum())
+        traces = sum(float(s.sum()) / (len(s) - 1) for s in self.squares)
+        self.distance = max(gap + traces - 2 * float(self.root.sum()), 0.0) if finite else math.inf
+
+    def potentials(self) -> Iterator[Tensor]:
+        """Derivative of the distance in the weight of each row of x, then of y, up to a constant: (N,), (M,).
+
+        With T the optimal map of the covariances, 2 (m_a - m_b).(x - m_a) + (x - m_a)^T (I - T) (x - m_a).
+        """
+        a, b = self.means
+        for s, mean, other, squares, vectors in (
+            (self.x, a, b, self.squares[0], self.left),
+            (self.y, b, a, self.squares[1], self.right),
+        ):
+            yield _linear(s, mean, other) + squares - (len(s) - 1) * (vectors.square() @ self.root)
+
+    def nested(self, order: Tensor, counts: list[int]) -> Iterator[float]:
+        """The distance of the first `counts` rows of x in this order from all of y."""
+        trace = float(self.squares[1].sum()) / (len(self.y) - 1)
+        for n in counts:
+            part = order[:n]
+            shift = _mean(self.x[part]) - self.means[0]
+            cross = self.cross[part]
+            root = torch.linalg.svdvals(cross - cross.mean(0)).sum() / ((n - 1) * (len(self.y) - 1)) ** 0.5
+            own = (float(self.squares[0][part].sum()) - n * float(shift.square().sum())) / (n - 1)
+            gap = float((self.means[0] + shift - self.means[1]).square().sum())
+            yield max(gap + own + trace - 2 * float(root), 0.0)
 
 
-def _infinite(x: Tensor, b: Moments, sizes: int, rng: torch.Generator) -> float:
+class Features:
+    """Many rows: factors of the covariances (F, F), that of the reference made once."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y, self.a, self.b = x, y, Moments.of(x), Moments.of(y)
+        self.distance = math.inf
+        if math.isfinite(float(self.a.scatter.sum() + self.b.scatter.sum())):
+            self.factors = self.a.factor(), self.b.factor()
+            self.left, self.root, right = torch.linalg.svd(self.factors[0] @ self.factors[1].T, full_matrices=False)
+            self.right = right.T
+            self.distance = _distance(self.a, self.b, self.root.sum())
+
+    def potentials(self) -> Iterator[Tensor]:
+        """As of `Rows`."""
+        for s, own, other, factor, vectors in (
+            (self.x, self.a, self.b, self.factors[0], self.left),
+            (self.y, self.b, self.a, self.factors[1], self.right),
+        ):
+            # The factor's rows are orthogonal, so its pseudo-inverse is its transpose over their squared lengths.
+            map_ = factor.T / factor.square().sum(1) @ vectors * self.root.sqrt()
+            out = _linear(s, own.mean, other.mean) + _squares(s, own.mean)
+            for i in slices(len(s), 4096):
+                out[i] -= ((s[i].double() - own.mean) @ map_).square().sum(1)
+            yield out
+
+    def nested(self, order: Tensor, counts: list[int]) -> Iterator[float]:
+        """As of `Rows`."""
+        part, start = None, 0
+        for n in counts:
+            step = Moments.of(self.x[order[start:n]])
+            part, start = step if part is None else part + step, n
+            if n == len(self.x):
+                yield self.distance
+            else:
+                yield _distance(part, self.b, torch.linalg.svdvals(part.factor() @ self.factors[1].T).sum())
+
+
+def _mean(x: Tensor) -> Tensor:
+    return sum_rows(x) / len(x)
+
+
+def _squares(x: Tensor, mean: Tensor) -> Tensor:
+    return torch.cat([(x[i].double() - mean).square().sum(1) for i in slices(len(x), 4096)])
+
+
+def _linear(x: Tensor, own: Tensor, other: Tensor) -> Tensor:
+    return torch.cat([(x[i].double() - own) @ (2 * (own - other)) for i in slices(len(x), 4096)])
+
+
+def _infinite(pair: Rows | Features, sizes: int, rng: torch.Generator) -> float:
     """Intercept at 1/N = 0 of a least-squares line through values at `sizes` nested subsets from N/2 to N."""
-    order = torch.randperm(len(x), generator=rng, device=rng.device).to(x.device)
-    counts = torch.linspace(len(x) // 2, len(x), sizes, dtype=torch.float64).long().tolist()
-    values, part, start = [], None, 0
-    for count in counts:
-        step = Moments.of(x[order[start:count]])
-        part, start = step if part is None else part + step, count
-        values.append(frechet_distance(part, b))
+    n = len(pair.x)
+    order = torch.randperm(n, generator=rng, device=rng.device).to(pair.x.device)
+    counts = torch.linspace(n // 2, n, sizes, dtype=torch.float64).long().tolist()
     inverse = 1 / torch.tensor(counts, dtype=torch.float64)
-    value = torch.tensor(values, dtype=torch.float64)
+    value = torch.tensor(list(pair.nested(order, counts)), dtype=torch.float64)
     slope = ((inverse - inverse.mean()) * (value - value.mean())).sum() / (inverse - inverse.mean()).square().sum()
     return float(value.mean() - slope * inverse.mean())

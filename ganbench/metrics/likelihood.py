@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,10 +23,16 @@ from ganbench.metrics.base import Score, check_events, check_pair, metric, signa
 BATCH = 500
 BOUND_EVENTS = 1000  # test events an importance-weighted bound looks at, at most: hundreds of decodings for each
 FGAN_SAMPLES = 16_384
+MOST_LEVELS = 256  # grey levels of images, as files hold them
 
 
 @metric(
-    "nll", direction="min", needs=("model", "reference", "rng"), returns=("nll", "bits_per_dim"), asks=("log_prob",)
+    "nll",
+    direction="min",
+    needs=("model", "reference", "rng"),
+    returns=("nll", "bits_per_dim"),
+    asks=("log_prob",),
+    version=2,
 )
 def nll(model: Any, reference: Tensor, *, rng: torch.Generator) -> list[Score]:
     """Mean negative log likelihood of the test set (M, *E) in nats an event, and in bits a dimension.
@@ -34,21 +40,59 @@ def nll(model: Any, reference: Tensor, *, rng: torch.Generator) -> list[Score]:
     The signature says what the model returns: an exact value, a lower bound on it (`elbo`, `iwae`: then this is an
     upper bound), of a density in the data's units or of a discrete mass. Those are different numbers, not to be ranked
     together. `se` is over test events. Raises `NotApplicable` for a model without a likelihood.
+
+    Densities of images are those of grey levels spread out by uniform noise of one level (Theis et al. 2016, section
+    3.1): a density of the levels themselves has no bound. Bits a dimension are then the literature's, of a density in
+    units of one level, an upper bound of what coding the levels takes: uniform levels have 8. Nats stay those of a
+    density in the data's units.
     """
     if "log_prob" not in model.gives:
         raise NotApplicable(f"{model.name} has no likelihood")
     flat = check_events(reference, "reference", at_least=2)
     m, d = flat.shape
-    mean, se = _mean_of(model.log_prob, reference, rng, "log_prob")
-    parts = (model.log_prob_kind, model.log_prob_of, f"m={m}")
+    levels = GreyLevels.of(model, reference)
+    mean, se = _mean_of(model.log_prob, levels, reference, rng, "log_prob")
+    parts = (model.log_prob_kind, measure(model, levels), f"m={m}")
     bits = 1 / (d * math.log(2))
+    per_dim = -mean * bits - (math.log2(levels.width) if levels else 0.0)
     return [
-        Score("nll", -mean, m, signature("nll", "nats", *parts), "min", se),
-        Score("bits_per_dim", -mean * bits, m, signature("nll", "bits/dim", *parts), "min", se * bits),
+        Score("nll", -mean, m, signature("nll", "nats", *parts, version=2), "min", se),
+        Score("bits_per_dim", per_dim, m, signature("nll", "bits/dim", *parts, version=2), "min", se * bits),
     ]
 
 
-@metric("elbo", direction="max", needs=("model", "reference", "rng"), asks=("log_prob",))
+@dataclass(frozen=True)
+class GreyLevels:
+    """The evenly spaced values that pixels take, spread out to a density by uniform noise."""
+
+    count: int
+    width: float  # between two, in data units
+
+    @classmethod
+    def of(cls, model: Any, reference: Tensor) -> GreyLevels | None:
+        """Those of the images (M, C, H, W) that a density is of, 256 where they lie on no coarser grid; else None."""
+        spec = getattr(model, "spec", None)
+        if model.log_prob_of != "density" or spec is None or not spec.is_image or spec.domain is None:
+            return None
+        low, high = spec.domain
+        places = ((reference[:BOUND_EVENTS].double() - low) / (high - low) * 1e6).round().unique() / 1e6  # in [0, 1]
+        gap = float(places.diff().min()) if len(places) > 1 else 1.0
+        count = min(round(1 / gap) + 1, MOST_LEVELS)
+        off = (places * (count - 1) - (places * (count - 1)).round()).abs().max()
+        count = count if float(off) < 1e-3 else MOST_LEVELS
+        return cls(count, (high - low) / (count - 1))
+
+    def spread_out(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Values plus noise of one level around them."""
+        return x + self.width * (torch.rand(x.shape, generator=rng, device=rng.device).to(x) - 0.5)
+
+
+def measure(model: Any, levels: GreyLevels | None) -> str:
+    """What the log probability is of, as signatures write it."""
+    return f"density of {levels.count} levels" if levels else str(model.log_prob_of)
+
+
+@metric("elbo", direction="max", needs=("model", "reference", "rng"), asks=("log_prob",), version=2)
 def elbo(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """Mean evidence lower bound on the log likelihood of the test set (M, *E), in nats an event.
 
@@ -58,12 +102,13 @@ def elbo(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     if "log_prob" not in model.gives or bound is None:
         raise NotApplicable(f"{model.name} has no evidence lower bound; nll has its exact likelihood, if any")
     check_events(reference, "reference", at_least=2)
-    mean, se = _mean_of(bound, reference, rng, "elbo")
-    text = signature("elbo", "nats", model.log_prob_of, f"m={len(reference)}")
+    levels = GreyLevels.of(model, reference)
+    mean, se = _mean_of(bound, levels, reference, rng, "elbo")
+    text = signature("elbo", "nats", measure(model, levels), f"m={len(reference)}", version=2)
     return Score("elbo", mean, len(reference), text, "max", se)
 
 
-@metric("iwae", direction="max", needs=("model", "reference", "rng"), asks=("log_prob",))
+@metric("iwae", direction="max", needs=("model", "reference", "rng"), asks=("log_prob",), version=2)
 def iwae(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """Mean importance-weighted bound on the log likelihood of test events (M, *E), in nats: `elbo` <= it <= the truth.
 
@@ -75,8 +120,10 @@ def iwae(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
         raise NotApplicable(f"{model.name} has no importance-weighted bound")
     check_events(reference, "reference", at_least=2)
     reference = reference[:BOUND_EVENTS]
-    mean, se = _mean_of(bound, reference, rng, "iwae")
-    text = signature("iwae", "nats", f"k={model.config.n_particles}", model.log_prob_of, f"m={len(reference)}")
+    levels = GreyLevels.of(model, reference)
+    mean, se = _mean_of(bound, levels, reference, rng, "iwae")
+    parts = (f"k={model.config.n_particles}", measure(model, levels), f"m={len(reference)}")
+    text = signature("iwae", "nats", *parts, version=2)
     return Score("iwae", mean, len(reference), text, "max", se)
 
 
@@ -104,11 +151,16 @@ def perplexity(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
 
 
 def _mean_of(
-    log_prob: Callable[[Tensor, torch.Generator], Tensor], reference: Tensor, rng: torch.Generator, what: str
+    log_prob: Callable[[Tensor, torch.Generator], Tensor],
+    levels: GreyLevels | None,
+    reference: Tensor,
+    rng: torch.Generator,
+    what: str,
 ) -> tuple[float, float]:
     """Mean and standard error of log probabilities over test events. Raises `BadInput` where one is not finite."""
     with torch.no_grad():
-        values = torch.cat([log_prob(x, rng).double() for x in reference.split(BATCH)])
+        parts = (levels.spread_out(x, rng) if levels else x for x in reference.split(BATCH))
+        values = torch.cat([log_prob(x, rng).double() for x in parts])
     bad = ~torch.isfinite(values)
     if bad.any():
         first = int(bad.nonzero()[0])

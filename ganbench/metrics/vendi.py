@@ -28,9 +28,10 @@ def vendi(
 ) -> Score:
     """Vendi score of features (N, F): 1 when all are alike, N when no two are.
 
-    "cosine" works on the F x F matrix of unit rows, which has the spectrum of the N x N one; "rbf" needs `bandwidth`
-    and forms N x N, at most `at_most` rows. `se` is first order: the entropy is a mean over rows of -x^T log(C) x with
-    C the mean of x x^T, so its error is their spread. Raises `BadInput` for zero rows (cosine) and too many rows (rbf).
+    "cosine" works on the F x F matrix of unit rows or the N x N one, which have one spectrum, whichever is smaller;
+    "rbf" needs `bandwidth` and forms N x N, at most `at_most` rows. `se` is first order: the entropy is a mean over
+    rows of -x^T log(C) x with C the mean of x x^T, so its error is their spread. Raises `BadInput` for zero rows
+    (cosine) and too many rows (rbf).
     """
     x = check_events(features, "features")
     n = len(x)
@@ -57,6 +58,9 @@ def _cosine(x: Tensor) -> tuple[Tensor, Tensor]:
     if bool((lengths == 0).any()):
         row = int((lengths == 0).nonzero()[0])
         raise BadInput(f"features must not be zero for a cosine; row {row} is; add an offset or use kernel='rbf'")
+    if len(x) < x.shape[1]:
+        unit = x.double() / lengths[:, None]
+        return _entropies(unit @ unit.T)
     mean = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
     for i in slices(len(x), 4096):
         unit = x[i].double() / lengths[i, None]
@@ -72,8 +76,13 @@ def _cosine(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _dense(x: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
-    """Spectrum of K/N for an rbf kernel, and the same per-row terms from its eigenvectors."""
+    """Spectrum of K/N for an rbf kernel, and the same per-row terms."""
     x = x.double()
-    values, vectors = torch.linalg.eigh(gram(x, x, RBF((bandwidth,))) / len(x))
+    return _entropies(gram(x, x, RBF((bandwidth,))))
+
+
+def _entropies(k: Tensor) -> tuple[Tensor, Tensor]:
+    """Spectrum of K/N for a similarity matrix (N, N), and each row's part in the entropy, from its eigenvectors."""
+    values, vectors = torch.linalg.eigh(k / len(k))
     values = values.clamp(min=0)
-    return values, vectors.square() @ (-torch.xlogy(values, values)) * len(x)
+    return values, vectors.square() @ (-torch.xlogy(values, values)) * len(k)

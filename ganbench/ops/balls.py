@@ -14,6 +14,8 @@ from torch import Tensor
 from ganbench.ops.neighbors import every_row, pair_squares, row_error
 from ganbench.ops.pairwise import tiles
 
+MUCH = 0.01  # share of decisions left to direct distances above which doubles are cheaper
+
 
 @dataclass(frozen=True)
 class Balls:
@@ -28,7 +30,8 @@ class Balls:
 def balls(x: Tensor, y: Tensor, closed_x: Tensor, closed_y: Tensor, open_x: Tensor) -> Balls:
     """Relations of (N, D) and (M, D) for squared radii, float64: closed (N,) and (M,), open (N,). Scratch: three tiles.
 
-    Tiles screen; whatever lies within their rounding bound of a radius is measured again.
+    Tiles screen; whatever lies within their rounding bound of a radius is measured again. Where that is much, as in
+    clusters tighter than the rounding of single precision, the tiles are formed anew in double.
     """
     n, m = len(x), len(y)
     error = row_error(x, y)  # (N,)
@@ -50,11 +53,16 @@ def balls(x: Tensor, y: Tensor, closed_x: Tensor, closed_y: Tensor, open_x: Tens
         rows = (possible > certain).nonzero().flatten()
         near = tile[rows]
         a, b = ((near >= low[i][rows]) & (near <= high[i][rows])).nonzero().unbind(1)
+        if len(a) > MUCH * tile.numel() and x.dtype == torch.float32:
+            return balls(x.double(), y.double(), closed_x, closed_y, open_x)
         a, b = rows[a] + i.start, b + j.start
         inside = pair_squares(x, y, a, b) < open_x[a]
         held.index_add_(0, a, inside.double())
         holding.index_add_(0, b, inside.double())
     slack = float(error.max())
+    doubtful = int((margin_y.abs() <= slack).sum() + (margin_x.abs() <= slack).sum())
+    if doubtful > MUCH * (n + m) and x.dtype == torch.float32:
+        return balls(x.double(), y.double(), closed_x, closed_y, open_x)
     return Balls(
         _decide(margin_y, slack, centres=x, points=y, closed=closed_x),
         _decide(margin_x, slack, centres=y, points=x, closed=closed_y),

@@ -21,6 +21,7 @@ from ganbench.ops.pairwise import center_of, distance_error, product, slices
 
 LEAF = 512  # most points in a leaf
 COORDINATES = 48  # principal coordinates in the lower bound
+MANY = 0.02  # share of a tile's pairs to be measured above which a bound from all coordinates is cheaper
 BATCH = 4096  # candidates measured before the bound is tightened again
 
 
@@ -54,6 +55,7 @@ def closest_pairs(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _closest_distinct(x: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Closest pairs among distinct rows: positions in `rows` (k, 2) and squared distances (k,)."""
     z = _bounding_coordinates(x, rows)  # (U, Q)
+    full = _FullBound(x, rows)
     leaves = _leaves(z)
     order = torch.cat(leaves)
     z = z[order]
@@ -75,6 +77,8 @@ def _closest_distinct(x: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
             lower += torch.full_like(lower, float("inf")).tril_()  # each pair once, no point with itself
         if float(lower.amin()) > bound + error:
             continue
+        if int((lower <= bound + error).sum()) > MANY * lower.numel():  # these coordinates hardly tell pairs apart
+            lower = torch.maximum(lower, full(order[i], order[j]))
         if len(squares) < k:  # any k pairs bound the k-th distance: those that look nearest leave few to sort
             smallest, flat = lower.flatten().topk(min(k, lower.numel()), largest=False)
             if len(smallest) == k and float(smallest[-1]) <= bound:
@@ -93,6 +97,20 @@ def _closest_distinct(x: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
             pairs, squares = _first(pairs, squares, k)
             bound = float(squares[-1]) if len(squares) == k else bound
     return pairs, squares
+
+
+class _FullBound:
+    """A lower bound of squared distances from all coordinates, in single precision: their value less its rounding."""
+
+    def __init__(self, x: Tensor, rows: Tensor) -> None:
+        self.x, self.rows, self.center = x, rows, center_of(x)
+
+    def __call__(self, i: Tensor, j: Tensor) -> Tensor:
+        """Between rows at two sets of positions: (A,), (B,) -> (A, B)."""
+        a, b = (self.x[self.rows[k]].sub(self.center).float() for k in (i, j))
+        norms_a, norms_b = a.double().square().sum(1), b.double().square().sum(1)
+        error = distance_error(norms_a.max(), norms_b.max(), a.shape[1], a.dtype)
+        return product(a, b).mul_(-2).add_(norms_a.float()[:, None]).add_(norms_b.float()).sub_(float(2 * error))
 
 
 def _bounding_coordinates(x: Tensor, rows: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from ganbench.ops.pairwise import center_of, distance_error, slices, squared_norms, tiles
 
 SLACK = 2  # screened candidates kept beyond the K asked for
+AROUND = 4  # times the distance to its neighbours: how far around a doubtful row others are searched with it
 TREE_DIMS = 8  # up to here a k-d tree is exact, faster, and does not mind tight clusters that rounding cannot screen
 
 
@@ -87,8 +88,8 @@ def nearest_both(x: Tensor, y: Tensor, k: int = 1) -> tuple[Neighbors, Neighbors
 class _Screen:
     """Running nearest candidates of each row by screened distance."""
 
-    def __init__(self, x: Tensor, y: Tensor, k: int, within: bool = False) -> None:
-        self.x, self.y, self.k, self.within = x, y, k, within
+    def __init__(self, x: Tensor, y: Tensor, k: int, within: bool = False, may_divide: bool = True) -> None:
+        self.x, self.y, self.k, self.within, self.may_divide = x, y, k, within, may_divide
         self.others = len(y) - within
         if k > self.others:
             raise ValueError(f"{k} neighbours need as many other rows; got {self.others}")
@@ -114,13 +115,71 @@ class _Screen:
         found = Neighbors(squares.gather(1, order), self.index.gather(1, order))
         if width < self.others:
             left_out = (self.squares[:, -1].double() - row_error(self.x, self.y)).clamp(min=0)
-            for r in (found.squares[:, -1] > left_out).nonzero().flatten().tolist():
-                all_squares = pair_squares(self.x[r : r + 1].expand(len(self.y), -1), self.y, *[every_row(self.y)] * 2)
-                if self.within:
-                    all_squares[r] = math.inf
-                best = all_squares.topk(self.k, largest=False)
-                found.squares[r], found.index[r] = best.values, best.indices
+            doubtful = (found.squares[:, -1] > left_out).nonzero().flatten()
+            (self._locally if self.may_divide else self._directly)(doubtful, found)
         return found
+
+    def _locally(self, doubtful: Tensor, found: Neighbors) -> None:
+        """Search again near one doubtful row after another, for all that lie around it, in coordinates around it.
+
+        Rows of a tight cluster are closer than the rounding of coordinates around the mean of all, but not of
+        coordinates around one of them. What is nearer to a row than its best candidate, at r, lies within r + R of a
+        pivot at distance R, so rows of small r + R need few columns; each pivot takes one row at least, itself.
+        """
+        around_x = _Around(self.x, center := center_of(self.x, self.y))
+        around_y = around_x if self.within else _Around(self.y, center)
+        open_ = torch.zeros(len(self.x), dtype=torch.bool, device=self.x.device)
+        open_[doubtful] = True
+        reach = found.squares[:, -1].sqrt()
+        for first in doubtful.tolist():
+            if not open_[first]:
+                continue
+            pivot = self.x[first].double()
+            rows, apart = around_x.within(pivot, AROUND * float(reach[first]))
+            keep = open_[rows] & ((apart + reach[rows] <= AROUND * reach[first]) | (rows == first))
+            rows, apart = rows[keep], apart[keep]
+            bound = float((apart + reach[rows]).max()) * (1 + 1e-9)
+            columns, _ = around_y.within(pivot, bound)
+            open_[rows] = False
+            x, y = self.x[rows].double() - pivot, self.y[columns].double() - pivot
+            screen = _Screen(x, y, self.k + self.within, may_divide=False)
+            for i, j, tile in tiles(x, y):
+                screen.update(i, j, tile)
+            best = screen.exact()
+            index, squares = columns[best.index], best.squares
+            if self.within:  # the row itself is at distance zero, though not always first where rows repeat
+                others = index != rows[:, None]
+                others[:, -1] &= ~others.all(1)
+                index, squares = (v[others].view(len(rows), self.k) for v in (index, squares))
+            found.squares[rows], found.index[rows] = squares, index
+
+    def _directly(self, doubtful: Tensor, found: Neighbors) -> None:
+        """Search all of y for each row, in float64."""
+        for r in doubtful.tolist():
+            all_squares = pair_squares(self.x[r : r + 1].expand(len(self.y), -1), self.y, *[every_row(self.y)] * 2)
+            if self.within:
+                all_squares[r] = math.inf
+            best = all_squares.topk(self.k, largest=False)
+            found.squares[r], found.index[r] = best.values, best.indices
+
+
+class _Around:
+    """Rows within a distance of a point: screened by one product, then measured."""
+
+    def __init__(self, x: Tensor, center: Tensor) -> None:
+        self.x, self.center, self.centred, self.norms = x, center.double(), x - center, squared_norms(x, center)
+        self.most = self.norms.max()
+
+    def within(self, point: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+        """Indices and distances of the rows at most `radius` from a point (D,) in float64."""
+        moved = point - self.center
+        norm = moved.square().sum()
+        squares = self.norms + norm - 2 * (self.centred @ moved.to(self.x.dtype)).double()
+        error = distance_error(norm, self.most, len(point), self.x.dtype)
+        possible = (squares <= radius**2 + error).nonzero().flatten()
+        here = torch.zeros(len(possible), dtype=torch.long, device=point.device)
+        apart = pair_squares(point[None], self.x, here, possible).sqrt()
+        return possible[apart <= radius], apart[apart <= radius]
 
 
 def every_row(y: Tensor) -> Tensor:

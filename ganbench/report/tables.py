@@ -12,7 +12,7 @@ from typing import Any
 from ganbench.records import MetricRow, Record
 from ganbench.report.columns import columns
 
-ARROWS = {"max": "↑", "min": "↓", "none": ""}
+ARROWS = {"max": "↑", "min": "↓", "floor": "→ floor", "none": ""}
 NOTE = "Mean ± standard deviation over training seeds; n: seeds scored (of those run); real vs real: the floor."
 
 

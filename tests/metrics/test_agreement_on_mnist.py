@@ -17,6 +17,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from ganbench.metrics.data_copying import ct
 from ganbench.metrics.frechet import frechet
 from ganbench.metrics.mmd import mmd
 from ganbench.metrics.neighbors import authenticity, prdc
@@ -77,7 +78,7 @@ def test_precision_recall_density_coverage(digits, rng):
     ours = {s.name: s.value for s in prdc(samples, reference, rng=rng, k=5)}
     with contextlib.redirect_stdout(io.StringIO()):
         peer = compute_prdc(reference.double().numpy(), samples.double().numpy(), nearest_k=5)
-    assert ours == pytest.approx(peer, abs=1e-12)
+    assert {name: ours[name] for name in peer} == pytest.approx(peer, abs=1e-12)
     theirs = prc_features_to_metric(
         samples.double(), reference.double(), prc_neighborhood=3, prc_batch_size=1000, save_cpu_ram=False, verbose=False
     )
@@ -101,3 +102,10 @@ def test_a_memoriser_is_not_authentic(digits):
     train, fresh = digits[:1500], digits[1500:2000]
     assert authenticity(train[:300], train).value == 0
     assert authenticity(fresh, train).interval[0] > 0.4
+
+
+def test_the_data_copying_test_tells_a_memoriser_from_fresh_images(digits, rng):
+    train, held, fresh = digits[:800].flatten(1), digits[800:1100].flatten(1), digits[1100:1400].flatten(1)
+    assert abs(ct(fresh, held, train, rng=rng).value) < 4  # N(0, 1)
+    noisy = train[:300] + 0.1 * torch.randn(300, train.shape[1], generator=rng)
+    assert ct(noisy, held, train, rng=rng).value < -10

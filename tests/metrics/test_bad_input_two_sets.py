@@ -11,9 +11,10 @@ from ganbench.errors import BadInput
 from ganbench.metrics.frechet import frechet
 from ganbench.metrics.mmd import kid, mmd
 from ganbench.metrics.neighbors import authenticity, nn_two_sample, prdc
+from ganbench.metrics.realism import realism
 from ganbench.metrics.sliced import max_sliced_wasserstein, sliced_wasserstein
 
-METRICS = [mmd, kid, sliced_wasserstein, max_sliced_wasserstein, frechet, prdc, nn_two_sample, authenticity]
+METRICS = [mmd, kid, sliced_wasserstein, max_sliced_wasserstein, frechet, prdc, nn_two_sample, authenticity, realism]
 
 
 def call(metric, x, y):

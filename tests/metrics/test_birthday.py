@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.stats import chi2
 from torch.testing import assert_close
 
 from ganbench.errors import BadInput
 from ganbench.metrics.birthday import birthday, calibrate, collisions, first_collisions, pairs_interval
+from ganbench.ops.closest_pairs import closest_pairs
 
 
 def rng(seed=0):
@@ -82,7 +84,7 @@ def test_collisions_are_those_of_all_pairs(threshold):
     d = torch.cdist(x.double(), x.double(), compute_mode="donot_use_mm_for_euclid_dist")
     i, j = torch.triu_indices(1100, 1100, 1)
     near = d[i, j] <= threshold
-    torch.testing.assert_close(found.distances, d[found.pairs[:, 0], found.pairs[:, 1]], rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.distances, d[found.pairs[:, 0], found.pairs[:, 1]], rtol=1e-9, atol=0)
     assert sorted(map(tuple, found.pairs.tolist())) == sorted(zip(i[near].tolist(), j[near].tolist(), strict=True))
 
 
@@ -90,19 +92,51 @@ def test_threshold_gives_as_many_false_pairs_as_asked_for():
     pairs = []
     for seed in range(60):
         real, fresh = normal(800, 6, seed=seed), normal(800, 6, seed=1000 + seed)
-        threshold, dimension = calibrate(real, 800, 2.0, rng(seed))
-        pairs.append(len(collisions(fresh, threshold).pairs))
-        assert 2 < dimension < 20
+        line = calibrate(real, 800, 2.0, rng(seed))
+        pairs.append(len(collisions(fresh, line.threshold).pairs))
+        assert 2 < line.dimension < 20
     assert 1.2 <= sum(pairs) / 60 <= 4.0
+
+
+@pytest.mark.parametrize(("d", "n"), [(2, 1000), (6, 200), (12, 2000)])
+def test_false_pairs_are_as_rare_as_stated(d, n):
+    # |x - y|^2 / 2 is chi^2 of d, so the expected pairs below a threshold are known, and only thresholds are simulated
+    lines = [calibrate(normal(500, d, seed=s), n, 0.05, rng(s)).threshold for s in range(200)]
+    pairs = torch.tensor([n * (n - 1) / 2 * chi2.cdf(t**2 / 2, d) for t in lines], dtype=torch.float64)
+    assert float(pairs.mean()) <= 0.05 + 3 * float(pairs.std()) / 200**0.5
+    assert float(pairs.mean()) >= 0.01  # no power is given away; near zero the law of a Gaussian bends to fewer pairs
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+@pytest.mark.parametrize("d", [3, 6, 14])
+def test_a_lattice_has_as_many_events_as_it_has_points(levels, d):
+    x, real = (torch.randint(levels, (1500, d), generator=rng(s)).float() for s in (1, 2))
+    score = birthday(x, real, rng=rng())
+    assert 0 < score.extra["threshold"] < float(closest_pairs(real.unique(dim=0), 1)[1])
+    if levels**d < 1500**2 / 20:  # tens of pairs
+        assert score.extra["near_pairs"] == 0  # exact copies alone are one event
+        low, high = score.interval
+        assert 0.95 * low <= levels**d <= 1.05 * high
+        assert 0.8 < score.extra["pairs"] / score.extra["expected_real_pairs"] < 1.25 or score.extra["pairs"] < 200
+
+
+def test_the_lower_bound_holds_19_times_in_20_with_pairs_and_without():
+    for support, n in ((3000, 40), (3000, 200)):  # a quarter of one pair, and 6.6
+        bounds = []
+        for seed in range(400):
+            found = collisions(torch.randint(support, (n, 1), generator=rng(seed)).float(), 0.1)
+            bounds.append(found.n_pairs / pairs_interval(found, level=0.9)[1])
+        held = sum(b <= support for b in bounds) / 400
+        assert held >= 0.93  # four standard deviations below .95 is .906; a count is discrete, so bounds hold oftener
 
 
 def test_fresh_data_are_not_accused():
     accused = sum(not birthday(normal(1000, 12, seed=s), REAL, rng=rng()).extra["censored"] for s in range(40))
-    assert accused <= 8  # .05 expected pairs, with a threshold read off 1000 real events
+    assert accused <= 8  # about .05 expected pairs, with one threshold read off 1000 real events
     score = birthday(normal(1000, 12), REAL, rng=rng())
     assert score.interval is None
     assert score.value == 1000 * 999 / 2
-    assert_close(score.extra["lower_bound"], score.value / 3, rtol=1e-12, atol=0)
+    assert_close(score.extra["lower_bound"], score.value / -math.log(0.05), rtol=1e-9, atol=0)  # P(no pair) = .05
     assert score.extra["size_50"] is None
 
 
@@ -150,7 +184,7 @@ def test_a_memoriser_of_500_mnist_images_is_found_out(noise):
     [
         (normal(1, 3), normal(60, 3), "samples must hold at least 2"),
         (normal(9, 3), normal(49, 3), "holdout must hold at least 50"),
-        (normal(9, 3), torch.ones(60, 3), "at least 10 distinct"),
+        (normal(9, 3), torch.ones(60, 3), "at least 3 distinct"),
         (normal(9, 3), normal(60, 4), "share an event shape"),
         (normal(9, 3) / 0, normal(60, 3), "samples must be finite"),
     ],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from ganbench.errors import BadConfig, BadInput, NotApplicable
-from ganbench.metrics.frechet import Moments, fid, frechet, frechet_distance
+from ganbench.metrics.frechet import Features, Moments, Rows, fid, frechet, frechet_distance
 from ganbench.metrics.vendi import vendi
 
 
@@ -101,6 +103,40 @@ def test_fid_is_refused_outside_inception_features(rng):
         fid(x, x, rng=rng, space="digits-cnn@3f2a91bc")
     with pytest.raises(BadConfig, match="extrapolation"):
         frechet(x, x, rng=rng, extrapolation=1)
+
+
+@pytest.mark.parametrize(("n", "m"), [(20, 30), (12, 60), (40, 40)])
+def test_few_rows_give_what_covariances_give(rng, n, m):
+    x, y = torch.randn(n, 40, generator=rng), torch.randn(m, 40, generator=rng) * 1.2 + 0.1
+    rows, features = Rows(x, y), Features(x, y)
+    assert rows.distance == pytest.approx(features.distance, rel=1e-10)
+    assert rows.distance == pytest.approx(frechet_distance(Moments.of(x), Moments.of(y)), rel=1e-10)
+    for a, b in zip(rows.potentials(), features.potentials(), strict=True):
+        torch.testing.assert_close(a - a.mean(), b - b.mean(), rtol=1e-8, atol=1e-8)
+    order = torch.randperm(n, generator=rng)
+    counts = [n // 2, n - 1, n]
+    assert list(rows.nested(order, counts)) == pytest.approx(list(features.nested(order, counts)), rel=1e-10)
+
+
+def test_few_rows_of_many_features_cost_no_matrix_of_features(rng):
+    x, y = torch.randn(60, 3000, generator=rng), torch.randn(64, 3000, generator=rng)
+    start = time.thread_time()
+    score = frechet(x, y, rng=rng)
+    assert vendi(x).value > 1
+    # an eigenvalue problem of 3,000 x 3,000 takes ten times as long, and one for each subset was solved
+    assert time.thread_time() - start < 1.0
+    assert score.value > 0
+
+
+def test_vendi_is_one_number_on_either_side(rng):
+    x = torch.randn(30, 40, generator=rng).double()
+    wide = torch.cat([x, torch.zeros(30, 5)], 1)  # still fewer rows than features
+    tall = x @ torch.linalg.qr(torch.randn(40, 40, generator=rng).double())[0][:, :40]
+    few = x[:, :29]  # more rows than features
+    assert vendi(wide).value == pytest.approx(vendi(tall).value, rel=1e-10)
+    padded = torch.cat([few, torch.zeros(30, 10)], 1)
+    assert vendi(padded).value == pytest.approx(vendi(few).value, rel=1e-10)
+    assert vendi(padded).se == pytest.approx(vendi(few).se, rel=1e-8)
 
 
 def test_vendi_counts_different_rows():

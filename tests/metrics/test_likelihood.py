@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from ganbench.data import DataSpec
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.metrics.likelihood import elbo, iwae, nll, parzen, parzen_fgan, perplexity, reconstruction_error
+from ganbench.registry import MODELS
 
 
 def rng(seed=0):
@@ -38,6 +40,89 @@ def test_nll_of_a_gaussian_is_its_entropy_and_the_error_bar_covers_it():
     assert 0.90 <= covered / 400 <= 0.98
     assert_close(bits.value, score.value / 3 / math.log(2), rtol=1e-12, atol=0)
     assert score.signature.startswith("nll|nats|exact|density")
+
+
+class Uniform:
+    """The density that spreads evenly over all grey levels; outside it is zero, which would be an error."""
+
+    name, gives, log_prob_kind, log_prob_of = "uniform", ("log_prob",), "exact", "density"
+
+    def __init__(self, levels, domain=(-1.0, 1.0)):
+        self.spec = DataSpec("grey", (1, 4, 4), domain=domain)
+        width = (domain[1] - domain[0]) / (levels - 1)
+        self.low, self.high = domain[0] - width / 2, domain[1] + width / 2
+
+    def log_prob(self, x, rng):
+        inside = ((x >= self.low - 1e-6) & (x <= self.high + 1e-6)).flatten(1).all(1)
+        return torch.where(inside, -16 * math.log(self.high - self.low), -math.inf)
+
+
+@pytest.mark.parametrize(
+    ("levels", "domain"), [(256, (-1.0, 1.0)), (256, (0.0, 1.0)), (17, (-1.0, 1.0)), (2, (0.0, 1.0))]
+)
+def test_uniform_grey_levels_take_the_logarithm_of_their_number(levels, domain):
+    grey = torch.randint(levels, (200, 1, 4, 4), generator=rng()) / (levels - 1) * (domain[1] - domain[0]) + domain[0]
+    nats, bits = nll(Uniform(levels, domain), grey, rng=rng())
+    assert_close(bits.value, math.log2(levels), rtol=1e-6, atol=0)  # the model answers in single precision
+    assert nats.signature == f"nll|nats|exact|density of {levels} levels|m=200|v2"
+
+
+class Pixels(Gaussian):
+    """Independent normal pixels of a given deviation."""
+
+    spec = DataSpec("grey", (1, 8, 8), domain=(-1.0, 1.0))
+
+    def __init__(self, std):
+        self.std = std
+
+    def log_prob(self, x, rng):
+        return torch.distributions.Normal(0.0, self.std).log_prob(x.double()).flatten(1).sum(1)
+
+
+def test_bits_of_a_discretised_gaussian_are_its_entropy_in_levels():
+    std, width = 0.2, 2 / 255
+    grey = ((std * normal(2000, 1, 8, 8) + 1) / width).round() * width - 1  # 25 levels a deviation
+    _, bits = nll(Pixels(std), grey.clamp(-1, 1), rng=rng())
+    # the noise of rounding and the uniform noise add width^2 / 6 to the variance, which costs width^2 / 12 std^2 nats
+    entropy = math.log2(std / width * math.sqrt(2 * math.pi * math.e)) + (width / std) ** 2 / 12 / math.log(2)
+    assert_close(bits.value, entropy, rtol=0, atol=4 * bits.se)
+
+
+def test_a_small_deviation_no_longer_buys_likelihood():
+    # On constant pixels the density of the levels themselves grows without bound as the deviation s falls; spread out
+    # by noise of one level w it is -log(s sqrt(2 pi)) - w^2 / 24 s^2 on average, never above -log w.
+    width, blank = 2 / 255, torch.full((500, 1, 8, 8), 1 - 6 / 255)
+
+    class Around(Pixels):
+        def log_prob(self, x, rng):
+            return super().log_prob(x - blank[:1], rng)
+
+    for std in (width / 20, width / math.sqrt(12), width, 0.1):
+        score = nll(Around(std), blank, rng=rng())[0]
+        expected = 64 * (math.log(std * math.sqrt(2 * math.pi)) + width**2 / (24 * std**2))
+        assert_close(score.value, expected, rtol=1e-4, atol=4 * score.se)
+        assert score.value > 64 * math.log(width)
+
+
+def test_masses_and_cross_entropies_are_left_as_they_are():
+    class Mass(Pixels):
+        log_prob_of = "cross entropy of grey values"
+
+    grey = torch.randint(256, (50, 1, 8, 8), generator=rng()) / 127.5 - 1
+    nats, bits = nll(Mass(0.5), grey, rng=rng())
+    assert_close(nats.value, -float(Mass(0.5).log_prob(grey, None).mean()), rtol=1e-12, atol=0)
+    assert_close(bits.value, nats.value / 64 / math.log(2), rtol=1e-12, atol=0)
+    assert "|exact|cross entropy of grey values|" in nats.signature
+    assert nats.signature != nll(Pixels(0.5), grey, rng=rng())[0].signature
+
+
+@pytest.mark.parametrize("name", ["vae_bernoulli", "beta_vae", "vae_gaussian"])
+def test_what_variational_autoencoders_sign(name):
+    model_class = MODELS.load(name)
+    spec = DataSpec("grey", (1, 8, 8), domain=(-1.0, 1.0), n_train=64, n_eval=64)
+    model = model_class(model_class.configure(spec, hidden=(8,)))
+    model.build(spec)
+    assert model.log_prob_of == ("density" if name == "vae_gaussian" else "cross entropy of grey values")
 
 
 def test_a_bound_has_another_signature():
@@ -130,7 +215,7 @@ def test_bounds_are_told_apart_and_ordered():
     low, high = elbo(model, x, rng=rng()), iwae(model, x, rng=rng())
     assert_close((low.value, high.value), (exact - 0.5, exact - 0.01), rtol=1e-6, atol=0)
     assert_close(low.value, -nll(model, x, rng=rng())[0].value, rtol=1e-12, atol=0)
-    assert (low.signature, high.signature) == ("elbo|nats|density|m=700|v1", "iwae|nats|k=500|density|m=700|v1")
+    assert (low.signature, high.signature) == ("elbo|nats|density|m=700|v2", "iwae|nats|k=500|density|m=700|v2")
     assert iwae(model, normal(1200, 3), rng=rng()).n == 1000  # hundreds of decodings for each
     with pytest.raises(NotApplicable, match="no evidence lower bound"):
         elbo(Gaussian(), x, rng=rng())

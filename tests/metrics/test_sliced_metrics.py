@@ -8,8 +8,8 @@ from scipy.stats import wasserstein_distance
 
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.pyramid import descriptors, laplacian_pyramid, lp_swd, patch_positions, reconstruct
-from ganbench.metrics.sliced import max_sliced_wasserstein, sliced_wasserstein
-from ganbench.ops.sliced import random_directions
+from ganbench.metrics.sliced import error_directions, max_sliced_wasserstein, sliced_wasserstein
+from ganbench.ops.sliced import line_potentials, potentials, random_directions, transport_on_lines
 
 
 def test_a_translation_is_measured_exactly_by_full_orthogonal_blocks(rng):
@@ -17,7 +17,7 @@ def test_a_translation_is_measured_exactly_by_full_orthogonal_blocks(rng):
     moved = (x + t)[torch.randperm(80, generator=rng)]
     score = sliced_wasserstein(moved, x, rng=rng, n_directions=60)
     assert score.value**2 == pytest.approx(float(t.square().sum()) / 6, rel=1e-10)
-    assert score.se == pytest.approx(0, abs=1e-10)  # each block of 6 is exact
+    assert score.extra["se_over_directions"] == pytest.approx(0, abs=1e-10)  # each block of 6 is exact
     assert max_sliced_wasserstein(moved, x, rng=rng).value == pytest.approx(float(t.norm()), rel=1e-4)
 
 
@@ -51,11 +51,60 @@ def test_the_error_over_directions_is_that_of_repeated_directions(rng, kind, d):
     y[:, 0] *= 4
     scores = [sliced_wasserstein(x, y, rng=rng, n_directions=48, kind=kind) for _ in range(150)]
     spread = float(torch.tensor([s.value for s in scores]).std())
-    claimed = float(torch.tensor([s.se for s in scores]).mean())
+    claimed = float(torch.tensor([s.extra["se_over_directions"] for s in scores]).mean())
     # independent or block-wise errors are right; the errors of few orthogonal blocks may only overstate
     assert spread / claimed < 1.25
     if not (kind == "orthogonal" and d == 30):
         assert spread / claimed > 0.8
+
+
+@pytest.mark.parametrize(("n", "m", "d", "directions", "p"), [(150, 100, 4, 60, 2), (80, 80, 30, 300, 1)])
+def test_the_error_is_that_of_repeated_draws(rng, n, m, d, directions, p):
+    def score():
+        x, y = torch.randn(n, d, generator=rng) * 1.3 + 0.2, torch.randn(m, d, generator=rng)
+        return sliced_wasserstein(x, y, rng=rng, n_directions=directions, p=p)
+
+    scores = [score() for _ in range(120)]
+    spread = float(torch.tensor([s.value for s in scores]).std())
+    claimed = float(torch.tensor([s.se for s in scores]).mean())
+    assert 0.8 < spread / claimed < 1.2  # 120 draws tell a deviation to 6.5 %
+    assert max(s.extra["se_over_directions"] for s in scores) < claimed
+
+
+@pytest.mark.parametrize(("n", "m", "p"), [(40, 40, 1.0), (40, 25, 2.0), (7, 30, 3.0)])
+def test_potentials_on_a_line_certify_the_cost(rng, n, m, p):
+    a, b = torch.randn(3, n, generator=rng).double(), torch.randn(3, m, generator=rng).double() + 0.5
+    a, b = a.sort(1).values, b.sort(1).values
+    u, v = line_potentials(a, b, p)
+    v += (a[:, :1] - b[:, :1]).abs() ** p  # the first pair of the staircase is on the plan
+    assert bool((u[:, :, None] + v[:, None] <= (a[:, :, None] - b[:, None]).abs() ** p + 1e-12).all())  # feasible
+    torch.testing.assert_close(u.mean(1) + v.mean(1), transport_on_lines(a, b, p))  # so both are optimal
+
+
+def test_directions_of_the_error_are_at_most_100_and_far_apart():
+    assert [len(error_directions(n)) for n in (1, 60, 100, 101, 500, 512)] == [1, 60, 100, 51, 100, 86]
+
+
+def test_some_directions_tell_the_error_of_all(rng):
+    x, y = torch.randn(200, 20, generator=rng), torch.randn(150, 20, generator=rng) + 0.2
+    theta = random_directions(1000, 20, rng)
+    whole = potentials(x, y, theta).variance(1000)
+    some = [potentials(x, y, part).variance(1000) for part in (theta[k::10] for k in range(10))]
+    assert sum(some) / 10 == pytest.approx(whole, rel=0.1)  # right on average
+    assert max(abs(v / whole - 1) for v in some) < 0.5  # an error of the error of a quarter at worst
+    halves = potentials(x, y, theta[:500]) + potentials(x, y, theta[500:])
+    assert halves.variance(1000) == pytest.approx(whole, rel=1e-9)
+
+
+def test_the_pyramids_error_is_of_the_draw_and_errs_to_the_safe_side(rng):
+    # images of one brightness each, so patches of an image move together
+    def images(n):
+        return torch.rand(n, 1, 8, 8, generator=rng) * torch.rand(n, 1, 1, 1, generator=rng)
+
+    scores = [lp_swd(images(60).sqrt(), images(60), rng=rng, patches=4, n_directions=64) for _ in range(60)]
+    spread = float(torch.tensor([s.value for s in scores]).std())
+    claimed = float(torch.tensor([s.se for s in scores]).mean())
+    assert 0.5 < spread / claimed < 1.2
 
 
 def test_bad_options_are_refused(rng):
