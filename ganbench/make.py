@@ -14,7 +14,7 @@ from typing import Any
 from ganbench import seeding
 from ganbench.data import DataSpec
 from ganbench.errors import BadInput
-from ganbench.model import Model
+from ganbench.model import Config, Model
 from ganbench.registry import MODELS
 
 
@@ -40,9 +40,9 @@ def model_class(ref: str) -> type[Model]:
     return cls
 
 
-def effective_config(model: Model) -> dict[str, Any]:
-    """Every field of a model's config with the value that holds, as JSON has it."""
-    out: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(model.config), default=str))
+def effective_config(config: Config) -> dict[str, Any]:
+    """Every field with the value that holds, as JSON has it."""
+    out: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     return out
 
 

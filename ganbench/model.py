@@ -6,7 +6,7 @@ Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
@@ -140,11 +140,13 @@ class Model(nn.Module):
     def __init_subclass__(cls, **more: Any) -> None:
         """Raises where `defaults` names no field, or where an inherited one would silently undo a field's new value."""
         super().__init_subclass__(**more)
+        if not is_dataclass(cls.Config):  # a maker of configs, whose fields cannot be read
+            return
         own = {f.name: f.default for f in fields(cls.Config)}
         said = {**cls.defaults.image, **cls.defaults.small}
         for name in said.keys() - own.keys():
             raise UnknownName(f"config field in the defaults of {cls.__qualname__}", name, own)
-        base: Any = next(c for c in cls.__mro__[1:] if hasattr(c, "Config"))
+        base: Any = next(c for c in cls.__mro__[1:] if is_dataclass(getattr(c, "Config", None)))
         before = {} if "defaults" in vars(cls) else {f.name: f.default for f in fields(base.Config)}
         for name in said.keys() & before.keys():
             if own[name] != before[name]:

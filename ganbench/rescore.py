@@ -67,7 +67,13 @@ def _rescored(
     model.to(pick_device(spec.device)).eval()
     found = score_trained(job, place, dataset, model, Clock())
     del found["artifacts"]
-    changed = {"job_id": spec.job_id, "spec": spec, "config": effective_config(model), "ended_at": now(), **found}
+    changed = {
+        "job_id": spec.job_id,
+        "spec": spec,
+        "config": effective_config(model.config),
+        "ended_at": now(),
+        **found,
+    }
     return record.model_copy(update=changed)
 
 

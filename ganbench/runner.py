@@ -101,7 +101,7 @@ def _run(
         partial["data_sha256"] = dataset.spec.sha256
     with clock("build"):
         model = make_model(job, dataset.spec).to(device)
-        partial |= {"n_parameters": count_parameters(model), "config": effective_config(model)}
+        partial |= {"n_parameters": count_parameters(model), "config": effective_config(model.config)}
     rounded = matmul_precision(getattr(spec, "precision", "ieee"))
     with clock("train"), rounded, seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
         budget = budget_of(spec)

@@ -75,7 +75,7 @@ def test_the_door_makes_the_model_of_a_config_and_seed() -> None:
     one, same, other = (make("gan_ns", DIGITS, {"hidden": [8]}, ("gan_ns", "digits", s)) for s in (0, 0, 1))
     states = [{k: v.tolist() for k, v in m.state_dict().items()} for m in (one, same, other)]
     assert states[0] == states[1] != states[2]
-    config = effective_config(one)
+    config = effective_config(one.config)
     assert (config["hidden"], config["latent_dim"], config["lr"]) == ([8], 64, 2e-4)
     assert json.loads(json.dumps(config)) == config
 

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -59,12 +58,8 @@ class BEGAN(GAN):
         self.register_buffer("errors", torch.zeros(2))
 
     def players(self) -> list[Player]:
-        c = self.config
-        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
-        return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam, after=self.update_k),
-        ]
+        discriminator, generator = super().players()
+        return [discriminator, replace(generator, after=self.update_k)]
 
     def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
         """z uniform on (-1, 1): -> (n, Z)."""

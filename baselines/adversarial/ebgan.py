@@ -11,13 +11,12 @@ Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Positive, register
 from ganbench.nn import adversarial_generator, make_decoder, make_encoder
 
 
@@ -50,14 +49,6 @@ class EBGAN(GAN):
         self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
         self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim))  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])
-
-    def players(self) -> list[Player]:
-        c = self.config
-        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
-        return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam),
-        ]
 
     def energy(self, x: Tensor, codes: Tensor) -> Tensor:
         """|decoder(codes) - x|, the Euclidean norm: (B, *E), (B, F) -> (B,)."""

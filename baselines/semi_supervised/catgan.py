@@ -12,14 +12,13 @@ Shapes      B batch, L labelled, Z latent_dim, K classes, F features, *E event s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.categorical import conditional_entropy, marginal_entropy
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Player, Split, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Split, register
 from ganbench.nn import NoisyClassifier, mlp_generator, to_unit
 
 INITIAL = 500  # training examples that the initialisation looks at
@@ -55,13 +54,6 @@ class CatGAN(GAN):
         self.spec, c = spec, self.config
         self.generator = mlp_generator(spec, c.latent_dim, c.hidden, norm=nn.BatchNorm1d)  # (B, Z) -> (B, *E)
         self.discriminator = NoisyClassifier(spec.n_dims, c.classifier, spec.n_classes, c.input_noise, c.noise)
-
-    def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
-        return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam),
-        ]
 
     def start(self, data: Split, rng: torch.Generator) -> None:
         some = torch.randperm(len(data), generator=rng, device=rng.device)[:INITIAL]

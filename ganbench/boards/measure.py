@@ -26,7 +26,7 @@ from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.jobs import Job, JobSpec, budget_for
-from ganbench.make import make
+from ganbench.make import effective_config, make, model_class
 from ganbench.records import SCHEMA, MetricRow, Record
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.samples_io import file_sha256, read_samples, safetensors_header
@@ -129,7 +129,11 @@ def _score_files(
                 raise BadInput(f"{f.path} and {seen[digest]} hold the same samples; each seed is a training of its own")
             seen[digest] = f.path
             refuse_copies(x, dataset, f.path)
-            out.records.append(make_record(submission, spec, score(x, dataset, task, board, spec, place), digest))
+            record = make_record(submission, spec, score(x, dataset, task, board, spec, place), digest)
+            if submission.tier == "weights" and submission.model is not None:
+                sent = model_class(submission.model.name).configure(dataset.spec, **submission.model.config)
+                record["config"] = effective_config(sent)
+            out.records.append(record)
         out.passed.append(f"{task.dataset}: {len(files)} seeds of n = {n}, no copies of real data")
 
 

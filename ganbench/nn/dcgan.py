@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
 from ganbench.nn.linear import Linear
-from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, Norm
+from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, Judge, Norm, normed
 
 # Image side -> sides of the feature maps from the latent's projection to the image, each twice the last.
 SIDES = {8: (2, 4, 8), 16: (4, 8, 16), 28: (7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}
@@ -51,10 +51,10 @@ class DCGANGenerator(nn.Module):
             layers += [Linear(n_in, dense, bias=norm is None), *_flat(norm, dense), nn.ReLU()]
             n_in = dense
         layers += [Linear(n_in, math.prod(self.start), bias=norm is None), nn.Unflatten(1, self.start)]
-        layers += [*([norm(channels[0])] if norm else []), nn.ReLU()]
+        layers += [*normed(norm, channels[0]), nn.ReLU()]
         for before, after in itertools.pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm is None)]
-            layers += [*([norm(after)] if norm else []), nn.ReLU()]
+            layers += [*normed(norm, after), nn.ReLU()]
         layers += [nn.ConvTranspose2d(channels[-1], spec.event_shape[0], 4, 2, 1), nn.Tanh()]
         self.body = nn.Sequential(*layers)
         dcgan_init(self)
@@ -64,7 +64,7 @@ class DCGANGenerator(nn.Module):
         return out
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(Judge):
     """4x4 convolutions of stride 2 with LeakyReLU(0.2), no norm on the first: (B, C, H, H) -> (B,) logits."""
 
     def __init__(
@@ -77,7 +77,7 @@ class DCGANDiscriminator(nn.Module):
         for i in range(len(sides) - 1):
             with_norm = norm is not None and i > 0
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not with_norm)]
-            layers += [*([norm(after)] if norm and with_norm else []), nn.LeakyReLU(0.2)]
+            layers += [*normed(norm if with_norm else None, after), nn.LeakyReLU(0.2)]
             before, after = after, after * 2
         self.n_features = before * sides[0] ** 2
         if dense := DENSE.get(sides[-1]):
@@ -87,15 +87,6 @@ class DCGANDiscriminator(nn.Module):
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(self.n_features, 1)
         dcgan_init(self)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Last hidden layer: (B, C, H, H) -> (B, F)."""
-        out: Tensor = self.body(x)
-        return out.flatten(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.head(self.features(x))
-        return out.squeeze(1)
 
 
 def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm) -> ConvGenerator:

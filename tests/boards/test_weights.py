@@ -71,4 +71,5 @@ def test_the_example_of_the_submission_guide(tmp_path: Path, board_folder: Path,
         shutil.copy(tmp_path / str(seed) / "weights.safetensors", folder / f"s{seed}.safetensors")
     text = toml(["s0.safetensors", "s1.safetensors"], "weights")
     (folder / "submission.toml").write_text(text + '[model]\nname = "lsgan"\n[model.config]\nhidden = [256, 256]\n')
-    assert check(folder, board_folder, place=place).measurement.records
+    found = check(folder, board_folder, place=place).measurement.records
+    assert [r["config"] for r in found] == [record.config] * 2
