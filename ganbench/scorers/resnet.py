@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIDE = 32
+from ganbench.scorers.base import scorer
+from ganbench.scorers.pinned import PinnedClassifier
+
 WIDTHS = (64, 128, 192)  # channels of the three stages; the last is F
 PATCH = 2  # side of the whitened patches
 
@@ -67,3 +69,14 @@ class SmallResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(self.features(x)) * self.scale
         return out
+
+
+@scorer("cifar10_cnn", event_shape=(3, 32, 32))
+class Cifar10CNN(PinnedClassifier):
+    """Classifier of CIFAR-10, learned from train and half of holdout; accuracy and posteriors' quality on its card."""
+
+    data, shape = "cifar10", (3, 32, 32)
+
+    def network(self) -> SmallResNet:
+        """The network without its weights."""
+        return SmallResNet()

@@ -25,7 +25,8 @@ from ganbench import seeding
 from ganbench.data import Epochs, Split
 from ganbench.datasets.load import load
 from ganbench.scorers.base import in_batches
-from ganbench.scorers.cnn import ARCHITECTURES, FOLDER, DigitNet
+from ganbench.scorers.cnn import ARCHITECTURES, DigitNet
+from ganbench.scorers.pinned import FOLDER
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.load import load
 from ganbench.scorers.base import in_batches
-from ganbench.scorers.cnn import FOLDER
+from ganbench.scorers.pinned import FOLDER
 from ganbench.scorers.resnet import WIDTHS, SmallResNet, whitening
 from ganbench.scorers.train import accuracy, publish
 

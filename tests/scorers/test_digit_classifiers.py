@@ -10,7 +10,8 @@ import torch
 from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.errors import BadInput, MissingResource
-from ganbench.scorers.cnn import FOLDER, DigitsCNN
+from ganbench.scorers.cnn import DigitsCNN
+from ganbench.scorers.pinned import FOLDER
 from ganbench.scorers.load import load_scorer
 from ganbench.scorers.train import Recipe, accuracy, augment
 
