@@ -100,14 +100,14 @@ def fid(
     space: str = "features",
     extrapolation: int = 5,
 ) -> Score:
-    """Frechet distance of pool3 features (N, 2048) of TensorFlow's Inception of 2015: the published FID, no other space.
+    """Frechet distance of pool3 features (N, 2048) of TensorFlow's Inception of 2015: the published FID.
 
     Value, error and extrapolation are those of `frechet`. Raises `NotApplicable` unless `space` names that
     network (`inception_tf2015`).
     """
     if not space.startswith(INCEPTION):
         raise NotApplicable(
-            f"fid needs features of the scorer inception_tf2015, a space named {INCEPTION}...; got {space!r}; use frechet"
+            f"fid needs features of inception_tf2015, a space named {INCEPTION}...; got {space!r}; use frechet"
         )
     return _score("fid", features, reference_features, rng, space, extrapolation)
 

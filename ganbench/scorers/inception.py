@@ -36,7 +36,8 @@ class InceptionV3:
 
     def probs(self, x: Tensor) -> Tensor:
         """Class posteriors: (N, C, H, W) in [-1, 1] -> (N, K) float64."""
-        logits = in_batches(lambda rows: self.head.to(x.device)(self._pool3(rows)), check_pictures(x, "inception_v3"), size=50)
+        pictures = check_pictures(x, "inception_v3")
+        logits = in_batches(lambda rows: self.head.to(x.device)(self._pool3(rows)), pictures, size=50)
         return logits.double().log_softmax(1).exp()
 
     def features(self, x: Tensor) -> Tensor:

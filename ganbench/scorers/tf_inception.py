@@ -1,9 +1,10 @@
 """The TensorFlow Inception of December 2015 behind published FIDs, KIDs and Inception Scores, in torch-fidelity's port.
 
-torch-fidelity holds network and preprocessing: pictures are rounded to 0..255 and scaled to 299x299 as TensorFlow 1 did,
-bilinear without antialiasing, from the upper left corner; (pixel - 128) / 128 goes in. Features are pool3; posteriors are
-the softmax of 1,008 logits without their bias, which the original code left out. Its weights are not shipped: they are
-the file torch-fidelity downloads, in torch's hub cache, or one the user names. `fid` is computed through nothing else.
+torch-fidelity holds network and preprocessing: pictures are rounded to 0..255 and scaled to 299x299 as TensorFlow 1
+did, bilinear without antialiasing, from the upper left corner; (pixel - 128) / 128 goes in. Features are pool3;
+posteriors are the softmax of 1,008 logits without their bias, which the original code left out. Its weights are not
+shipped: they are the file torch-fidelity downloads, in torch's hub cache, or one the user names. `fid` is computed
+through nothing else.
 """
 
 from __future__ import annotations

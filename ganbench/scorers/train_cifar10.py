@@ -74,7 +74,7 @@ def start(data: Split) -> SmallResNet:
 
 
 def fit(data: Split, watched: Split, recipe: Recipe, state: Path) -> tuple[SmallResNet, float]:
-    """A classifier trained on all of `data` and the processor seconds that took; goes on from `state` where that exists."""
+    """A classifier trained on all of `data`, and the processor seconds that took; goes on from `state` if it exists."""
     assert data.y is not None
     net = start(data)
     rng = seeding.stream("training", "scorer", "cifar10")

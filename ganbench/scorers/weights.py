@@ -28,7 +28,8 @@ def find(given: Path | None, scorer: str, file: str, url: str, size: str) -> Pat
     path = Path(torch.hub.get_dir()) / "checkpoints" / file
     if not path.is_file():
         raise MissingResource(
-            f"{scorer}: no weights; download {url} ({size}) into {path.parent}, or name a copy with --scorer-weights"
+            f"{scorer}: no weights; download {url} ({size}) into torch's hub cache, {path.parent}, or name a copy with "
+            "--scorer-weights"
         )
     digest = fingerprint(path)
     if digest != path.stem[-8:]:

@@ -1,13 +1,14 @@
 """EfficientNet-Lite0 layer by layer against the PyPI package it was published in; what goes in; what is refused."""
 
 import importlib.util
-import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from ganbench.__main__ import main
 from ganbench.errors import BadConfig, BadInput, MissingResource
 from ganbench.scorers.efficientnet import PACKAGE, ImageNetLite0, Layer, network
 from ganbench.scorers.load import load_scorer
@@ -81,7 +82,9 @@ def test_strided_layers_pad_an_even_side_as_tensorflow_does(kernel):
     with torch.no_grad():
         x = torch.arange(1.0, 37).view(1, 1, 6, 6) / 10
         y = layer(x)
-    first = (kernel - 2) // 2  # rows of padding above: total max((3 - 1) 2 + kernel - 6, 0) = kernel - 2, halved downwards
+    first = (
+        kernel - 2
+    ) // 2  # rows of padding above: total max((3 - 1) 2 + kernel - 6, 0) = kernel - 2, halved downwards
     assert y.shape == (1, 1, 3, 3)
     wanted = F.pad(x, (first, 9, first, 9))[:, :, 0:6:2, 0:6:2]
     torch.testing.assert_close(y, wanted / 1.001**0.5)
@@ -132,8 +135,8 @@ def test_half_the_bits_leave_the_features_where_they_are(scorer):
     assert half.signature == "imagenet-lite0-96px-bf16@57934424"
     a, b = scorer.features(x), half.features(x)
     assert b.dtype == torch.float32
-    # 8 bits a layer leave 2^-9 of a value each time; over 50 layers some 3 % of the features' length
-    assert float((a - b).norm() / a.norm()) < 0.08
+    # each of 50 layers rounds to 2^-9 of a value; on CIFAR-10 that came to 6 % of the features' length, 17 % at most
+    assert float((a - b).norm() / a.norm()) < 0.12
     assert float((a - b).norm() / a.norm()) > 1e-4  # it is not float32 under another name
 
 
@@ -151,13 +154,34 @@ def test_a_missing_package_is_named_with_its_command(monkeypatch):
     assert caught.value.exit_code == 5
 
 
+PICTURES = """
+import torch
+from ganbench.datasets.base import assemble, dataset, split_finite
+
+@dataset("pictures", event="image", scorer="imagenet_lite0", iterations={"smoke": 1})
+def pictures(source):
+    x = torch.randint(256, (30, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return assemble("pictures", *split_finite(x, None, parts=3), domain=(-1.0, 1.0), n_classes=None)
+"""
+
+
+def test_the_command_line_returns_5_where_a_missing_scorer_leaves_nothing_to_say(tmp_path, monkeypatch, capsys):
+    (tmp_path / "own.py").write_text(PICTURES)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), np.uint8))
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+    command = ["score", str(tmp_path / "x.npy"), "-d", f"{tmp_path}/own.py:pictures", "--metrics"]
+    assert main([*command, "frechet"]) == 5
+    assert "pip install 'ganbench[imagenet]'" in capsys.readouterr().err
+    assert main([*command, "frechet,mmd"]) == 0  # something is left to say
+    assert main([*command, "modes"]) == 2  # and this is no matter of the scorer
+    assert "ganbench[imagenet]" not in capsys.readouterr().err.splitlines()[-1]
+
+
 @needs_weights
-def test_the_packages_code_is_not_run():
-    code = (
-        "import sys; from ganbench.scorers.load import load_scorer; load_scorer('imagenet_lite0'); "
-        f"sys.exit('{PACKAGE}' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_the_packages_code_is_not_run(monkeypatch):
+    monkeypatch.delitem(sys.modules, PACKAGE, raising=False)
+    load_scorer("imagenet_lite0")
+    assert PACKAGE not in sys.modules
 
 
 def test_other_weights_and_wrong_arguments_are_refused(tmp_path):
