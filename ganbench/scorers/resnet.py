@@ -28,7 +28,8 @@ def whitening(x: Tensor) -> Tensor:
     """
     patches = F.unfold(x, PATCH).transpose(1, 2).flatten(0, 1)  # (N * positions, D)
     values, vectors = torch.linalg.eigh(torch.cov(patches.T.double()))
-    return (vectors / (values + 1e-3).sqrt()).T.reshape(-1, 3, PATCH, PATCH).float()
+    filters: Tensor = (vectors / (values + 1e-3).sqrt()).T.reshape(-1, 3, PATCH, PATCH).float()
+    return filters
 
 
 class Stage(nn.Module):
@@ -64,7 +65,8 @@ class SmallResNet(nn.Module):
         """Penultimate features: (N, *E) -> (N, F)."""
         x = self.whiten(x)
         x = F.relu(torch.cat([x, -x], 1))  # both signs of each filter
-        return self.stages(x).amax((2, 3))
+        out: Tensor = self.stages(x).amax((2, 3))  # (N, F)
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(self.features(x)) * self.scale
