@@ -1,4 +1,4 @@
-"""A small residual network on 32x32 colour pictures: the classifier behind `cifar10_cnn`, with committed weights.
+"""A small residual network on 32x32 colour pictures: the classifier behind `cifar10_cnn`.
 
 Trained by `python -m ganbench.scorers.train_cifar10`, which writes `cifar10_cnn.safetensors` and its card
 `cifar10_cnn.json`. Three ideas of the fast CIFAR-10 networks (D. Page, "How to train your ResNet", 2018-19): fixed
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganbench.scorers.base import scorer
 from ganbench.scorers.pinned import PinnedClassifier
 
 WIDTHS = (64, 128, 192)  # channels of the three stages; the last is F
@@ -73,7 +72,6 @@ class SmallResNet(nn.Module):
         return out
 
 
-@scorer("cifar10_cnn", event_shape=(3, 32, 32))
 class Cifar10CNN(PinnedClassifier):
     """Classifier of CIFAR-10, learned from train and half of holdout; accuracy and posteriors' quality on its card."""
 

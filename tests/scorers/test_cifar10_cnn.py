@@ -11,7 +11,6 @@ from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.errors import BadInput, MissingResource
 from ganbench.scorers import train_cifar10
-from ganbench.scorers.load import load_scorer
 from ganbench.scorers.pinned import FOLDER
 from ganbench.scorers.resnet import Cifar10CNN, SmallResNet, whitening
 from ganbench.scorers.train_cifar10 import Recipe, augment, calibrate, fit
@@ -107,7 +106,7 @@ shipped = pytest.mark.skipif(
 def test_card_tells_the_truth_about_the_file():
     card = json.loads((FOLDER / "cifar10_cnn.json").read_text())
     weights = (FOLDER / "cifar10_cnn.safetensors").read_bytes()
-    scorer = load_scorer("cifar10_cnn")
+    scorer = Cifar10CNN()
     assert hashlib.sha256(weights).hexdigest() == card["sha256"]
     assert len(weights) <= 2_000_000
     assert scorer.signature == f"cifar10-cnn@{card['sha256'][:8]}"
@@ -124,7 +123,7 @@ def test_accuracy_on_the_original_test_images():
         test = load("cifar10").test
     except MissingResource as error:
         pytest.skip(str(error))
-    scorer = load_scorer("cifar10_cnn")
+    scorer = Cifar10CNN()
     rows = slice(0, 2000)
     share = float((scorer.probs(test.events(rows)).argmax(1) == test.y[rows]).double().mean())
     assert share > 0.88  # learned from JPEG files; 2,000 images leave a standard error of 0.7 %
