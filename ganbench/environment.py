@@ -180,8 +180,8 @@ def keep_freed_memory() -> None:
 
 
 def without_paths(text: str) -> str:
-    """Text with absolute paths cut down to their last part: records must not tell whose machine it was."""
-    return re.sub(r"(?<![\w.:])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)
+    """Text with absolute paths cut down to their last part: records must not tell whose machine it was. URLs stay."""
+    return re.sub(r"(?<![\w.:])(?<!:/)(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)
 
 
 def in_one_line(error: BaseException, limit: int = 400) -> str:

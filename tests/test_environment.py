@@ -64,3 +64,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def test_paths_lose_their_folders() -> None:
     assert environment.without_paths("cannot read /home/someone/data/x.npy: no") == "cannot read x.npy: no"
+    assert environment.without_paths("get https://host.org/a/b.pth into /root/.cache/hub") == (
+        "get https://host.org/a/b.pth into hub"
+    )

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, MissingResource
+
+if TYPE_CHECKING:
+    from ganbench.scoring import Inputs
 
 
 def attach(app: typer.Typer) -> None:
@@ -69,7 +72,10 @@ def score_file(
     data = place.dataset(dataset, data_dir)
     real = Path(os.path.realpath(path))  # a link that the user names is followed; none inside a folder is
     x = read_samples(real, data.spec)[:n]
-    rows, missing = score_all(announced(names), Inputs(place, dataset, data, len(x), seed, samples=x))
+    inputs = Inputs(place, dataset, data, len(x), seed, samples=x)
+    rows, missing = score_all(announced(names), inputs)
+    if not rows:
+        _raise_if_scorer_missing(inputs, {m["reason"] for m in missing})
     return {"n": len(x), "metrics": rows, "not_applicable": missing}
 
 
@@ -86,6 +92,17 @@ def announced(names: Iterable[str], after: float = 2.0) -> Iterator[str]:
             timer.cancel()
             if (taken := time.perf_counter() - start) > after:
                 say(f"{name}: {taken:.0f} s")
+
+
+def _raise_if_scorer_missing(inputs: Inputs, reasons: set[str]) -> None:
+    """Raise the `MissingResource` of the data set's scorer where that is why nothing could be computed."""
+    from ganbench.environment import without_paths
+
+    try:
+        _ = inputs.scorer
+    except MissingResource as error:
+        if without_paths(str(error)) in reasons:
+            raise
 
 
 def _line(row: dict[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from ganbench.errors import BadConfig, BadInput, NotApplicable
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
 from ganbench.ops.pairwise import center_of, slices, sum_rows
 
-INCEPTION = "inception-v3"  # how the space of Inception pool3 features is named
+INCEPTION = "inception-tf2015"  # the space of published FIDs; torchvision's Inception-v3 is another
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,15 @@ def fid(
     space: str = "features",
     extrapolation: int = 5,
 ) -> Score:
-    """Frechet distance of Inception-v3 pool3 features (N, 2048): the published FID. Any other space is refused.
+    """Frechet distance of pool3 features (N, 2048) of TensorFlow's Inception of 2015: the published FID.
 
-    Value, error and extrapolation are those of `frechet`. Raises `NotApplicable` unless `space` names Inception.
+    Value, error and extrapolation are those of `frechet`. Raises `NotApplicable` unless `space` names that
+    network (`inception_tf2015`).
     """
     if not space.startswith(INCEPTION):
-        raise NotApplicable(f"fid needs Inception features, a space named {INCEPTION}...; got {space!r}; use frechet")
+        raise NotApplicable(
+            f"fid needs features of inception_tf2015, a space named {INCEPTION}...; got {space!r}; use frechet"
+        )
     return _score("fid", features, reference_features, rng, space, extrapolation)
 
 

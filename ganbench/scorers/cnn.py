@@ -7,19 +7,12 @@ Shapes      N events, K = 10 classes, F penultimate features, *E = (1, 8, 8) or 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
 
-from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from ganbench.errors import BadInput
-from ganbench.scorers.base import in_batches, scorer
-
-FOLDER = Path(__file__).parent
+from ganbench.scorers.base import scorer
+from ganbench.scorers.pinned import PinnedClassifier
 
 
 @dataclass(frozen=True)
@@ -67,57 +60,23 @@ ARCHITECTURES = {
 }
 
 
-class _PinnedClassifier:
-    """A `DigitNet` with the weights this package ships; refuses weights that differ from the card."""
+class _DigitClassifier(PinnedClassifier):
+    """A `DigitNet` with the weights this package ships."""
 
-    data: ClassVar[str]
-
-    def __init__(self, folder: Path = FOLDER) -> None:
-        card = json.loads((folder / f"{self.data}_cnn.json").read_text(encoding="utf-8"))
-        weights = (folder / f"{self.data}_cnn.safetensors").read_bytes()
-        digest = hashlib.sha256(weights).hexdigest()
-        if digest != card["sha256"]:
-            raise BadInput(
-                f"{self.data}_cnn.safetensors must have sha256 {card['sha256'][:12]}..., as its card says; "
-                f"got {digest[:12]}...; reinstall ganbench or train it again with `{card['command']}`"
-            )
-        architecture = ARCHITECTURES[self.data]
-        self.net = DigitNet(architecture)
-        self.net.load_state_dict(load_safetensors(weights))
-        self.net.eval().requires_grad_(False)
-        self.signature = f"{self.data}-cnn@{digest[:8]}"
-        self.n_classes = architecture.n_classes
-
-    def probs(self, x: Tensor) -> Tensor:
-        """Class posteriors: (N, *E) -> (N, K) float64."""
-        return in_batches(lambda b: self._net(b)(b).double().log_softmax(1).exp(), self._check(x))
-
-    def features(self, x: Tensor) -> Tensor:
-        """Penultimate features: (N, *E) -> (N, F) float32."""
-        return in_batches(lambda b: self._net(b).features(b), self._check(x))
-
-    def _net(self, x: Tensor) -> DigitNet:
-        return self.net.to(x.device)
-
-    def _check(self, x: Tensor) -> Tensor:
-        side = ARCHITECTURES[self.data].side
-        if tuple(x.shape[1:]) != (1, side, side) or not x.is_floating_point():
-            raise BadInput(
-                f"{self.data}_cnn takes float events of shape (N, 1, {side}, {side}) in [-1, 1]; "
-                f"got {x.dtype} {tuple(x.shape)}"
-            )
-        return x.float()
+    def network(self) -> DigitNet:
+        """The network of this data set, without its weights."""
+        return DigitNet(ARCHITECTURES[self.data])
 
 
 @scorer("digits_cnn", event_shape=(1, 8, 8))
-class DigitsCNN(_PinnedClassifier):
+class DigitsCNN(_DigitClassifier):
     """Classifier of scikit-learn's 8x8 digits, learned from train and holdout; accuracy is on its card."""
 
-    data = "digits"
+    data, shape = "digits", (1, 8, 8)
 
 
 @scorer("mnist_cnn", event_shape=(1, 28, 28))
-class MnistCNN(_PinnedClassifier):
+class MnistCNN(_DigitClassifier):
     """Classifier of MNIST, learned from the first 50,000 training images; accuracy is on its card."""
 
-    data = "mnist"
+    data, shape = "mnist", (1, 28, 28)

@@ -10,15 +10,14 @@ events are repeated over three channels; pixels go in as they are, in [-1, 1], w
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganbench.errors import BadInput, MissingResource
+from ganbench.errors import BadInput
 from ganbench.scorers.base import in_batches, scorer
+from ganbench.scorers.weights import check_pictures, find, fingerprint, read_tensors
 
 FILE = "inception_v3_google-0cc3c7bd.pth"  # torchvision names its files by the first digits of their sha256
 URL = f"https://download.pytorch.org/models/{FILE}"
@@ -30,27 +29,20 @@ class InceptionV3:
     """torchvision's Inception-v3 on natural images; weights from torch's hub cache or a file of the user."""
 
     def __init__(self, weights: Path | None = None) -> None:
-        path = _cached() if weights is None else weights
-        if not path.is_file():
-            raise MissingResource(f"inception_v3: no weights at {path}; pass an existing file with --scorer-weights")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if weights is None and not digest.startswith("0cc3c7bd"):
-            raise BadInput(
-                f"{FILE} in torch's cache is damaged: its sha256 must start with 0cc3c7bd; got {digest[:8]}; "
-                f"remove it and download {URL} again"
-            )
-        self.net, self.head = _network(_read(path), path.name)
-        self.signature = f"inception-v3@{digest[:8]}"
+        path = find(weights, "inception_v3", FILE, URL, "104 MB")
+        self.net, self.head = _network(read_tensors(path), path.name)
+        self.signature = f"inception-v3@{fingerprint(path)}"
         self.n_classes = self.head.out_features
 
     def probs(self, x: Tensor) -> Tensor:
         """Class posteriors: (N, C, H, W) in [-1, 1] -> (N, K) float64."""
-        logits = in_batches(lambda rows: self.head.to(x.device)(self._pool3(rows)), _check(x), size=50)
+        pictures = check_pictures(x, "inception_v3")
+        logits = in_batches(lambda rows: self.head.to(x.device)(self._pool3(rows)), pictures, size=50)
         return logits.double().log_softmax(1).exp()
 
     def features(self, x: Tensor) -> Tensor:
         """The pooled last convolution: (N, C, H, W) in [-1, 1] -> (N, 2048) float32."""
-        return in_batches(self._pool3, _check(x), size=50)
+        return in_batches(self._pool3, check_pictures(x, "inception_v3"), size=50)
 
     def _pool3(self, x: Tensor) -> Tensor:
         x = x.float().expand(-1, 3, -1, -1)  # (B, 3, H, W)
@@ -58,32 +50,6 @@ class InceptionV3:
             x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
         out: Tensor = self.net.to(x.device)(x)
         return out
-
-
-def _cached() -> Path:
-    """Where torchvision keeps the weights. Raises `MissingResource` when they are not there."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    if not (folder / FILE).is_file():
-        raise MissingResource(
-            f"inception_v3: no weights; download {URL} (104 MB) into {folder}, or name a copy with --scorer-weights"
-        )
-    return folder / FILE
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from .safetensors, or from .pth without running any code in it. Raises `BadInput`."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: object = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each reader has its own errors for damaged or hostile files
-        raise BadInput(f"{path.name} must hold tensors (.safetensors, or .pth): {type(error).__name__}") from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise BadInput(f"{path.name} must map names to tensors; got {type(state).__name__}")
-    return state
 
 
 def _network(state: dict[str, Tensor], name: str) -> tuple[nn.Module, nn.Linear]:
@@ -103,11 +69,3 @@ def _network(state: dict[str, Tensor], name: str) -> tuple[nn.Module, nn.Linear]
     last = net.fc
     net.fc = nn.Identity()
     return net, last
-
-
-def _check(x: Tensor) -> Tensor:
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or not x.is_floating_point():
-        raise BadInput(
-            f"inception_v3 takes float images of shape (N, 1 or 3, H, W) in [-1, 1]; got {x.dtype} {tuple(x.shape)}"
-        )
-    return x

@@ -14,17 +14,19 @@ import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganbench import seeding
 from ganbench.data import Epochs, Split
 from ganbench.datasets.load import load
 from ganbench.scorers.base import in_batches
-from ganbench.scorers.cnn import ARCHITECTURES, FOLDER, DigitNet
+from ganbench.scorers.cnn import ARCHITECTURES, DigitNet
+from ganbench.scorers.pinned import FOLDER
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,35 @@ def fit(data: Split, name: str) -> DigitNet:
     return net
 
 
-def accuracy(net: DigitNet, data: Split) -> float:
+def accuracy(net: nn.Module, data: Split) -> float:
     """Share of examples whose most probable class is the label."""
     assert data.y is not None
     net.eval()
     return float((in_batches(net, data.events()).argmax(1) == data.y).double().mean())
 
 
+def publish(net: nn.Module, name: str, test: Split, out: Path, card: dict[str, Any], seconds: float) -> None:
+    """Store in half precision, measure what was stored on `test`, write `NAME_cnn.safetensors` and its card."""
+    state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    weights = save({k: v.contiguous() for k, v in state.items()})
+    net.load_state_dict(state)  # what is measured is what is stored
+    whole = {
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "storage": "float16, evaluated in float32",
+        **card,
+        "test_accuracy": accuracy(net, test),
+        "n_test": len(test),
+        "seconds": round(seconds, 1),
+        "made_with": f"torch {torch.__version__}, {platform.machine()}, 1 thread",
+    }
+    (out / f"{name}_cnn.safetensors").write_bytes(weights)
+    (out / f"{name}_cnn.json").write_text(json.dumps(whole, indent=2) + "\n")
+    print(f"{name}: test accuracy {whole['test_accuracy']:.4f}, {len(weights)} bytes, {seconds:.0f} s")
+
+
 def main() -> None:
-    """Train, store in half precision, measure what was stored, write weights and card."""
+    """Train on what the name stands for, then publish."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument("--data-dir", type=Path)
@@ -104,28 +126,16 @@ def main() -> None:
     start = time.perf_counter()
     net = fit(train, args.name)
     seconds = time.perf_counter() - start
-    state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
-    weights = save({k: v.contiguous() for k, v in state.items()})
-    net.load_state_dict(state)  # what is measured is what is stored
     card = {
-        "sha256": hashlib.sha256(weights).hexdigest(),
         "architecture": asdict(ARCHITECTURES[args.name]),
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "storage": "float16, evaluated in float32",
         "data": args.name,
         "data_sha256": data.spec.sha256,
         "trained_on": "train + holdout" if args.name == "digits" else "train",
         "n_train": len(train),
         "command": f"python -m ganbench.scorers.train {args.name}",
         "recipe": asdict(RECIPES[args.name]),
-        "test_accuracy": accuracy(net, data.test),
-        "n_test": len(data.test),
-        "seconds": round(seconds, 1),
-        "made_with": f"torch {torch.__version__}, {platform.machine()}, 1 thread",
     }
-    (args.out / f"{args.name}_cnn.safetensors").write_bytes(weights)
-    (args.out / f"{args.name}_cnn.json").write_text(json.dumps(card, indent=2) + "\n")
-    print(f"{args.name}: test accuracy {card['test_accuracy']:.4f}, {len(weights)} bytes, {seconds:.0f} s")
+    publish(net, args.name, data.test, args.out, card, seconds)
 
 
 if __name__ == "__main__":

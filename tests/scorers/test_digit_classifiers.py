@@ -10,8 +10,9 @@ import torch
 from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.errors import BadInput, MissingResource
-from ganbench.scorers.cnn import FOLDER, DigitsCNN
+from ganbench.scorers.cnn import DigitsCNN
 from ganbench.scorers.load import load_scorer
+from ganbench.scorers.pinned import FOLDER
 from ganbench.scorers.train import Recipe, accuracy, augment
 
 CASES = [("digits", 0.98), ("mnist", 0.992)]
