@@ -45,19 +45,21 @@ def wasserstein(
     check_pair(samples, reference)
     x, y = _draw(x, n, rng), _draw(y, n, rng)
     plan = transport(x, y, p=p, solver=solver, limit=limit)
-    value = max(plan.primal, 0.0) ** (1 / p)
-    spread = math.sqrt(_variance(plan.u) + _variance(plan.v))
+    value = plan.unit * plan.primal ** (1 / p)
     extra = {
         "primal": plan.primal,
         "dual": plan.dual,
         "gap": plan.gap,
-        "bracket": [max(plan.dual, 0.0) ** (1 / p), value],
+        "unit": plan.unit,
+        "bracket": [plan.unit * plan.dual ** (1 / p), value],
         "solver": plan.solver,
         "p": p,
         "m": len(y),
     }
     text = signature(f"w{p:g}", "euclidean", "exact", f"n={len(x)}", f"m={len(y)}", space, "f64")
-    se = spread * value ** (1 - p) / p if value > 0 else None
+    se = None
+    if plan.primal > 0:  # potentials in units of the cost: their squares stay in range
+        se = value / p * math.sqrt(_variance(plan.u / plan.primal) + _variance(plan.v / plan.primal))
     return Score("wasserstein", value, len(x), text, "min", se, extra=extra)
 
 

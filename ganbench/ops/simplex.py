@@ -1,0 +1,233 @@
+"""Optimal plans of a cost matrix by the network simplex, refined until the plan and its potentials agree.
+
+The simplex computes with about ten digits of the largest cost it sees. Three steps turn them into ten digits of the
+optimum, however far apart the two are:
+
+* Refinement. Each run solves for the correction to the last potentials: its costs are the reduced costs
+  C_ij - u_i - v_j, cut at what no optimal plan can pay, so that its digits go to what is still unknown.
+* A cap. When the largest cost is far above the plan's, min(C, cap) takes its place. Potentials of the capped matrix are
+  feasible for C, differ by at most the cap, and prove the same optimum unless the plan pays the cap somewhere.
+* Whole masses. Uniform weights enter as whole numbers, which the pivots add and subtract without rounding.
+
+Column generation: the simplex runs on a sparse set of pairs, all pairs are then priced with its potentials, and those
+that violate u_i + v_j <= C_ij join the set, until none does. First potentials come from the same problem on a quarter
+of the points.
+
+Shapes      N, M points of the two measures, E entries of a plan that carry mass.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganbench.errors import GanbenchError
+
+CLOSED = 1e-10  # relative gap at which refinement ends: a tenth of what a certificate allows
+SMALL = 320  # points a side below which the dense simplex is fastest
+BLOCK = 256  # rows of C that are priced at a time: a few MB, so that they stay in cache
+FIRST, MORE = 16, 16  # pairs per point in the first sparse problem; pairs added per violated row
+PASSES = 60  # runs of the simplex for one cap; 3 to 10 are usual
+CAPS = 30  # caps that are tried; one is usual, each cuts the spread by many digits
+WEIGHTS = 1e-11  # relative rounding of weights: a flow below this share of both its weights is none
+FAR = 1e6  # largest cost over the plan's cost from which a cap is needed
+
+Plan = tuple[Tensor, Tensor, Tensor]  # rows (E,), cols (E,) and mass (E,)
+Solved = tuple[Plan, Tensor, Tensor]  # a plan and feasible potentials u (N,), v (M,)
+
+
+class NotOptimal(GanbenchError):
+    """A plan that is not optimal: its solver stopped early, or it was forged. The optimum lies in `interval`."""
+
+    def __init__(self, message: str, interval: tuple[float, float]) -> None:
+        super().__init__(f"{message}; the optimal cost lies in [{interval[0]:.10g}, {interval[1]:.10g}]")
+        self.interval = interval
+
+
+def network_simplex(cost: Tensor, a: Tensor, b: Tensor, *, dense: bool = False, iterations: int = 10**9) -> Solved:
+    """A plan of cost (N, M) >= 0 for positive weights a (N,), b (M,), with potentials; as close to optimal as it gets.
+
+    `dense` puts all pairs before the simplex at once, for at most `iterations` pivots a run. Raises `NotOptimal` when
+    they do not suffice.
+    """
+    dense = dense or min(cost.shape) <= SMALL
+    largest = float(cost.max())
+    room = 4.0 * max(cost.shape)  # a plan of equal masses pays at most N times its mean anywhere
+    cap, best, best_gap = math.inf, None, math.inf
+    for _ in range(CAPS):
+        plan, u, v = solved = _capped(cost, a, b, cap, dense, iterations)
+        paid = costs_of(cost, plan)
+        value, gap = float(paid @ plan[2]), float(slack(cost, plan, u, v) @ plan[2])
+        if gap < best_gap:
+            best, best_gap = solved, gap
+        if gap <= CLOSED * value:
+            break
+        if _far(min(cap, largest), value, *cost.shape) and room * value < cap / 2:
+            cap = room * value
+        elif float(paid.max()) >= cap and cap < largest:  # the optimum itself has to pay that much
+            room *= 64
+            cap = room * value
+        else:
+            break
+    assert best is not None
+    return best
+
+
+def transform(cost: Tensor, v: Tensor, cap: float = math.inf) -> Tensor:
+    """The largest u with u_i + v_j <= min(C_ij, cap): (N, M), (M,) -> (N,) on the CPU."""
+    v, u = v.to(cost.device), cost.new_empty(len(cost))
+    for i in range(0, len(cost), BLOCK):
+        torch.amin(_cut(cost[i : i + BLOCK], cap) - v, 1, out=u[i : i + BLOCK])
+    return u.cpu()
+
+
+def slack(cost: Tensor, plan: Plan, u: Tensor, v: Tensor) -> Tensor:
+    """C_ij - u_i - v_j on the pairs of a plan, (E,): what the plan pays above the bound of the potentials."""
+    rows, cols, _ = plan
+    return ((costs_of(cost, plan) - u[rows]) - v[cols]).clamp_min(0)  # below zero only by rounding
+
+
+def costs_of(cost: Tensor, plan: Plan) -> Tensor:
+    """Costs of the pairs of a plan (E,), on the CPU."""
+    return cost[plan[0].to(cost.device), plan[1].to(cost.device)].cpu()
+
+
+def _cut(cost: Tensor, cap: float) -> Tensor:
+    return cost if cap == math.inf else cost.clamp_max(cap)
+
+
+def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, dense: bool, iterations: int = 10**9) -> Solved:
+    """Refine a plan and potentials for min(C, cap) until they agree, no pass helps, or a lower cap is called for."""
+    n, m = cost.shape
+    largest = min(cap, float(cost.max()))
+    if dense:
+        u, v, pairs = torch.zeros_like(a), torch.zeros_like(b), torch.arange(n * m)
+    else:
+        v = _guess(cost, a, b, cap)
+        pairs, u = _first_pairs(cost, v, a, b, cap)
+    best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
+    for _ in range(PASSES):
+        i, j = pairs // m, pairs % m
+        reduced = (_cut(cost.flatten()[pairs.to(cost.device)].cpu(), cap) - u[i]) - v[j]
+        result = _run(reduced.clamp_max(ceiling), i, j, a, b, dense, iterations)
+        if result is None:
+            break
+        plan, du, dv = result
+        u, v = u + du, v + dv
+        middle = v.median()  # potentials are free up to a constant: a small one costs no digits
+        u, v = u + middle, v - middle
+        paid = float(costs_of(cost, plan) @ plan[2])
+        feasible, more = _price(cost, u, v, CLOSED / 2 * paid, cap, 0 if dense else MORE)
+        gap = float(((_cut(costs_of(cost, plan), cap) - feasible[plan[0]]) - v[plan[1]]).clamp_min(0) @ plan[2])
+        idle = 0 if len(more) or gap < best_gap / 2 else idle + 1
+        if gap < best_gap or best is None:
+            best, best_gap = (plan, feasible, v), gap
+        if gap <= CLOSED * paid or idle == 3 or _far(largest, paid, n, m):
+            break
+        ceiling = 4 * max(n, m) * gap
+        if len(more):
+            pairs = torch.cat([pairs, more])
+        else:
+            u = feasible
+    if best is None:
+        u = transform(cost, v, cap)
+        bounds = (max(float(a @ u + b @ v), 0.0), float(a @ (cost.cpu() @ b)))  # a b^T is a plan, too
+        raise NotOptimal(f"the network simplex stopped before the optimum, at {iterations} pivots", bounds)
+    return best
+
+
+def _run(
+    cost: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor, dense: bool, iterations: int
+) -> Solved | None:
+    """POT's network simplex on the pairs (i, j) of cost (E,): a plan and potentials, or None if it stopped early."""
+    from ot.lp.emd_wrap import emd_c, emd_c_sparse
+
+    n, m = len(a), len(b)
+    unit = math.ldexp(0.5, math.frexp(float(cost.abs().max()))[1])  # the simplex has absolute tolerances
+    scaled = (cost / unit).numpy()
+    supply, demand = masses(a, b)
+    start = {"alpha_init": np.zeros(n), "beta_init": np.zeros(m)}
+    if dense:
+        flows, _, u, v, code = emd_c(supply, demand, scaled.reshape(n, m), iterations, 1, **start)
+        rows, cols = np.nonzero(flows)
+        mass = flows[rows, cols]
+    else:
+        ends = (i.numpy().astype(np.uint64), j.numpy().astype(np.uint64))
+        rows, cols, mass, _, u, v, code = emd_c_sparse(supply, demand, *ends, scaled, iterations, **start)
+    if code != 1:
+        return None
+    rows, cols = torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(cols.astype(np.int64))
+    mass = torch.from_numpy(mass / supply.sum())
+    keep = mass > WEIGHTS * torch.minimum(a[rows], b[cols])  # less is what rounded weights leave over
+    return (rows[keep], cols[keep], mass[keep]), unit * torch.from_numpy(u), unit * torch.from_numpy(v)
+
+
+def masses(a: Tensor, b: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The weights as the simplex gets them: whole numbers when both are uniform."""
+    if bool((a == a[0]).all()) and bool((b == b[0]).all()):
+        shared = math.gcd(len(a), len(b))
+        return np.full(len(a), len(b) / shared), np.full(len(b), len(a) / shared)
+    return a.numpy(), b.numpy()
+
+
+def _far(largest: float, paid: float, n: int, m: int) -> bool:
+    """Whether the largest cost is so far above a plan's that it hides digits."""
+    return largest > max(FAR, 8 * max(n, m)) * paid
+
+
+def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float) -> Tensor:
+    """A first potential v (M,): that of a random quarter of the points, extended to all."""
+    draw = np.random.default_rng(0)  # fixed: the optimum does not depend on it, only the time does
+    i, j = (torch.from_numpy(np.sort(draw.permutation(size)[: -(-size // 4)])) for size in cost.shape)
+    part = cost[i.to(cost.device)]
+    inner = part[:, j.to(cost.device)]
+    _, u, _ = _capped(inner, a[i] / a[i].sum(), b[j] / b[j].sum(), cap, min(inner.shape) <= SMALL)
+    return (_cut(part, cap) - u.to(cost.device)[:, None]).amin(0).cpu()
+
+
+def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor, cap: float) -> tuple[Tensor, Tensor]:
+    """Pairs i * M + j of least reduced cost for every row and for columns that few rows chose, and a staircase that
+    makes some plan possible."""
+    n, m = cost.shape
+    u = cost.new_empty(n)
+    v = v.to(cost.device)
+    found = []
+    for i in range(0, n, BLOCK):
+        least, j = (_cut(cost[i : i + BLOCK], cap) - v).topk(min(FIRST, m), 1, largest=False)
+        u[i : i + BLOCK] = least[:, 0]
+        found.append((torch.arange(i, i + len(j), device=j.device)[:, None] * m + j).flatten().cpu())
+    degree = torch.bincount(torch.cat(found) % m, minlength=m).to(cost.device)
+    for lonely in (degree < FIRST // 2).nonzero().flatten().split(BLOCK):
+        best = (_cut(cost[:, lonely].T, cap) - u).topk(min(FIRST, n), 1, largest=False).indices
+        found.append((best * m + lonely[:, None]).flatten().cpu())
+    down = torch.cat([a.cumsum(0)[:-1], b.cumsum(0)[:-1]]).argsort(stable=True) < n - 1
+    zero = torch.zeros(1, dtype=torch.long)
+    staircase = torch.cat([zero, down.cumsum(0)]) * m + torch.cat([zero, (~down).cumsum(0)])
+    return torch.from_numpy(np.unique(torch.cat([*found, staircase]).numpy())), u.cpu()
+
+
+def _price(
+    cost: Tensor, u: Tensor, v: Tensor, tolerance: float, cap: float, more: int
+) -> tuple[Tensor, Tensor]:
+    """The transform of v (N,), and for each row the `more` pairs that violate u_i + v_j <= min(C_ij, cap) most."""
+    n, m = cost.shape
+    u, v = u.to(cost.device), v.to(cost.device)
+    best = cost.new_empty(n)
+    scratch = cost.new_empty(min(BLOCK, n), m)
+    found = [torch.zeros(0, dtype=torch.long)]
+    for i in range(0, n, BLOCK):
+        block = torch.sub(_cut(cost[i : i + BLOCK], cap), v, out=scratch[: min(BLOCK, n - i)])
+        least = block.amin(1)
+        best[i : i + BLOCK] = least
+        row = (least < u[i : i + BLOCK] - tolerance).nonzero().flatten()
+        if len(row) and more:
+            value, j = block[row].topk(min(more, m), 1, largest=False)
+            violates = value < u[row + i, None] - tolerance
+            found.append(((row + i)[:, None] * m + j)[violates].cpu())
+    return best.cpu(), torch.cat(found)
