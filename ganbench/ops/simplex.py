@@ -34,7 +34,7 @@ SMALL = 320  # points a side below which the dense simplex is fastest
 BLOCK = 256  # rows of C that are priced at a time: a few MB, so that they stay in cache
 FIRST, MORE = 16, 16  # pairs per point in the first sparse problem; pairs added per violated row
 PASSES = 60  # runs of the simplex for one cap; 3 to 10 are usual
-CAPS = 30  # caps that are tried; one is usual, each cuts the spread by many digits
+CAPS = 60  # caps that are tried; one is usual, each next one is ten or more digits lower
 WEIGHTS = 1e-11  # relative rounding of weights: a flow below this share of both its weights is none
 FAR = 1e6  # largest cost over the plan's cost from which a cap is needed
 
@@ -61,22 +61,19 @@ def network_simplex(cost: Tensor, a: Tensor, b: Tensor, *, dense: bool = False, 
     room = 4.0 * max(cost.shape)  # a plan of equal masses pays at most N times its mean anywhere
     cap, best, best_gap = math.inf, None, math.inf
     for _ in range(CAPS):
-        plan, u, v = solved = _capped(cost, a, b, cap, dense, iterations)
+        plan, u, v = solved = _capped(cost, a, b, cap, max(FAR, 2 * room), dense, iterations)
         paid = costs_of(cost, plan)
         value, gap = float(paid @ plan[2]), float(slack(cost, plan, u, v) @ plan[2])
         if gap < best_gap:
             best, best_gap = solved, gap
-        if gap <= CLOSED * value:
-            break
-        if _far(min(cap, largest), value, *cost.shape) and room * value < cap / 2:
-            cap = room * value
-        elif float(paid.max()) >= cap and cap < largest:  # the optimum itself has to pay that much
-            room *= 64
-            cap = room * value
-        else:
-            break
-    assert best is not None
-    return best
+        if value == 0 or gap <= CLOSED * value:
+            return solved
+        if min(cap, largest) <= 2 * room * value:
+            if largest <= cap or float(paid.max()) < cap:
+                break
+            room *= 64  # the optimum itself has to pay that much
+        cap = room * value
+    return best or solved
 
 
 def transform(cost: Tensor, v: Tensor, cap: float = math.inf) -> Tensor:
@@ -102,14 +99,17 @@ def _cut(cost: Tensor, cap: float) -> Tensor:
     return cost if cap == math.inf else cost.clamp_max(cap)
 
 
-def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, dense: bool, iterations: int = 10**9) -> Solved:
-    """Refine a plan and potentials for min(C, cap) until they agree, no pass helps, or a lower cap is called for."""
+def _capped(
+    cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: bool, iterations: int = 10**9
+) -> Solved:
+    """Refine a plan and potentials for min(C, cap) until they agree, or no pass helps, or the largest of these costs is
+    `far` times the plan's."""
     n, m = cost.shape
     largest = min(cap, float(cost.max()))
     if dense:
         u, v, pairs = torch.zeros_like(a), torch.zeros_like(b), torch.arange(n * m)
     else:
-        v = _guess(cost, a, b, cap)
+        v = _guess(cost, a, b, cap, far)
         pairs, u = _first_pairs(cost, v, a, b, cap)
     best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
     for _ in range(PASSES):
@@ -122,13 +122,16 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, dense: bool, iterati
         u, v = u + du, v + dv
         middle = v.median()  # potentials are free up to a constant: a small one costs no digits
         u, v = u + middle, v - middle
-        paid = float(costs_of(cost, plan) @ plan[2])
-        feasible, more = _price(cost, u, v, CLOSED / 2 * paid, cap, 0 if dense else MORE)
-        gap = float(((_cut(costs_of(cost, plan), cap) - feasible[plan[0]]) - v[plan[1]]).clamp_min(0) @ plan[2])
+        paid = _cut(costs_of(cost, plan), cap)
+        value = float(paid @ plan[2])
+        feasible, more = _price(cost, u, v, CLOSED / 2 * value, cap, 0 if dense else MORE)
+        gap = float((paid - feasible[plan[0]] - v[plan[1]]).clamp_min(0) @ plan[2])
+        if largest > far * value:
+            return plan, feasible, v
         idle = 0 if len(more) or gap < best_gap / 2 else idle + 1
         if gap < best_gap or best is None:
             best, best_gap = (plan, feasible, v), gap
-        if gap <= CLOSED * paid or idle == 3 or _far(largest, paid, n, m):
+        if gap <= CLOSED * value or idle == 3:
             break
         ceiling = 4 * max(n, m) * gap
         if len(more):
@@ -176,18 +179,13 @@ def masses(a: Tensor, b: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
     return a.numpy(), b.numpy()
 
 
-def _far(largest: float, paid: float, n: int, m: int) -> bool:
-    """Whether the largest cost is so far above a plan's that it hides digits."""
-    return largest > max(FAR, 8 * max(n, m)) * paid
-
-
-def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float) -> Tensor:
+def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float) -> Tensor:
     """A first potential v (M,): that of a random quarter of the points, extended to all."""
     draw = np.random.default_rng(0)  # fixed: the optimum does not depend on it, only the time does
     i, j = (torch.from_numpy(np.sort(draw.permutation(size)[: -(-size // 4)])) for size in cost.shape)
     part = cost[i.to(cost.device)]
     inner = part[:, j.to(cost.device)]
-    _, u, _ = _capped(inner, a[i] / a[i].sum(), b[j] / b[j].sum(), cap, min(inner.shape) <= SMALL)
+    _, u, _ = _capped(inner, a[i] / a[i].sum(), b[j] / b[j].sum(), cap, far, min(inner.shape) <= SMALL)
     return (_cut(part, cap) - u.to(cost.device)[:, None]).amin(0).cpu()
 
 
