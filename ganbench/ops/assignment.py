@@ -24,7 +24,17 @@ from ganbench.errors import BadInput
 from ganbench.ops.costs import LARGEST, MEMORY_LIMIT, cost_matrix, lengths, needs_unit, power_mean, unit_of
 from ganbench.ops.simplex import WEIGHTS, NotOptimal, Plan, costs_of, masses, network_simplex, transform
 
-__all__ = ["MEMORY_LIMIT", "NotOptimal", "Solver", "Transport", "certify", "cost_matrix", "solve", "sort_line", "transport"]
+__all__ = [
+    "MEMORY_LIMIT",
+    "NotOptimal",
+    "Solver",
+    "Transport",
+    "certify",
+    "cost_matrix",
+    "solve",
+    "sort_line",
+    "transport",
+]
 
 Solver = Literal["auto", "columns", "simplex", "lapjv", "sort"]
 

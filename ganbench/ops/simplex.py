@@ -19,7 +19,6 @@ Shapes      N, M points of the two measures, E entries of a plan that carry mass
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -99,9 +98,7 @@ def _cut(cost: Tensor, cap: float) -> Tensor:
     return cost if cap == math.inf else cost.clamp_max(cap)
 
 
-def _capped(
-    cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: bool, iterations: int = 10**9
-) -> Solved:
+def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: bool, iterations: int = 10**9) -> Solved:
     """Refine a plan and potentials for min(C, cap) until they agree, or no pass helps, or the largest of these costs is
     `far` times the plan's."""
     n, m = cost.shape
@@ -145,9 +142,7 @@ def _capped(
     return best
 
 
-def _run(
-    cost: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor, dense: bool, iterations: int
-) -> Solved | None:
+def _run(cost: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor, dense: bool, iterations: int) -> Solved | None:
     """POT's network simplex on the pairs (i, j) of cost (E,): a plan and potentials, or None if it stopped early."""
     from ot.lp.emd_wrap import emd_c, emd_c_sparse
 
@@ -210,9 +205,7 @@ def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor, cap: float) -> t
     return torch.from_numpy(np.unique(torch.cat([*found, staircase]).numpy())), u.cpu()
 
 
-def _price(
-    cost: Tensor, u: Tensor, v: Tensor, tolerance: float, cap: float, more: int
-) -> tuple[Tensor, Tensor]:
+def _price(cost: Tensor, u: Tensor, v: Tensor, tolerance: float, cap: float, more: int) -> tuple[Tensor, Tensor]:
     """The transform of v (N,), and for each row the `more` pairs that violate u_i + v_j <= min(C_ij, cap) most."""
     n, m = cost.shape
     u, v = u.to(cost.device), v.to(cost.device)

@@ -1,4 +1,4 @@
-"""Transport stays exact when the largest cost is far above the optimum: units, outliers, wide columns, clusters, powers.
+"""Transport stays exact when the largest cost is far above the optimum: units, far points, columns, clusters, powers.
 
 The truth comes from scipy's assignment on parts where nothing is far: weights are whole numbers, so points are repeated
 that often; a far point that both sides share costs nothing; groups further apart than any plan inside them pays for
@@ -93,7 +93,9 @@ def test_a_seeded_share_of_the_grid_is_exact(kind, size):
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [50, 400, 1500])
 def test_the_whole_grid_is_exact(n):
-    grid = [(k, far, n, s, d, p, n) for k in KINDS for far in KINDS[k] for s in SIZES for d in DIMENSIONS for p in POWERS]
+    grid = [
+        (k, far, n, s, d, p, n) for k in KINDS for far in KINDS[k] for s in SIZES for d in DIMENSIONS for p in POWERS
+    ]
     if n == 1500:
         grid = [grid[k] for k in np.random.default_rng(0).permutation(len(grid))[:80]]
     assert sum(misses(*row) for row in grid) <= 0.02 * len(grid)
