@@ -178,10 +178,14 @@ def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float) -> Tensor
     """A first potential v (M,): that of a random quarter of the points, extended to all."""
     draw = np.random.default_rng(0)  # fixed: the optimum does not depend on it, only the time does
     i, j = (torch.from_numpy(np.sort(draw.permutation(size)[: -(-size // 4)])) for size in cost.shape)
-    part = cost[i.to(cost.device)]
-    inner = part[:, j.to(cost.device)]
-    _, u, _ = _capped(inner, a[i] / a[i].sum(), b[j] / b[j].sum(), cap, far, min(inner.shape) <= SMALL)
-    return (_cut(part, cap) - u.to(cost.device)[:, None]).amin(0).cpu()
+    supply, demand = a[i] / a[i].sum(), b[j] / b[j].sum()
+    i, j = i.to(cost.device), j.to(cost.device)
+    inner = cost[i[:, None], j]
+    _, u, _ = _capped(inner, supply, demand, cap, far, min(inner.shape) <= SMALL)
+    v = cost.new_full((cost.shape[1],), math.inf)
+    for rows, low in zip(i.split(BLOCK), u.to(cost.device).split(BLOCK), strict=True):
+        torch.minimum(v, (_cut(cost[rows], cap) - low[:, None]).amin(0), out=v)
+    return v.cpu()
 
 
 def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor, cap: float) -> tuple[Tensor, Tensor]:
