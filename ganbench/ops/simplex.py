@@ -154,16 +154,16 @@ def _run(cost: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor, dense: bool, 
     if dense:
         flows, _, u, v, code = emd_c(supply, demand, scaled.reshape(n, m), iterations, 1, **start)
         rows, cols = np.nonzero(flows)
-        mass = flows[rows, cols]
+        moved = flows[rows, cols]
     else:
         ends = (i.numpy().astype(np.uint64), j.numpy().astype(np.uint64))
-        rows, cols, mass, _, u, v, code = emd_c_sparse(supply, demand, *ends, scaled, iterations, **start)
+        rows, cols, moved, _, u, v, code = emd_c_sparse(supply, demand, *ends, scaled, iterations, **start)
     if code != 1:
         return None
-    rows, cols = torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(cols.astype(np.int64))
-    mass = torch.from_numpy(mass / supply.sum())
-    keep = mass > WEIGHTS * torch.minimum(a[rows], b[cols])  # less is what rounded weights leave over
-    return (rows[keep], cols[keep], mass[keep]), unit * torch.from_numpy(u), unit * torch.from_numpy(v)
+    mass = torch.from_numpy(moved / supply.sum())
+    i, j = torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(cols.astype(np.int64))
+    keep = mass > WEIGHTS * torch.minimum(a[i], b[j])  # less is what rounded weights leave over
+    return (i[keep], j[keep], mass[keep]), unit * torch.from_numpy(u), unit * torch.from_numpy(v)
 
 
 def masses(a: Tensor, b: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
