@@ -83,11 +83,17 @@ def unit_of(x: Tensor, y: Tensor, p: float, distance: float | None = None) -> fl
     """The power of two in which distances to the power p stay in range; 1 where they do so anyway.
 
     `distance` is the one that matters, by default a bound of the largest between the sets (N, D), (M, D).
-    Raises `BadInput` for a p outside [1, 800], points that are not finite, and distances near the end of float64.
+    Raises `BadInput` for a p outside [1, 800], sets that do not go together or are empty, points that are not finite
+    and distances near the end of float64.
     """
     if not 1 <= p <= LARGEST_P:
         raise BadInput(f"p must be at least 1 and at most {LARGEST_P}; got {p}")
     if distance is None:
+        if x.ndim != 2 or y.ndim != 2 or x.shape[1:] != y.shape[1:] or 0 in (*x.shape, *y.shape):
+            raise BadInput(
+                f"points must be two matrices of at least one row and the same columns; got shapes {tuple(x.shape)} "
+                f"and {tuple(y.shape)}"
+            )
         low, high = (torch.stack([f(x, 0), f(y, 0)]) for f in (torch.amin, torch.amax))
         distance = float((high.amax(0) / 2 - low.amin(0) / 2).max()) * 2 * math.sqrt(x.shape[1])
         if not math.isfinite(distance) or distance > 1e300:

@@ -103,16 +103,20 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
     `far` times the plan's."""
     n, m = cost.shape
     largest = min(cap, float(cost.max()))
+    pairs: Tensor | None = None  # all of them
     if dense:
-        u, v, pairs = torch.zeros_like(a), torch.zeros_like(b), torch.arange(n * m)
+        u, v = torch.zeros_like(a), torch.zeros_like(b)
     else:
         v = _guess(cost, a, b, cap, far)
         pairs, u = _first_pairs(cost, v, a, b, cap)
     best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
     for _ in range(PASSES):
-        i, j = pairs // m, pairs % m
-        reduced = (_cut(cost.flatten()[pairs.to(cost.device)].cpu(), cap) - u[i]) - v[j]
-        result = _run(reduced.clamp_max(ceiling), i, j, a, b, dense, iterations)
+        if pairs is None:
+            reduced = (_cut(cost, cap).cpu() - u[:, None]) - v
+        else:
+            costs = _cut(cost.flatten()[pairs.to(cost.device)].cpu(), cap)
+            reduced = (costs - u[pairs // m]) - v[pairs % m]
+        result = _run(reduced.clamp_max_(ceiling), pairs, a, b, iterations)
         if result is None:
             break
         plan, du, dv = result
@@ -131,7 +135,7 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
         if gap <= CLOSED * value or idle == 3:
             break
         ceiling = 4 * max(n, m) * gap
-        if len(more):
+        if pairs is not None and len(more):
             pairs = torch.cat([pairs, more])
         else:
             u = feasible
@@ -142,8 +146,11 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
     return best
 
 
-def _run(cost: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor, dense: bool, iterations: int) -> Solved | None:
-    """POT's network simplex on the pairs (i, j) of cost (E,): a plan and potentials, or None if it stopped early."""
+def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: int) -> Solved | None:
+    """POT's network simplex: a plan and potentials, or None if it stopped early.
+
+    `cost` holds the costs of the pairs i * M + j, (E,), or of all, (N, M).
+    """
     from ot.lp.emd_wrap import emd_c, emd_c_sparse
 
     n, m = len(a), len(b)
@@ -151,12 +158,12 @@ def _run(cost: Tensor, i: Tensor, j: Tensor, a: Tensor, b: Tensor, dense: bool, 
     scaled = (cost / unit).numpy()
     supply, demand = masses(a, b)
     start = {"alpha_init": np.zeros(n), "beta_init": np.zeros(m)}
-    if dense:
-        flows, _, u, v, code = emd_c(supply, demand, scaled.reshape(n, m), iterations, 1, **start)
+    if pairs is None:
+        flows, _, u, v, code = emd_c(supply, demand, scaled, iterations, 1, **start)
         rows, cols = np.nonzero(flows)
         moved = flows[rows, cols]
     else:
-        ends = (i.numpy().astype(np.uint64), j.numpy().astype(np.uint64))
+        ends = ((pairs // m).numpy().astype(np.uint64), (pairs % m).numpy().astype(np.uint64))
         rows, cols, moved, _, u, v, code = emd_c_sparse(supply, demand, *ends, scaled, iterations, **start)
     if code != 1:
         return None

@@ -181,6 +181,14 @@ def test_points_at_the_end_of_float64_are_refused():
             transport(normal(5, d) * 1e300, -normal(5, d).abs() * 1e307)
 
 
+@pytest.mark.parametrize(
+    "shapes", [((0, 2), (3, 2)), ((3, 2), (0, 2)), ((3, 2), (3, 3)), ((3,), (3,)), ((0, 1), (2, 1))]
+)
+def test_sets_that_do_not_go_together_are_refused(shapes):
+    with pytest.raises(BadInput, match="two matrices"):
+        transport(*(torch.zeros(shape) for shape in shapes))
+
+
 @pytest.mark.parametrize("d", [1, 2, 30])
 @pytest.mark.parametrize("constant", [1e3, 1e9, 1e300])
 def test_a_constant_column_changes_nothing(d, constant):
