@@ -202,8 +202,10 @@ def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor, cap: float) -> t
     u = cost.new_empty(n)
     v = v.to(cost.device)
     found = []
+    scratch = cost.new_empty(min(BLOCK, n), m)
     for i in range(0, n, BLOCK):
-        least, j = (_cut(cost[i : i + BLOCK], cap) - v).topk(min(FIRST, m), 1, largest=False)
+        block = torch.sub(_cut(cost[i : i + BLOCK], cap), v, out=scratch[: min(BLOCK, n - i)])
+        least, j = block.topk(min(FIRST, m), 1, largest=False)
         u[i : i + BLOCK] = least[:, 0]
         found.append((torch.arange(i, i + len(j), device=j.device)[:, None] * m + j).flatten().cpu())
     degree = torch.bincount(torch.cat(found) % m, minlength=m).to(cost.device)
