@@ -1,12 +1,11 @@
 """Exact optimal transport between weighted point sets, always with a certificate of optimality from feasible duals.
 
 The primal problem, min <P, C> over plans P >= 0 with row sums a and column sums b, has the dual max a.u + b.v over
-potentials with u_i + v_j <= C_ij. A solver's plan is only a candidate: its cost is recomputed in float64 and set
-against a dual value whose feasibility was checked on every entry of C, so `primal - dual` bounds its error.
+potentials with u_i + v_j <= C_ij. A solver's plan is only a candidate. It costs sum_ij P_ij C_ij, and potentials whose
+feasibility was checked on every entry of C show that no plan is cheaper by more than sum_ij P_ij (C_ij - u_i - v_j).
+Both sums have no negative term, so nothing cancels in them, and the second must be below 1e-9 of the first.
 
-The default solver generates columns: the network simplex runs on a sparse set of pairs, all pairs are then priced with
-its potentials, and those that violate u_i + v_j <= C_ij join the set, until none does. First potentials come from the
-same problem on a quarter of the points, and each simplex run starts from the last. Pricing is the certificate.
+Points on a line are sorted; `ops.simplex` does the rest.
 
 Shapes      N, M points of the two measures, D dimensions, E entries of a plan that carry mass.
 """
@@ -14,54 +13,56 @@ Shapes      N, M points of the two measures, D dimensions, E entries of a plan t
 from __future__ import annotations
 
 import math
-import warnings
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ganbench.errors import BadInput, GanbenchError
+from ganbench.errors import BadInput
+from ganbench.ops.costs import LARGEST, MEMORY_LIMIT, cost_matrix, lengths, needs_unit, power_mean, unit_of
+from ganbench.ops.simplex import WEIGHTS, NotOptimal, Plan, costs_of, masses, network_simplex, transform
+
+__all__ = [
+    "MEMORY_LIMIT",
+    "NotOptimal",
+    "Solver",
+    "Transport",
+    "certify",
+    "cost_matrix",
+    "solve",
+    "sort_line",
+    "transport",
+]
 
 Solver = Literal["auto", "columns", "simplex", "lapjv", "sort"]
 
-MEMORY_LIMIT = 4e9  # bytes a cost matrix may take unless the caller says otherwise
 EXACT = 1e-9  # relative gap up to which a plan is called optimal
-SMALL = 320  # points a side below which the dense simplex is fastest
-BLOCK = 256  # rows of C that are priced at a time: a few MB, so that they stay in cache
-FIRST, MORE = 16, 16  # pairs per point in the first sparse problem; pairs added per violated row
-PASSES = 60  # of pricing, before the dense simplex takes over; 3 to 10 are usual
-
-
-Solved = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # rows, cols and mass of a plan, and feasible potentials u, v
-
-
-class NotOptimal(GanbenchError):
-    """A plan that is not optimal: its solver stopped early, or it was forged. The optimum lies in `interval`."""
-
-    def __init__(self, message: str, interval: tuple[float, float]) -> None:
-        super().__init__(f"{message}; the optimal cost lies in [{interval[0]:.10g}, {interval[1]:.10g}]")
-        self.interval = interval
+ROUNDING = 2.0**-50  # of C_ij - u_i - v_j, in units of the three
 
 
 @dataclass(frozen=True)
 class Transport:
-    """A plan with its proof: `primal` is its cost, `dual` a lower bound of the cost of every plan."""
+    """A plan with its proof: `primal` is its cost, `dual` a lower bound of the cost of every plan.
+
+    Costs and potentials are in units of (distance / unit)^p. `unit` is 1 unless distance^p leaves the range of float64;
+    it is then a power of two, and unit * primal^(1/p) is the distance W_p.
+    """
 
     rows: Tensor  # (E,) int64, on the CPU like all that follows
     cols: Tensor  # (E,) int64
     mass: Tensor  # (E,) float64
-    u: Tensor  # (N,) potentials, u_i + v_j <= C_ij
+    u: Tensor  # (N,) potentials, u_i + v_j <= C_ij up to rounding
     v: Tensor  # (M,)
     primal: float
     dual: float
     solver: str
+    unit: float = 1.0
 
     @property
     def gap(self) -> float:
-        """How far the plan can be from optimal, in units of cost; rounding may leave it slightly negative."""
+        """How far the plan can be from optimal, in units of cost, rounding included."""
         return self.primal - self.dual
 
 
@@ -79,54 +80,22 @@ def transport(
 
     `x` (N, D), `y` (M, D); weights (N,), (M,) are uniform when absent. "auto" sorts in one dimension and generates
     columns otherwise; "simplex" is POT's dense network simplex, "lapjv" lapx's Jonker-Volgenant (N = M, uniform).
-    Raises `BadInput` for p < 1, bad weights or a cost matrix above `limit` bytes; `NotOptimal` if the gap stays open.
+    Raises `BadInput` for p < 1 or p > 800, bad weights or a cost matrix above `limit` bytes; `NotOptimal` if the gap
+    stays open.
     """
-    if not p >= 1:
-        raise BadInput(f"p must be at least 1; got {p}")
+    x, y = x.double(), y.double()
+    unit = unit_of(x, y, p)
     if x.shape[1] == 1 and solver in ("auto", "sort"):
         return sort_line(x.flatten(), y.flatten(), p=p, a=a, b=b)
     if solver == "sort":
         raise BadInput(f"solver='sort' needs points on a line; got {x.shape[1]} dimensions; use solver='auto'")
-    return solve(cost_matrix(x, y, p, limit), a, b, solver="columns" if solver == "auto" else solver)
-
-
-def cost_matrix(x: Tensor, y: Tensor, p: float = 1.0, limit: float = MEMORY_LIMIT) -> Tensor:
-    """|x_i - y_j|^p in float64, built in row blocks: (N, D), (M, D) -> (N, M) on their device.
-
-    Above 16 dimensions squares come from a matrix product of centred points; pairs closer than a hundredth of their
-    norms are measured again directly, so that no entry loses more than about 1e-11 of itself.
-    Raises `BadInput` before anything is allocated when the matrix would take more than `limit` bytes.
-    """
-    n, m, d = len(x), len(y), x.shape[1]
-    if 8.0 * n * m > limit:
-        most = int(math.sqrt(limit / 8))
-        raise BadInput(
-            f"the cost matrix of {n} x {m} points would take {8e-9 * n * m:.2f} GB, above the limit of "
-            f"{limit / 1e9:.2f} GB; draw at most {most} points a side, raise the limit, or use sliced_wasserstein"
-        )
-    x, y = x.double(), y.double()
-    centre = y.mean(0)
-    x, y = x - centre, y - centre
-    cost = x.new_empty(n, m)
-    x_norm, y_norm = x.square().sum(1), y.square().sum(1)
-    for i in range(0, n, BLOCK):
-        rows, block = x[i : i + BLOCK], cost[i : i + BLOCK]
-        if d <= 16:
-            block.copy_(torch.cdist(rows, y, compute_mode="donot_use_mm_for_euclid_dist"))
-            if p != 1:
-                block.pow_(p)
-            continue
-        norms = x_norm[i : i + BLOCK, None] + y_norm
-        torch.addmm(norms, rows, y.T, alpha=-2, out=block)
-        if float(block.amin()) < 1e-4 * float(norms.amax()):
-            near = (block < 1e-4 * norms).nonzero()
-            for r, c in (part.unbind(1) for part in near.split(1 << 16)):
-                block[r, c] = (rows[r] - y[c]).square().sum(1)
-        if p == 1:
-            block.sqrt_()
-        elif p != 2:
-            block.pow_(p / 2)
-    return cost
+    named: Solver = "columns" if solver == "auto" else solver
+    while True:
+        best = solve(cost_matrix(x, y, p, limit, unit), a, b, solver=named)
+        paid = power_mean(lengths(x[best.rows.to(x.device)], y[best.cols.to(x.device)]).cpu(), best.mass, p)
+        if not needs_unit(paid, unit, p):
+            return replace(best, unit=unit)
+        unit = unit_of(x, y, p, paid)
 
 
 def solve(
@@ -137,33 +106,30 @@ def solve(
     solver: Solver = "columns",
     iterations: int = 10**9,
 ) -> Transport:
-    """The optimal plan of a cost matrix (N, M) for row sums `a` (N,) and column sums `b` (M,).
+    """The optimal plan of a cost matrix (N, M) >= 0 for row sums `a` (N,) and column sums `b` (M,).
 
-    `iterations` caps the pivots of solver="simplex". Raises `BadInput` for bad weights, non-finite costs or a solver
-    that does not fit, and `NotOptimal`, with the interval that holds the optimum, when the gap does not close.
+    `iterations` caps the pivots of solver="simplex". Raises `BadInput` for bad weights, negative or non-finite costs or
+    a solver that does not fit, and `NotOptimal`, with the interval that holds the optimum, when the gap does not close.
     """
-    cost, scale = _check_cost(cost)
+    cost = _check_cost(cost)
     a, b = check_weights(a, len(cost), "a"), check_weights(b, cost.shape[1], "b")
     if solver == "lapjv":
         return certify(cost, _lapjv(cost, a, b), a, b, solver="lapjv")
+    if solver not in ("columns", "simplex"):
+        raise BadInput(f"solver must be 'columns', 'simplex' or 'lapjv' for a cost matrix; got {solver!r}")
     i, j = a.nonzero().flatten(), b.nonzero().flatten()  # a point without mass has no say
     whole = (len(i), len(j)) == cost.shape
     part = cost if whole else cost[i.to(cost.device)][:, j.to(cost.device)]
-    if solver == "columns":
-        rows, cols, mass, u, v = _columns(part, a[i], b[j], scale)
-    elif solver == "simplex":
-        rows, cols, mass, u, v = _simplex(part, a[i], b[j], iterations)
-    else:
-        raise BadInput(f"solver must be 'columns', 'simplex' or 'lapjv' for a cost matrix; got {solver!r}")
+    (rows, cols, mass), u, v = network_simplex(part, a[i], b[j], dense=solver == "simplex", iterations=iterations)
     if not whole:
-        rows, cols, u = i[rows], j[cols], _transform(cost[:, j.to(cost.device)], v)
-        v = _transform(cost.T, u)
-    return _judge(cost, scale, (rows, cols, mass), a, b, u, v, solver)
+        rows, cols, u = i[rows], j[cols], transform(cost[:, j.to(cost.device)], v)
+        v = transform(cost.T, u)
+    return _certified(cost, (rows, cols, mass), a, b, u, v, solver)
 
 
 def certify(
     cost: Tensor,
-    plan: tuple[Tensor, Tensor, Tensor],
+    plan: Plan,
     a: Tensor | None = None,
     b: Tensor | None = None,
     *,
@@ -176,35 +142,13 @@ def certify(
     permutation s is the plan (arange(N), s, full(1/N)). Raises `NotOptimal` with [dual, cost of the plan] when the plan
     is not optimal, `BadInput` when it does not have the marginals a and b.
     """
-    cost, scale = _check_cost(cost)
+    cost = _check_cost(cost)
     a, b = check_weights(a, len(cost), "a"), check_weights(b, cost.shape[1], "b")
-    v = solve(cost, a, b).v if potential is None else potential.double().cpu()
-    return _judge(cost, scale, plan, a, b, _transform(cost, v), v, solver)
-
-
-def sort_line(x: Tensor, y: Tensor, *, p: float = 1.0, a: Tensor | None = None, b: Tensor | None = None) -> Transport:
-    """The optimal plan on a line, by sorting: (N,), (M,).
-
-    The costs |x - y|^p, p >= 1, of sorted points form a Monge matrix, whose north-west corner rule is optimal; the
-    potentials that are tight along its staircase are feasible everywhere.
-    """
-    x, y = x.double().cpu(), y.double().cpu()
-    a, b = check_weights(a, len(x), "a"), check_weights(b, len(y), "b")
-    i, j = x.argsort(), y.argsort()
-    ends = torch.cat([a[i].cumsum(0)[:-1], b[j].cumsum(0)[:-1]])  # where the staircase steps down or right
-    level, step = ends.sort(stable=True)
-    down = step < len(x) - 1
-    zero = torch.zeros(1, dtype=torch.long)
-    r, c = torch.cat([zero, down.cumsum(0)]), torch.cat([zero, (~down).cumsum(0)])
-    mass = torch.diff(level, prepend=level.new_zeros(1), append=level.new_ones(1)).clamp_min(0)
-    paid = (x[i[r]] - y[j[c]]).abs().pow(p)
-    rise = paid.diff()
-    u, v = torch.empty_like(x), torch.empty_like(y)
-    u[i] = torch.cat([paid.new_zeros(1), rise[down].cumsum(0)])
-    v[j] = torch.cat([paid[:1], paid[0] + rise[~down].cumsum(0)])
-    keep = mass > 0
-    primal, dual = float(paid @ mass), float(a @ u + b @ v)
-    return Transport(i[r[keep]], j[c[keep]], mass[keep], u, v, primal, dual, "sort")
+    if potential is None:
+        proof = solve(cost, a, b)
+        return _certified(cost, plan, a, b, proof.u, proof.v, solver)
+    v = potential.double().cpu()
+    return _certified(cost, plan, a, b, transform(cost, v), v, solver)
 
 
 def check_weights(w: Tensor | None, n: int, argument: str) -> Tensor:
@@ -222,66 +166,55 @@ def check_weights(w: Tensor | None, n: int, argument: str) -> Tensor:
     return w / w.sum()
 
 
-def _check_cost(cost: Tensor) -> tuple[Tensor, float]:
-    """The matrix in float64 and its largest magnitude."""
+def _check_cost(cost: Tensor) -> Tensor:
+    """The matrix in float64."""
     if cost.ndim != 2 or 0 in cost.shape:
         raise BadInput(f"cost must be a matrix with at least one row and column; got shape {tuple(cost.shape)}")
     low, high = cost.aminmax()
     if not bool(torch.isfinite(low) & torch.isfinite(high)):
         raise BadInput("cost must be finite; check the points for NaN, infinity or values whose powers overflow")
-    return cost.double(), max(abs(float(low)), abs(float(high)))
+    if float(low) < 0:
+        raise BadInput(f"costs must not be negative; got {float(low):.4g}; subtract the least cost from all of them")
+    return cost.double()
 
 
-def _transform(cost: Tensor, v: Tensor) -> Tensor:
-    """The largest u with u_i + v_j <= C_ij: (N, M), (M,) -> (N,) on the CPU."""
-    v, u = v.to(cost.device), cost.new_empty(len(cost))
-    for i in range(0, len(cost), BLOCK):
-        torch.amin(cost[i : i + BLOCK] - v, 1, out=u[i : i + BLOCK])
-    return u.cpu()
+def _check_sums(plan: Plan, a: Tensor, b: Tensor) -> float:
+    """The mass by which a plan misses the weights beyond their rounding. Raises `BadInput` when it is no plan."""
+    rows, cols, mass = plan
+    off_a = (torch.zeros_like(a).index_add_(0, rows, mass) - a).abs()
+    off_b = (torch.zeros_like(b).index_add_(0, cols, mass) - b).abs()
+    off = max(float(off_a.max()), float(off_b.max()))
+    if bool((mass < 0).any()) or off > 1e-9:
+        raise BadInput(f"the plan's row and column sums must be the weights a and b; they differ by up to {off:.2g}")
+    rounding = bool((off_a <= 10 * WEIGHTS * a).all()) and bool((off_b <= 10 * WEIGHTS * b).all())
+    return 0.0 if rounding else float(off_a.sum() + off_b.sum())
 
 
 def _judge(
-    cost: Tensor,
-    scale: float,
-    plan: tuple[Tensor, Tensor, Tensor],
-    a: Tensor,
-    b: Tensor,
-    u: Tensor,
-    v: Tensor,
-    solver: str,
+    paid: Tensor, plan: Plan, u: Tensor, v: Tensor, solver: str, *, moved: float = 0.0, unit: float = 1.0
 ) -> Transport:
-    """A plan beside feasible potentials; raises when its marginals are wrong or its gap is open."""
-    rows, cols, mass = (t.cpu() for t in plan)
-    mass = mass.double()
-    off_a = (torch.zeros_like(a).index_add_(0, rows, mass) - a).abs().max()
-    off_b = (torch.zeros_like(b).index_add_(0, cols, mass) - b).abs().max()
-    off = float(torch.maximum(off_a, off_b))
-    if bool((mass < 0).any()) or off > 1e-9:
-        raise BadInput(f"the plan's row and column sums must be the weights a and b; they differ by up to {off:.2g}")
-    primal = float(cost[rows.to(cost.device), cols.to(cost.device)].cpu() @ mass)
-    dual = float(a @ u + b @ v)
-    if primal - dual > EXACT * primal + 1e-12 * scale:
-        raise NotOptimal(f"the plan of solver {solver!r} is not optimal, its cost is {primal:.10g}", (dual, primal))
-    return Transport(rows, cols, mass, u, v, primal, dual, solver)
+    """A plan that pays `paid` (E,) beside feasible potentials; raises when the gap is open.
+
+    `moved` is what the mass that the plan lacks can change the optimum by.
+    """
+    rows, cols, mass = plan
+    primal = math.fsum((paid * mass).tolist())
+    size = paid + u[rows].abs() + v[cols].abs()
+    gap = math.fsum((((paid - u[rows] - v[cols]).abs() + ROUNDING * size) * mass).tolist()) + moved
+    if primal > 0 and not gap <= EXACT * primal:
+        interval = (max(primal - gap, 0.0), primal + moved)
+        raise NotOptimal(f"the plan of solver {solver!r} is not optimal, its cost is {primal:.10g}", interval)
+    return Transport(rows, cols, mass, u, v, primal, max(primal - gap, 0.0), solver, unit)
 
 
-def _simplex(cost: Tensor, a: Tensor, b: Tensor, iterations: int = 10**9) -> Solved:
-    """POT's dense network simplex."""
-    import ot
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what POT only warns of shows as an open gap
-        plan, log = ot.emd(a.numpy(), b.numpy(), cost.cpu().contiguous().numpy(), numItermax=iterations, log=True)
-    rows, cols = np.nonzero(plan)
-    mass, v = torch.from_numpy(plan[rows, cols]), torch.from_numpy(log["v"])
-    u = _transform(cost, v)
-    if log["result_code"] != 1:  # the plan may then lack mass, but a b^T never does
-        bounds = (float(a @ u + b @ v), float(a @ (cost.cpu() @ b)))
-        raise NotOptimal(f"the network simplex stopped before the optimum, at {iterations} pivots", bounds)
-    return torch.from_numpy(rows), torch.from_numpy(cols), mass, u, v
+def _certified(cost: Tensor, plan: Plan, a: Tensor, b: Tensor, u: Tensor, v: Tensor, solver: str) -> Transport:
+    """The plan of a cost matrix beside feasible potentials."""
+    plan = plan[0].cpu(), plan[1].cpu(), plan[2].double().cpu()
+    moved = _check_sums(plan, a, b) * float(cost.max())
+    return _judge(costs_of(cost, plan), plan, u, v, solver, moved=moved)
 
 
-def _lapjv(cost: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _lapjv(cost: Tensor, a: Tensor, b: Tensor) -> Plan:
     """lapx's Jonker-Volgenant shortest augmenting paths, for uniform weights."""
     import lap
 
@@ -292,90 +225,58 @@ def _lapjv(cost: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.as_tensor(rows).long(), torch.as_tensor(cols).long(), a
 
 
-def _columns(cost: Tensor, a: Tensor, b: Tensor, scale: float) -> Solved:
-    """Column generation; the potentials prove the plan."""
-    if min(cost.shape) <= SMALL:
-        return _simplex(cost, a, b)
-    v = _guess(cost, a, b, scale)
-    pairs, u = _first_pairs(cost, v, a, b)
-    tolerance = 1e-13 * scale
-    for _ in range(PASSES):
-        rows, cols, mass, paid, u, v = _sparse_simplex(cost, pairs, a, b, u, v)
-        feasible, more = _price(cost, u, v, tolerance)
-        if paid - float(a @ feasible + b @ v) <= EXACT / 10 * paid + tolerance:
-            return rows, cols, mass, feasible, v
-        if not len(more):
-            break
-        pairs = torch.cat([pairs, more])  # all new: pairs already there have no negative reduced cost
-    return _simplex(cost, a, b)
+def sort_line(x: Tensor, y: Tensor, *, p: float = 1.0, a: Tensor | None = None, b: Tensor | None = None) -> Transport:
+    """The optimal plan on a line, by sorting: (N,), (M,).
+
+    The costs |x - y|^p, p >= 1, of sorted points form a Monge matrix, whose north-west corner rule is optimal. The
+    potentials are tight on its staircase. Where a row and a column end together the step is diagonal, and v moves as
+    little as the two corner cells allow: a far point that both sides share then leaves the others' potentials alone.
+    """
+    x, y = x.double().cpu(), y.double().cpu()
+    unit = unit_of(x[:, None], y[:, None], p)
+    a, b = check_weights(a, len(x), "a"), check_weights(b, len(y), "b")
+    i, j = x.argsort(), y.argsort()
+    i, j = i[a[i] > 0], j[b[j] > 0]  # a point without mass has no say
+    r, c, mass = _staircase(a[i], b[j])
+    paid = power_mean((x[i[r]] - y[j[c]]).abs(), mass, p)
+    if needs_unit(paid, unit, p):
+        unit = unit_of(x[:, None], y[:, None], p, paid)
+
+    def cost(s: Tensor, t: Tensor) -> Tensor:
+        return ((s - t) / unit).abs().pow(p).clamp_max(LARGEST)
+
+    s, t = x[i[r]], y[j[c]]
+    here = cost(s, t)
+    down, right = r.diff() > 0, c.diff() > 0
+    low, high = here[1:] - cost(s[1:], t[:-1]), cost(s[:-1], t[1:]) - here[:-1]  # of what v may rise by
+    rise = torch.where(down, torch.zeros_like(low).clamp(low, high), here.diff()) * right
+    u, v = torch.full_like(x, -math.inf), torch.full_like(y, -math.inf)
+    u[i[r]] = _running_sum(torch.cat([here[:1] / 2, (here.diff() - rise) * down]))
+    v[j[c]] = _running_sum(torch.cat([here[:1] / 2, rise]))
+    for k in (a == 0).nonzero().flatten():
+        u[k] = (cost(x[k], y) - v).amin()
+    for k in (b == 0).nonzero().flatten():
+        v[k] = (cost(x, y[k]) - u).amin()
+    return _judge(here, (i[r], j[c], mass), u, v, "sort", unit=unit)
 
 
-def _guess(cost: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
-    """A first potential v (M,): that of a random quarter of the points, extended to all."""
-    draw = np.random.default_rng(0)  # fixed: the optimum does not depend on it, only the time does
-    i, j = (torch.from_numpy(np.sort(draw.permutation(size)[: -(-size // 4)])) for size in cost.shape)
-    part = cost[i.to(cost.device)]
-    inner = part[:, j.to(cost.device)]
-    u = _columns(inner, a[i] / a[i].sum(), b[j] / b[j].sum(), scale)[3]
-    return (part - u.to(cost.device)[:, None]).amin(0).cpu()
-
-
-def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs i * M + j of least reduced cost for every row and for columns that few rows chose, and a staircase that
-    makes some plan possible."""
-    n, m = cost.shape
-    u = cost.new_empty(n)
-    v = v.to(cost.device)
-    found = []
-    for i in range(0, n, BLOCK):
-        least, j = (cost[i : i + BLOCK] - v).topk(min(FIRST, m), 1, largest=False)
-        u[i : i + BLOCK] = least[:, 0]
-        found.append((torch.arange(i, i + len(j), device=j.device)[:, None] * m + j).flatten().cpu())
-    degree = torch.bincount(torch.cat(found) % m, minlength=m).to(cost.device)
-    for lonely in (degree < FIRST // 2).nonzero().flatten().split(BLOCK):
-        best = (cost[:, lonely].T - u).topk(min(FIRST, n), 1, largest=False).indices
-        found.append((best * m + lonely[:, None]).flatten().cpu())
-    down = torch.cat([a.cumsum(0)[:-1], b.cumsum(0)[:-1]]).argsort(stable=True) < n - 1
+def _staircase(a: Tensor, b: Tensor) -> Plan:
+    """The north-west corner rule: cells with mass, each a step down, right or both from the one before."""
+    supply, demand = (torch.from_numpy(w) for w in masses(a, b))
+    level, step = torch.cat([_running_sum(supply)[:-1], _running_sum(demand)[:-1]]).sort(stable=True)
+    down = step < len(a) - 1
     zero = torch.zeros(1, dtype=torch.long)
-    staircase = torch.cat([zero, down.cumsum(0)]) * m + torch.cat([zero, (~down).cumsum(0)])
-    return torch.from_numpy(np.unique(torch.cat([*found, staircase]).numpy())), u.cpu()
+    rows, cols = torch.cat([zero, down.cumsum(0)]), torch.cat([zero, (~down).cumsum(0)])
+    total = supply.sum()
+    mass = torch.diff(level, prepend=level.new_zeros(1), append=total[None]) / total
+    keep = mass > WEIGHTS * torch.minimum(a[rows], b[cols])
+    return rows[keep], cols[keep], mass[keep]
 
 
-def _sparse_simplex(
-    cost: Tensor, pairs: Tensor, a: Tensor, b: Tensor, u: Tensor, v: Tensor
-) -> tuple[Tensor, Tensor, Tensor, float, Tensor, Tensor]:
-    """POT's network simplex over some pairs only, started from potentials: rows, cols, mass, cost, u, v."""
-    from ot.lp.emd_wrap import emd_c_sparse
-
-    m = cost.shape[1]
-    i, j = pairs // m, pairs % m
-    paid = cost.flatten()[pairs.to(cost.device)].cpu()
-
-    def index(t: Tensor) -> NDArray[Any]:
-        return t.numpy().astype(np.uint64)
-
-    sums, start = (a.numpy(), b.numpy()), {"alpha_init": u.numpy(), "beta_init": v.numpy()}
-    rows, cols, mass, value, u_, v_, code = emd_c_sparse(*sums, index(i), index(j), paid.numpy(), 10**9, **start)
-    if code != 1:
-        raise NotOptimal(f"the sparse network simplex returned code {code}", (-math.inf, math.inf))
-    i, j = (torch.from_numpy(t.astype(np.int64)) for t in (rows, cols))
-    return i, j, torch.from_numpy(mass), float(value), torch.from_numpy(u_), torch.from_numpy(v_)
-
-
-def _price(cost: Tensor, u: Tensor, v: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
-    """The transform of v (N,), and for each row the `MORE` pairs that violate u_i + v_j <= C_ij most."""
-    n, m = cost.shape
-    u, v = u.to(cost.device), v.to(cost.device)
-    best = cost.new_empty(n)
-    scratch = cost.new_empty(min(BLOCK, n), m)
-    found = [torch.zeros(0, dtype=torch.long)]
-    for i in range(0, n, BLOCK):
-        block = torch.sub(cost[i : i + BLOCK], v, out=scratch[: min(BLOCK, n - i)])
-        least = block.amin(1)
-        best[i : i + BLOCK] = least
-        row = (least < u[i : i + BLOCK] - tolerance).nonzero().flatten()
-        if len(row):
-            value, j = block[row].topk(min(MORE, m), 1, largest=False)
-            violates = value < u[row + i, None] - tolerance
-            found.append(((row + i)[:, None] * m + j)[violates].cpu())
-    return best.cpu(), torch.cat(found)
+def _running_sum(values: Tensor) -> Tensor:
+    """Cumulative sum (E,) that carries the rounding errors of its additions along."""
+    total = torch.from_numpy(np.cumsum(values.numpy()))  # one addition after the other
+    before = torch.cat([total.new_zeros(1), total[:-1]])
+    added = total - before
+    lost = (before - (total - added)) + (values - added)
+    return total + lost.cumsum(0)

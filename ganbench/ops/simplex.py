@@ -1,0 +1,237 @@
+"""Optimal plans of a cost matrix by the network simplex, refined until the plan and its potentials agree.
+
+The simplex computes with about ten digits of the largest cost it sees. Three steps turn them into ten digits of the
+optimum, however far apart the two are:
+
+* Refinement. Each run solves for the correction to the last potentials: its costs are the reduced costs
+  C_ij - u_i - v_j, cut at what no optimal plan can pay, so that its digits go to what is still unknown.
+* A cap. When the largest cost is far above the plan's, min(C, cap) takes its place. Potentials of the capped matrix are
+  feasible for C, differ by at most the cap, and prove the same optimum unless the plan pays the cap somewhere.
+* Whole masses. Uniform weights enter as whole numbers, which the pivots add and subtract without rounding.
+
+Column generation: the simplex runs on a sparse set of pairs, all pairs are then priced with its potentials, and those
+that violate u_i + v_j <= C_ij join the set, until none does. First potentials come from the same problem on a quarter
+of the points.
+
+Shapes      N, M points of the two measures, E entries of a plan that carry mass.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ganbench.errors import GanbenchError
+
+CLOSED = 1e-10  # relative gap at which refinement ends: a tenth of what a certificate allows
+SMALL = 320  # points a side below which the dense simplex is fastest
+BLOCK = 256  # rows of C that are priced at a time: a few MB, so that they stay in cache
+FIRST, MORE = 16, 16  # pairs per point in the first sparse problem; pairs added per violated row
+PASSES = 60  # runs of the simplex for one cap; 3 to 10 are usual
+CAPS = 60  # caps that are tried; one is usual, each next one is ten or more digits lower
+WEIGHTS = 1e-11  # relative rounding of weights: a flow below this share of both its weights is none
+FAR = 1e6  # largest cost over the plan's cost from which a cap is needed
+
+Plan = tuple[Tensor, Tensor, Tensor]  # rows (E,), cols (E,) and mass (E,)
+Solved = tuple[Plan, Tensor, Tensor]  # a plan and feasible potentials u (N,), v (M,)
+
+
+class NotOptimal(GanbenchError):
+    """A plan that is not optimal: its solver stopped early, or it was forged. The optimum lies in `interval`."""
+
+    def __init__(self, message: str, interval: tuple[float, float]) -> None:
+        super().__init__(f"{message}; the optimal cost lies in [{interval[0]:.10g}, {interval[1]:.10g}]")
+        self.interval = interval
+
+
+def network_simplex(cost: Tensor, a: Tensor, b: Tensor, *, dense: bool = False, iterations: int = 10**9) -> Solved:
+    """A plan of cost (N, M) >= 0 for positive weights a (N,), b (M,), with potentials; as close to optimal as it gets.
+
+    `dense` puts all pairs before the simplex at once, for at most `iterations` pivots a run. Raises `NotOptimal` when
+    they do not suffice.
+    """
+    dense = dense or min(cost.shape) <= SMALL
+    largest = float(cost.max())
+    room = 4.0 * max(cost.shape)  # a plan of equal masses pays at most N times its mean anywhere
+    cap, best, best_gap = math.inf, None, math.inf
+    for _ in range(CAPS):
+        plan, u, v = solved = _capped(cost, a, b, cap, max(FAR, 2 * room), dense, iterations)
+        paid = costs_of(cost, plan)
+        value, gap = float(paid @ plan[2]), float(slack(cost, plan, u, v) @ plan[2])
+        if gap < best_gap:
+            best, best_gap = solved, gap
+        if value == 0 or gap <= CLOSED * value:
+            return solved
+        if min(cap, largest) <= 2 * room * value:
+            if largest <= cap or float(paid.max()) < cap:
+                break
+            room *= 64  # the optimum itself has to pay that much
+        cap = room * value
+    return best or solved
+
+
+def transform(cost: Tensor, v: Tensor, cap: float = math.inf) -> Tensor:
+    """The largest u with u_i + v_j <= min(C_ij, cap): (N, M), (M,) -> (N,) on the CPU."""
+    v, u = v.to(cost.device), cost.new_empty(len(cost))
+    for i in range(0, len(cost), BLOCK):
+        torch.amin(_cut(cost[i : i + BLOCK], cap) - v, 1, out=u[i : i + BLOCK])
+    return u.cpu()
+
+
+def slack(cost: Tensor, plan: Plan, u: Tensor, v: Tensor) -> Tensor:
+    """C_ij - u_i - v_j on the pairs of a plan, (E,): what the plan pays above the bound of the potentials."""
+    rows, cols, _ = plan
+    return ((costs_of(cost, plan) - u[rows]) - v[cols]).clamp_min(0)  # below zero only by rounding
+
+
+def costs_of(cost: Tensor, plan: Plan) -> Tensor:
+    """Costs of the pairs of a plan (E,), on the CPU."""
+    return cost[plan[0].to(cost.device), plan[1].to(cost.device)].cpu()
+
+
+def _cut(cost: Tensor, cap: float) -> Tensor:
+    return cost if cap == math.inf else cost.clamp_max(cap)
+
+
+def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: bool, iterations: int = 10**9) -> Solved:
+    """Refine a plan and potentials for min(C, cap) until they agree, or no pass helps, or the largest of these costs is
+    `far` times the plan's."""
+    n, m = cost.shape
+    largest = min(cap, float(cost.max()))
+    pairs: Tensor | None = None  # all of them
+    if dense:
+        u, v = torch.zeros_like(a), torch.zeros_like(b)
+    else:
+        v = _guess(cost, a, b, cap, far)
+        pairs, u = _first_pairs(cost, v, a, b, cap)
+    best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
+    for _ in range(PASSES):
+        if pairs is None:
+            reduced = (_cut(cost, cap).cpu() - u[:, None]) - v
+        else:
+            costs = _cut(cost.flatten()[pairs.to(cost.device)].cpu(), cap)
+            reduced = (costs - u[pairs // m]) - v[pairs % m]
+        result = _run(reduced.clamp_max_(ceiling), pairs, a, b, iterations)
+        if result is None:
+            break
+        plan, du, dv = result
+        u, v = u + du, v + dv
+        middle = v.median()  # potentials are free up to a constant: a small one costs no digits
+        u, v = u + middle, v - middle
+        paid = _cut(costs_of(cost, plan), cap)
+        value = float(paid @ plan[2])
+        feasible, more = _price(cost, u, v, CLOSED / 2 * value, cap, 0 if dense else MORE)
+        gap = float((paid - feasible[plan[0]] - v[plan[1]]).clamp_min(0) @ plan[2])
+        if largest > far * value:
+            return plan, feasible, v
+        idle = 0 if len(more) or gap < best_gap / 2 else idle + 1
+        if gap < best_gap or best is None:
+            best, best_gap = (plan, feasible, v), gap
+        if gap <= CLOSED * value or idle == 3:
+            break
+        ceiling = 4 * max(n, m) * gap
+        if pairs is not None and len(more):
+            pairs = torch.cat([pairs, more])
+        else:
+            u = feasible
+    if best is None:
+        u = transform(cost, v, cap)
+        bounds = (max(float(a @ u + b @ v), 0.0), float(a @ (cost.cpu() @ b)))  # a b^T is a plan, too
+        raise NotOptimal(f"the network simplex stopped before the optimum, at {iterations} pivots", bounds)
+    return best
+
+
+def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: int) -> Solved | None:
+    """POT's network simplex: a plan and potentials, or None if it stopped early.
+
+    `cost` holds the costs of the pairs i * M + j, (E,), or of all, (N, M).
+    """
+    from ot.lp.emd_wrap import emd_c, emd_c_sparse
+
+    n, m = len(a), len(b)
+    unit = math.ldexp(0.5, math.frexp(float(cost.abs().max()))[1])  # the simplex has absolute tolerances
+    scaled = (cost / unit).numpy()
+    supply, demand = masses(a, b)
+    start = {"alpha_init": np.zeros(n), "beta_init": np.zeros(m)}
+    if pairs is None:
+        flows, _, u, v, code = emd_c(supply, demand, scaled, iterations, 1, **start)
+        rows, cols = np.nonzero(flows)
+        moved = flows[rows, cols]
+    else:
+        ends = ((pairs // m).numpy().astype(np.uint64), (pairs % m).numpy().astype(np.uint64))
+        rows, cols, moved, _, u, v, code = emd_c_sparse(supply, demand, *ends, scaled, iterations, **start)
+    if code != 1:
+        return None
+    mass = torch.from_numpy(moved / supply.sum())
+    i, j = torch.from_numpy(rows.astype(np.int64)), torch.from_numpy(cols.astype(np.int64))
+    keep = mass > WEIGHTS * torch.minimum(a[i], b[j])  # less is what rounded weights leave over
+    return (i[keep], j[keep], mass[keep]), unit * torch.from_numpy(u), unit * torch.from_numpy(v)
+
+
+def masses(a: Tensor, b: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The weights as the simplex gets them: whole numbers when both are uniform."""
+    if bool((a == a[0]).all()) and bool((b == b[0]).all()):
+        shared = math.gcd(len(a), len(b))
+        return np.full(len(a), len(b) / shared), np.full(len(b), len(a) / shared)
+    return a.numpy(), b.numpy()
+
+
+def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float) -> Tensor:
+    """A first potential v (M,): that of a random quarter of the points, extended to all."""
+    draw = np.random.default_rng(0)  # fixed: the optimum does not depend on it, only the time does
+    i, j = (torch.from_numpy(np.sort(draw.permutation(size)[: -(-size // 4)])) for size in cost.shape)
+    supply, demand = a[i] / a[i].sum(), b[j] / b[j].sum()
+    i, j = i.to(cost.device), j.to(cost.device)
+    inner = cost[i[:, None], j]
+    _, u, _ = _capped(inner, supply, demand, cap, far, min(inner.shape) <= SMALL)
+    v = cost.new_full((cost.shape[1],), math.inf)
+    for rows, low in zip(i.split(BLOCK), u.to(cost.device).split(BLOCK), strict=True):
+        torch.minimum(v, (_cut(cost[rows], cap) - low[:, None]).amin(0), out=v)
+    return v.cpu()
+
+
+def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor, cap: float) -> tuple[Tensor, Tensor]:
+    """Pairs i * M + j of least reduced cost for every row and for columns that few rows chose, and a staircase that
+    makes some plan possible."""
+    n, m = cost.shape
+    u = cost.new_empty(n)
+    v = v.to(cost.device)
+    found = []
+    scratch = cost.new_empty(min(BLOCK, n), m)
+    for i in range(0, n, BLOCK):
+        block = torch.sub(_cut(cost[i : i + BLOCK], cap), v, out=scratch[: min(BLOCK, n - i)])
+        least, j = block.topk(min(FIRST, m), 1, largest=False)
+        u[i : i + BLOCK] = least[:, 0]
+        found.append((torch.arange(i, i + len(j), device=j.device)[:, None] * m + j).flatten().cpu())
+    degree = torch.bincount(torch.cat(found) % m, minlength=m).to(cost.device)
+    for lonely in (degree < FIRST // 2).nonzero().flatten().split(BLOCK):
+        best = (_cut(cost[:, lonely].T, cap) - u).topk(min(FIRST, n), 1, largest=False).indices
+        found.append((best * m + lonely[:, None]).flatten().cpu())
+    down = torch.cat([a.cumsum(0)[:-1], b.cumsum(0)[:-1]]).argsort(stable=True) < n - 1
+    zero = torch.zeros(1, dtype=torch.long)
+    staircase = torch.cat([zero, down.cumsum(0)]) * m + torch.cat([zero, (~down).cumsum(0)])
+    return torch.from_numpy(np.unique(torch.cat([*found, staircase]).numpy())), u.cpu()
+
+
+def _price(cost: Tensor, u: Tensor, v: Tensor, tolerance: float, cap: float, more: int) -> tuple[Tensor, Tensor]:
+    """The transform of v (N,), and for each row the `more` pairs that violate u_i + v_j <= min(C_ij, cap) most."""
+    n, m = cost.shape
+    u, v = u.to(cost.device), v.to(cost.device)
+    best = cost.new_empty(n)
+    scratch = cost.new_empty(min(BLOCK, n), m)
+    found = [torch.zeros(0, dtype=torch.long)]
+    for i in range(0, n, BLOCK):
+        block = torch.sub(_cut(cost[i : i + BLOCK], cap), v, out=scratch[: min(BLOCK, n - i)])
+        least = block.amin(1)
+        best[i : i + BLOCK] = least
+        row = (least < u[i : i + BLOCK] - tolerance).nonzero().flatten()
+        if len(row) and more:
+            value, j = block[row].topk(min(more, m), 1, largest=False)
+            violates = value < u[row + i, None] - tolerance
+            found.append(((row + i)[:, None] * m + j)[violates].cpu())
+    return best.cpu(), torch.cat(found)
