@@ -14,6 +14,7 @@ from typing import Any
 
 from ganbench.boards.board import Board, Published, Task, first_problem, load_board
 from ganbench.boards.rank import FORMULA
+from ganbench.boards.reading import read_records
 from ganbench.boards.render import (
     Cell,
     Column,
@@ -26,15 +27,18 @@ from ganbench.boards.render import (
     escape_markdown,
     to_csv,
     to_markdown,
+    visible,
 )
-from ganbench.boards.standings import Standing, block_name, latest, read_records, standings
-from ganbench.boards.submission import accepted
+from ganbench.boards.standings import Standing, block_name, latest, standings
+from ganbench.boards.submission import find_submissions
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.jobs import row_name
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
+PARTS = (*GENERATED, "board.toml", "records.jsonl", "published.json", "pictures", "submissions")
+PARTS += ("board.html", "board.json", "board.tex")
 PUBLISHED = "published.json"  # what the recipes of the board's models say, kept by `leaderboard build --from`
 LABEL_CURVES = "pictures/label-curves.png"
 
@@ -46,6 +50,7 @@ class Built:
     board: Board
     standings: Sequence[Standing]
     tables: Sequence[Table]  # overall first, then one a task
+    warnings: Sequence[str] = ()  # submissions that were left out, files that belong to nothing
 
     @property
     def seeds(self) -> int | None:
@@ -57,8 +62,24 @@ def build(folder: Path) -> Built:
     """Read a board's folder and compute its tables; writes nothing. Raises `BadInput` with what is wrong."""
     board = load_board(folder)
     records = read_records(folder / "records.jsonl") if (folder / "records.jsonl").is_file() else []
-    rows = standings(board, records, family_of, accepted(folder, board))
-    return Built(board, rows, tables(board, rows, published(folder, board)))
+    found = find_submissions(folder, board, records)
+    rows = standings(board, records, family_of, found.submitted)
+    known = published(folder, board)
+    return Built(board, rows, tables(board, rows, known), [*left_out(found.left_out), *strays(folder)])
+
+
+def left_out(reasons: Mapping[str, str]) -> Iterator[str]:
+    """A line for each submission that is not on the board."""
+    for name, reason in sorted(reasons.items()):
+        yield f"left out submissions/{visible(name)}: {reason}"
+
+
+def strays(folder: Path) -> Iterator[str]:
+    """A line for each file of a board's folder that is no part of a board, such as a submission in a wrong place."""
+    for path in sorted(folder.iterdir()):
+        if path.name not in PARTS and not path.name.startswith("."):
+            where = "; a submission is a folder in submissions/" if path.name == "submission.toml" else ""
+            yield f"{visible(path.name)} is no part of a board and was ignored{where}"
 
 
 def published(folder: Path, board: Board) -> list[Published]:
@@ -300,15 +321,25 @@ def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
     for record in latest(records):
         if not board.admits(record) or record["status"] == "skipped":
             continue
-        slim = {k: v for k, v in record.items() if k not in SLIM}
-        slim["metrics"] = [{k: v for k, v in m.items() if k != "extra"} for m in record.get("metrics") or ()]
         before = kept.get(_place_of(record))
         new, replaced = new + (before is None), replaced + (before is not None and before["job_id"] != record["job_id"])
-        kept[_place_of(record)] = slim
+        kept[_place_of(record)] = slim(record)
     ordered = [kept[k] for k in sorted(kept)]
-    standings(board, ordered, family_of, accepted(folder, board))
-    write_atomic(path, "".join(json.dumps(r, sort_keys=True, ensure_ascii=False) + "\n" for r in ordered))
+    standings(board, ordered, family_of, find_submissions(folder, board, ordered).submitted)
+    write_atomic(path, as_lines(ordered))
     return new, replaced
+
+
+def slim(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what a board does not show."""
+    kept = {k: v for k, v in record.items() if k not in SLIM}
+    return kept | {"metrics": [{k: v for k, v in m.items() if k != "extra"} for m in record.get("metrics") or ()]}
+
+
+def as_lines(records: Iterable[Mapping[str, Any]]) -> str:
+    """The text of records.jsonl: one record for each row, data set, seed and scale, in that order."""
+    kept = {_place_of(r): r for r in records}
+    return "".join(json.dumps(kept[k], sort_keys=True, ensure_ascii=False) + "\n" for k in sorted(kept))
 
 
 def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int, str]:

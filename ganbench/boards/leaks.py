@@ -28,7 +28,7 @@ LEVEL = 0.005  # how often an honest submission is flagged, over all its files, 
 RELABELLINGS = 999  # at least; more where the level asks for it
 FEW = 8  # dimensions up to which a k-d tree is faster than all distances
 BLOCK = 4096  # events that distances are taken to at once
-LOOKED_AT = 2000  # samples taken of each file
+LOOKED_AT = 2500  # samples taken of each file
 NEIGHBOURS = 16  # of each sample in the pool: all of one split with a probability of 2**-15
 # A sample counts when it is nearer to a split than `q` times its distance to the other. The sign alone (1) sees small
 # moves in few dimensions, where distances vary much; a small q sees few copies among many fresh samples.
@@ -36,6 +36,8 @@ RATIOS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35)
 # Of a model's training data only what lies far closer than unseen data says that it was memorised: every model leans
 # towards its training data, the best fitted Gaussian mixture on digits with 3 % of its samples at a ratio of 0.7.
 CLOSE = (0.7, 0.6, 0.5, 0.35)
+ON = 0.05  # a plain copy lies nearer to its event than this share of the usual distance between real neighbours
+TWINS = 0.2  # share of rows with a twin in another seed's file above which the two count as one
 MEMORISED = 0.05  # share of such samples above which it is said
 
 
@@ -62,7 +64,8 @@ def find_leaks(files: Sequence[Tensor], dataset: Dataset, level: float = LEVEL) 
     found: list[Leak] = []
     if m > 1:
         found += _leans(taken, {"test": test, "holdout": holdout}, RATIOS, level / 2, rng, image)
-        seen = _leans(taken, {"train": train, "unseen": torch.cat([test, holdout])}, CLOSE, level / 2, rng, image)
+        unseen = dataset.mixture.sample(len(train), rng)[0] if dataset.mixture else torch.cat([test, holdout])
+        seen = _leans(taken, {"train": train, "unseen": unseen}, CLOSE, level / 2, rng, image)
         found += [leak for leak in seen if leak.split == "train" and leak.share > MEMORISED]
     return found
 
@@ -88,6 +91,34 @@ def _leans(
             if p <= level:
                 share = sign * (s[0] - s.mean(0)) / (1 - sign * s.mean(0))
                 yield Leak(i, name, float(share.max()), p)
+
+
+def copied_share(x: Tensor, real: Tensor, fresh: Tensor) -> float:
+    """Share of x (N, *E) that lies on `real` (M, *E), less what `fresh` real events (K, *E) show by chance."""
+    usual = nearest(fresh.flatten(1), real.flatten(1))[0]
+    near = ON * float(usual.median())
+    lies_on = nearest(x.flatten(1), real.flatten(1))[0] <= near
+    return float(lies_on.double().mean() - (usual <= near).double().mean())
+
+
+def same_set(x: Tensor, y: Tensor) -> bool:
+    """Whether two files (N, *E) are one set in another order, or nearly: rows of x have a twin in y, not in x.
+
+    Independent draws of one model lie as far from each other as from those of another seed: then 6 % of the rows have
+    a four times nearer neighbour in y than in x in two dimensions, and almost none in many.
+    """
+    a, b = x.flatten(1), y.flatten(1)
+    if torch.equal(_sorted(a), _sorted(b)):
+        return True
+    rows = a[:LOOKED_AT]
+    own = nearest(rows, a, 2)[0][:, 1]  # the first is the row itself
+    return float((nearest(rows, b)[0][:, 0] < own / 4).double().mean()) > TWINS
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """Rows (N, D) in lexicographic order."""
+    found = rows.numpy()
+    return torch.from_numpy(found[np.lexsort(found.T[::-1])])
 
 
 def labellings(m: int, k: int, count: int, rng: torch.Generator) -> Bits:

@@ -1,4 +1,4 @@
-"""`submit check`, `pack` and `add`, and `leaderboard verify`: one set of checks, run by submitter and board alike."""
+"""`submit check`, `pack` and `add`: one set of checks, run by submitter and board alike."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.boards import build
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.standings import read_records
-from ganbench.boards.submission import RESULTS, FileOf, Submission, read_submission
-from ganbench.errors import BadInput, GanbenchError
+from ganbench.boards.reading import read_records
+from ganbench.boards.submission import RESULTS, FileOf, Submission, find_submissions, read_submission
+from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 
 if TYPE_CHECKING:
@@ -92,40 +92,6 @@ def add(folder: Path, board_folder: Path, **options: Any) -> Checked:
     return checked
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that `verify` looked at."""
-
-    what: str
-    passed: bool
-    reason: str = ""
-
-
-def verify(board_folder: Path, *, rescore: bool = True, **options: Any) -> list[Finding]:
-    """Re-check a whole board from its files: definition, records, pages, and every submission scored again."""
-    findings: list[Finding] = []
-
-    def look(what: str, function: Any) -> Any:
-        try:
-            value = function()
-        except GanbenchError as error:
-            findings.append(Finding(what, False, str(error)))
-            return None
-        findings.append(Finding(what, True, value if isinstance(value, str) else ""))
-        return value
-
-    board = look("board.toml", lambda: load_board(board_folder))
-    if board is None:
-        return findings
-    look("records.jsonl", lambda: _own_records(board_folder))
-    look("tables", lambda: build.build(board_folder))
-    look("generated files", lambda: _refuse_stale(board_folder))
-    for path in sorted((board_folder / "submissions").glob("*")):
-        if not path.name.startswith("."):
-            look(f"submissions/{path.name}", lambda path=path: _recheck(path, board_folder, rescore, options))
-    return findings
-
-
 def check_tree(folder: Path, submission: Submission) -> None:
     """Only plain files that submission.toml names, in plain folders. Raises `BadInput` for the first that is not."""
     listed = {f.path for f in submission.files}
@@ -166,12 +132,11 @@ def _own_records(board_folder: Path) -> list[dict[str, Any]]:
 def _try_build(board_folder: Path, submission: Submission, records: Sequence[dict[str, Any]]) -> None:
     """Compute the board with the submission on it, so that an impossible one is refused before anything is written."""
     from ganbench.boards.standings import standings
-    from ganbench.boards.submission import accepted
 
-    board = load_board(board_folder)
+    board, own = load_board(board_folder), _own_records(board_folder)
     entry = submission.entry(scored=bool(records))
-    others = [(e, r) for e, r in accepted(board_folder, board) if e.key != entry.key]
-    standings(board, _own_records(board_folder), build.family_of, [*others, (entry, records)])
+    others = [(e, r) for e, r in find_submissions(board_folder, board, own).submitted if e.key != entry.key]
+    standings(board, own, build.family_of, [*others, (entry, records)])
 
 
 def _copy(
@@ -278,39 +243,3 @@ def _new_folder(target: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
-
-
-def _refuse_stale(board_folder: Path) -> None:
-    names = build.stale(board_folder)
-    if names:
-        raise BadInput(f"{', '.join(names)} differ from what the records give; run `ganbench leaderboard build`")
-
-
-def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, Any]) -> str:
-    """A submission on a board: its files pass every check, and its stored scores are those measured now.
-
-    Returns what was left out, for a reader to know.
-    """
-    from ganbench.boards.measure import SAME
-
-    submission = read_submission(path)
-    if path.name != submission.id:
-        raise BadInput(f"the folder must be named {submission.id}, after its team and name")
-    check_tree(path, submission)
-    if not rescore:
-        return "not scored again"
-    checked = check(path, board_folder, **options)
-    stored = {r["job_id"]: r for r in read_records(path / RESULTS)} if (path / RESULTS).is_file() else {}
-    now = {r["job_id"]: r for r in checked.measurement.records}
-    if submission.tier == "code" and not now:
-        return "its stored scores were not checked, for its code runs only with --run-code" if stored else ""
-    if stored and stored.keys() != now.keys():
-        raise BadInput(f"{RESULTS} holds {len(stored)} records; the files give {len(now)}, or others")
-    for job_id, record in stored.items():
-        again = {m["name"]: m["value"] for m in now[job_id]["metrics"]}
-        for m in record["metrics"]:
-            value = again.get(m["name"])
-            if value is None or abs(value - m["value"]) > SAME * max(abs(value), m.get("se") or 1e-6):
-                where = f"{m['name']} on {record['spec']['dataset']}, seed {record['spec']['seed']}"
-                raise BadInput(f"{where}: {RESULTS} says {m['value']:.6g}, measured {value}: the score was edited")
-    return ""

@@ -33,7 +33,7 @@ def board_folders(names: list[str] | None, root: str = ROOT) -> list[Path]:
 
 def records_of(source: str) -> list[dict[str, Any]]:
     """Records of a run folder, a board's folder or name, or a .jsonl file. Raises `BadInput`."""
-    from ganbench.boards.standings import read_records
+    from ganbench.boards.reading import read_records
 
     path = Path(source)
     if (path / "run.json").is_file():

@@ -58,7 +58,9 @@ def build(
         ranked = sum(s.rank is not None for s in built.standings)
         files = ["README.md", "board.csv", *(FORMATS[f] for f in chosen)]
         line = {"id": built.board.id, "rows": len(built.standings), "ranked": ranked, "files": files, **taken}
-        report.append(line)
+        report.append(line | {"warnings": list(built.warnings)})
+        for warning in built.warnings:
+            typer.echo(f"warning: {built.board.id}: {warning}", err=True)
         if not as_json:
             found = f"took {taken['new']} new records, {taken['replaced']} in place of others; " if source else ""
             rows = f"{len(built.standings)} rows, {ranked} ranked"
@@ -87,15 +89,18 @@ def verify(
     run_code: Annotated[
         bool, typer.Option("--run-code", help="Also retrain submitted code, with your rights and no sandbox.")
     ] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train the board's own models again, those of today's code.")
+    ] = False,
     data_dir: DataDir = None,
     root: Root = ROOT,
     as_json: Json = False,
 ) -> None:
     """Check whole boards from their files; ends with code 2 when something does not hold."""
-    from ganbench.boards.submit import verify as check_board
+    from ganbench.boards.verify import verify as check_board
 
     found = {
-        folder.name: check_board(folder, rescore=rescore, data_dir=data_dir, run_code=run_code)
+        folder.name: check_board(folder, rescore=rescore, retrain=retrain, data_dir=data_dir, run_code=run_code)
         for folder in board_folders(boards, root)
     }
     wrong = sum(not f.passed for findings in found.values() for f in findings)

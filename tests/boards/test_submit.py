@@ -22,7 +22,8 @@ from ganbench.boards.submission import parse_submission, read_submission
 from ganbench.errors import BadInput, GanbenchError
 
 pytest.importorskip("ganbench.scoring")
-from ganbench.boards.submit import add, check, pack, to_toml, verify
+from ganbench.boards.submit import add, check, pack, to_toml
+from ganbench.boards.verify import verify
 
 Tree = Callable[[], dict[str, bytes]]
 
