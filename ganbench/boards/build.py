@@ -125,6 +125,42 @@ def family_of(model: str) -> str:
     return str(entry.meta.get("family", "")) if entry else "control" if model.startswith("control_") else ""
 
 
+@dataclass(frozen=True)
+class Stale:
+    """A row on one task that a version of its model which is not today's has reached."""
+
+    row: str
+    task: str
+    was: str
+    now: str
+
+
+def stale_rows(rows: Iterable[Standing]) -> list[Stale]:
+    """Every row and task that was trained by another version of its model than the registered one."""
+    found = []
+    for s in rows:
+        now = today(s.entry.model)
+        found += [Stale(s.entry.label, t, was, now) for t, was in sorted(s.versions.items()) if now and was != now]
+    return found
+
+
+def today(model: str) -> str:
+    """The version under which a model is registered now; empty for one that is not installed."""
+    entry = MODELS.entries.get(model)
+    return str(entry.meta.get("version", 1)) if entry else ""
+
+
+def version_mark(s: Standing, task: str | None = None) -> str:
+    """`v2, now v3` for a row that older versions of its model reached, on one task or any; else empty."""
+    found = [r for r in stale_rows([s]) if task in (None, r.task)]
+    return ", ".join([*sorted({f"v{r.was}" for r in found}), f"now v{found[0].now}"]) if found else ""
+
+
+def _name(s: Standing, task: str | None = None) -> Text:
+    mark = version_mark(s, task)
+    return Text(f"{s.entry.label} ({mark})" if mark else s.entry.label)
+
+
 def usual_n(rows: Sequence[Standing]) -> int | None:
     """The commonest number of seeds behind a cell."""
     counts = Counter(e.n for s in rows for e in s.estimates.values() if e.n)
@@ -150,7 +186,7 @@ def published_table(board: Board, rows: Sequence[Standing], known: Sequence[Publ
             for p in known if e is not None else ():
                 if (p.method, p.dataset, p.labels) == (s.entry.method, task.dataset, task.labels):
                     cells: list[Cell] = [
-                        Text(s.entry.label),
+                        _name(s, task.key),
                         Text(str(p.labels)),
                         Text(s.entry.badge),
                         Measured(e, "", n),
@@ -168,7 +204,7 @@ def overall_table(board: Board, rows: Sequence[Standing]) -> Table:
     n = usual_n(rows)
     body = []
     for s in rows:
-        cells: list[Cell] = [Place(s.rank), Text(s.entry.label), Text(_badge(s))]
+        cells: list[Cell] = [Place(s.rank), _name(s), Text(_badge(s))]
         cells.append(Number(s.rank.mean_rank if s.rank else None))
         cells += [_primary_cell(board, t, s, n) for t in board.tasks]
         body.append(Row(block_name(s), cells, s.entry.family))
@@ -191,7 +227,7 @@ def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     n = usual_n(rows)
     body = []
     for s in sorted(here, key=lambda s: _task_order(board, task, s)):
-        cells: list[Cell] = [Place(s.places.get(task.key)), Text(s.entry.label), Text(_badge(s))]
+        cells: list[Cell] = [Place(s.places.get(task.key)), _name(s, task.key), Text(_badge(s))]
         for m in metrics:
             letters = s.letters.get(task.key, "") if m == board.primary(task) else ""
             cells.append(Measured(s.estimates.get((task.key, m.name)), letters, n))
@@ -215,6 +251,8 @@ def long_table(built: Built) -> Table:
     columns += [Column("value", "value"), Column("claimed", "claimed"), Column("train_s", "training s")]
     devices = [Column("device", "on")] if _several_devices(built.standings) else []
     columns += devices
+    marks = [Column("version", "version")] if stale_rows(built.standings) else []
+    columns += marks
     body = []
     for s in built.standings:
         for task in board.tasks:
@@ -229,6 +267,7 @@ def long_table(built: Built) -> Table:
                 cells += [Measured(s.estimates.get(key), letters), Number(s.entry.claimed.get(key))]
                 cells += [Number(cost.mean if cost else None)]
                 cells += [Text(s.devices.get(task.key, "")) for _ in devices]
+                cells += [Text(version_mark(s, task.key)) for _ in marks]
                 body.append(Row(block_name(s), cells, s.entry.family))
     return Table(board.id, board.title, columns, body)
 
@@ -275,8 +314,10 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
             "Rows with the badge `control` show what the metrics say of known cases; they are not ranked. On finite "
             "data every seed of control_oracle is the same held-out set, so its interval is not one of sampling."
         )
+    if stale_rows(rows):
+        lines.append("`v2, now v3` beside a name: that version of the model was trained; today's has not been yet.")
     lines += [f"{s.entry.label}: {flag}" for s in rows for flag in s.entry.flags]
-    return lines
+    return [visible(line) for line in lines]
 
 
 def _incomplete(board: Board, rows: Sequence[Standing]) -> Iterator[str]:

@@ -213,7 +213,7 @@ def to_dict(table: Table) -> dict[str, Any]:
         "title": visible(table.title),
         "columns": [{"key": c.key, "title": visible(c.title), "direction": c.direction} for c in table.columns],
         "rows": to_records(table),
-        "notes": [visible(line) for line in table.notes],
+        "notes": list(table.notes),
     }
 
 

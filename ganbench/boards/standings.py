@@ -33,6 +33,7 @@ class Entry:
     badge: str = "baseline"  # or claimed, re-scored, re-sampled, retrained for submissions
     flags: tuple[str, ...] = ()  # what a reader must know, such as "better than real data on digits"
     claimed: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (data set, metric) -> value
+    model: str = ""  # its registered name; empty for a submission
     method: str = ""  # what published values of it are filed under, on boards of few labels
 
     @property
@@ -52,6 +53,7 @@ class Standing:
     estimates: Mapping[tuple[str, str], Estimate]  # (data set, metric) -> over seeds
     cost: Mapping[str, Estimate]  # data set -> training seconds over seeds
     devices: Mapping[str, str] = field(default_factory=dict)  # data set -> where it was trained: cpu, cuda
+    versions: Mapping[str, str] = field(default_factory=dict)  # data set -> version of the model that was trained
     missing: tuple[str, ...] = ()  # why it is incomplete, one reason a task
     letters: Mapping[str, str] = field(default_factory=dict)  # data set -> tie group
     places: Mapping[str, Rank] = field(default_factory=dict)  # data set -> place on this task
@@ -120,7 +122,8 @@ def _own(
     groups: dict[str, tuple[Entry, list[Record]]] = {}
     for record in latest(records):
         for label, badge, method, seen in views(board, record) if board.admits(record) else ():
-            entry = Entry(label, label, family(record["spec"]["model"]), badge, method=method)
+            model = record["spec"]["model"]
+            entry = Entry(label, label, family(model), badge, model=model, method=method)
             groups.setdefault(label, (entry, []))[1].append(seen)
     return groups
 
@@ -171,6 +174,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
     estimates: dict[tuple[str, str], Estimate] = {}
     cost: dict[str, Estimate] = {}
     devices: dict[str, str] = {}
+    trained: dict[str, str] = {}
     primary: dict[str, tuple[list[float], int]] = {}
     missing = []
     level = 1 - board.ranking.alpha
@@ -183,6 +187,8 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
                 f"board {board.id} holds seeds of {entry.label} on {task.key} at model versions {found}; "
                 "run the older ones again"
             )
+        if versions - {"None"}:
+            trained[task.key] = next(iter(versions))
         lost = sum(r["status"] == "diverged" for r in seeds.values())
         for m in board.metrics:
             values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]
@@ -197,7 +203,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
         done = len(primary[task.key][0]) + lost
         if done < board.min_seeds:
             missing.append(_shortfall(task, board.primary(task), seeds.values(), done, board.min_seeds))
-    return Standing(entry, estimates, cost, devices, tuple(missing)), primary
+    return Standing(entry, estimates, cost, devices, trained, tuple(missing)), primary
 
 
 def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[float], int]]]]) -> list[Standing]:
@@ -223,6 +229,7 @@ def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[flo
             s.estimates,
             s.cost,
             s.devices,
+            s.versions,
             s.missing,
             {d: letters[d][s.entry.key] for d in letters if s.entry.key in letters[d]},
             {d: places[d][s.entry.key] for d in places if s.entry.key in places[d]},

@@ -21,6 +21,8 @@ def attach(app: typer.Typer) -> None:
     group.command("build")(build)
     group.command("show")(show)
     group.command("verify")(verify)
+    group.command("stale")(stale)
+    group.command("copy")(copy)
     app.add_typer(group, name="leaderboard", rich_help_panel=LOOK)
 
 
@@ -42,7 +44,7 @@ def build(
 
     chosen = _formats(formats)
     report: list[dict[str, Any]] = []
-    for folder in board_folders(boards, root):
+    for folder in board_folders(boards, root, write=True):
         taken = {"new": 0, "replaced": 0}
         for one in source or []:
             new, replaced = pages.take(folder, records_of(one))
@@ -115,6 +117,51 @@ def verify(
         error = BadInput(f"{wrong} findings: the boards do not hold what they say")
         error.document = document
         raise error
+
+
+def stale(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> None:
+    """List the rows that were trained by another version of their model than today's."""
+    from ganbench.boards import build as pages
+
+    found = {f.name: pages.stale_rows(pages.build(f).standings) for f in board_folders(boards, root)}
+    if as_json:
+        return print_json(
+            {"total": sum(map(len, found.values())), "boards": {k: [*map(vars, v)] for k, v in found.items()}}
+        )
+    for name, rows in found.items():
+        for r in rows:
+            typer.echo(f"{name}: {r.row} on {r.task}: v{r.was}, now v{r.now}")
+    typer.echo(
+        ", ".join([*(f"{name} {len(rows)}" for name, rows in found.items()), f"total {sum(map(len, found.values()))}"])
+    )
+    return None
+
+
+def copy(
+    boards: Boards = None,
+    root: Root = ROOT,
+    as_json: Json = False,
+) -> None:
+    """Copy boards of the installed package here, to see a row of yours on them."""
+    import shutil
+
+    from ganbench.commands._boards import INSTALLED
+
+    made = []
+    for source in board_folders(boards, str(INSTALLED)):
+        target = Path(root) / source.name
+        if target.exists():
+            raise BadInput(f"{target.as_posix()} is there already; remove it, or name another folder with --boards")
+        target.mkdir(parents=True)
+        for name in ("board.toml", "records.jsonl"):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, target / name)
+        made.append(target.as_posix())
+    if as_json:
+        return print_json({"folders": made})
+    for name in made:
+        typer.echo(f"wrote {name}")
+    return None
 
 
 def _formats(formats: list[str] | None) -> list[str]:

@@ -59,16 +59,16 @@ def add(
     """Check and score a submission, put it on its board, and rebuild the board."""
     from ganbench.boards import submit
 
-    target = _board(folder, root)
+    target = _board(folder, root, write=True)
     done = submit.add(Path(folder), target, data_dir=data_dir, run_code=run_code)
     _report(done, {"board": target.name}, as_json)
 
 
-def _board(folder: str, root: str) -> Path:
+def _board(folder: str, root: str, *, write: bool = False) -> Path:
     """The board that the submission names."""
     from ganbench.boards.submission import read_submission
 
-    return board_folder(read_submission(Path(folder)).board, root)
+    return board_folder(read_submission(Path(folder)).board, root, write=write)
 
 
 def _report(done: Any, more: dict[str, Any], as_json: bool) -> None:

@@ -75,6 +75,7 @@ def test_build_writes_every_form_and_the_same_bytes_again(here: Path, capsys: py
         "files": 0,
         "new": 6,
         "replaced": 0,
+        "warnings": [],
     }
     names = {"README.md", "board.csv", "board.html", "board.tex", "board.json", "records.jsonl", "board.toml"}
     assert {p.name for p in folder.iterdir()} == names

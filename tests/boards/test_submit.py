@@ -465,7 +465,7 @@ def test_an_edited_score_is_found_by_verify(submission: Path, board_folder: Path
     write(board_folder)
     findings = [f for f in verify(board_folder, place=place) if not f.passed]
     assert len(findings) == 1
-    assert "the score was edited" in findings[0].reason
+    assert "the record was edited" in findings[0].reason
 
 
 def test_an_edited_page_is_found_by_verify(submission: Path, board_folder: Path, place: Any) -> None:
