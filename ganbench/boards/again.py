@@ -29,6 +29,7 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
     _check_seeds_agree(records)
     floors: dict[tuple[str, str, int], dict[str, Any]] = {}
     older = 0
+    built: set[tuple[str, str]] = set()  # networks are of one size for all seeds of a row
     for record in records:
         spec = record["spec"]
         dataset = place.dataset(spec["dataset"], data_dir)
@@ -41,7 +42,8 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
         model = MODELS.entries.get(spec["model"])
         if model is None or versions.get("model") != str(model.meta.get("version", 1)):
             older += 1
-        else:
+        elif (row := (row_name(spec), spec["dataset"])) not in built:
+            built.add(row)
             _agree(record, "n_parameters", record["n_parameters"], _sizes(spec, dataset.spec))
         for name in spec["metrics"]:
             entry = METRICS.entries.get(name)

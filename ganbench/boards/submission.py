@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ from ganbench.errors import BadInput
 Tier = Literal["samples", "weights", "code", "claim"]
 BADGES: dict[str, str] = {"samples": "re-scored", "weights": "re-sampled", "code": "retrained", "claim": "claimed"}
 MAX_TOML = 1 << 18  # bytes
+MAX_SEEDS = 50  # of each data set
 RESULTS = "results.jsonl"
 
 
@@ -70,7 +72,7 @@ class ModelOf(_Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]{1,120}(:[A-Za-z_][A-Za-z0-9_]{0,60})?$")]
     config: dict[Name, Any] = {}
-    seeds: Annotated[int, Field(ge=1, le=50)] | None = None  # tier code; None: the board's minimum
+    seeds: Annotated[int, Field(ge=1, le=MAX_SEEDS)] | None = None  # tier code; None: the board's minimum
 
 
 class Submission(_Strict):
@@ -111,6 +113,8 @@ class Submission(_Strict):
         ):
             if len(set(keys)) < len(keys):
                 raise ValueError(f"each {what} must appear once")
+        if self.files and max(Counter(f.dataset for f in self.files).values()) > MAX_SEEDS:
+            raise ValueError(f"at most {MAX_SEEDS} seeds for each data set")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""`submit check`, `pack` and `add`: one set of checks, run by submitter and board alike."""
+"""`submit init`, `check`, `pack` and `add`: one set of checks, run by submitter and board alike."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ganbench.boards import build
-from ganbench.boards.board import Board, load_board
+from ganbench.boards.board import Board, first_problem, load_board
 from ganbench.boards.reading import read_records
-from ganbench.boards.submission import RESULTS, FileOf, Submission, find_submissions, read_submission
+from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 
@@ -54,6 +56,67 @@ def check(
     own = _own_records(board_folder)
     found = measure(submission, folder, board, own, place=place, data_dir=data_dir, run_code=run_code)
     return Checked(submission, found)
+
+
+CODE = '''"""What the model is, in one sentence."""
+
+import torch
+
+from ganbench.model import Model, register
+
+
+@register("my_model", family="adversarial")
+class MyModel(Model):
+    def build(self, spec):
+        self.spec = spec
+
+    def fit(self, data, budget, rng):
+        x = data.events()  # (N, *E)
+        self.mean, self.std = x.mean(0), x.std(0)
+
+    def sample(self, n, rng):
+        noise = torch.randn(n, *self.spec.event_shape, generator=rng)
+        x = self.mean + self.std * noise
+        return x if self.spec.domain is None else x.clamp(*self.spec.domain)
+'''
+
+
+def init(folder: Path, board: Board, tier: Tier = "samples", team: str = "My Team") -> Submission:
+    """Write a valid submission.toml, named after the folder, that lists the files to put beside it.
+
+    Raises `BadInput` for a folder that holds something, or a board that does not take the tier.
+    """
+    from ganbench.boards.measure import check_against
+
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise BadInput(f"{folder.name!r} is there already and not empty; name a new folder")
+    one = len(board.tasks) == 1
+    end = "safetensors" if tier == "weights" else "npz"
+    files = [
+        {"dataset": d, "seed": s, "path": f"s{s}.{end}" if one else f"{d}-s{s}.{end}"}
+        for d in dict.fromkeys(t.dataset for t in board.tasks)
+        for s in range(board.min_seeds)
+    ]
+    values: dict[str, Any] = {"board": board.id, "protocol": board.protocol, "tier": tier, "license": "CC-BY-4.0"}
+    values |= {"team": team, "name": folder.resolve().name}
+    if tier in ("samples", "weights"):
+        values[tier] = files
+    if tier in ("weights", "code"):
+        values["model"] = {"name": "gan_ns" if tier == "weights" else "my_model.py:MyModel"}
+    if tier == "claim":
+        values["claimed"] = [{"dataset": t.dataset, "metric": board.primary(t).name, "value": 0.0} for t in board.tasks]
+    try:
+        submission = Submission.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(f"the folder's name and --team go on the board: {first_problem(error)}") from None
+    check_against(board, submission)
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = "; ".join(f"{t.dataset}: n = {t.n}" for t in board.tasks)
+    text = f"# {wanted} samples from each seed\n{to_toml(submission, submission.files)}"
+    write_atomic(folder / "submission.toml", text)
+    if tier == "code":
+        write_atomic(folder / "my_model.py", CODE)
+    return submission
 
 
 def pack(folder: Path, out: Path, board_folder: Path, **options: Any) -> Path:

@@ -124,24 +124,17 @@ def stale(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> No
     from ganbench.boards import build as pages
 
     found = {f.name: pages.stale_rows(pages.build(f).standings) for f in board_folders(boards, root)}
+    total = sum(map(len, found.values()))
     if as_json:
-        return print_json(
-            {"total": sum(map(len, found.values())), "boards": {k: [*map(vars, v)] for k, v in found.items()}}
-        )
+        return print_json({"total": total, "boards": {name: [vars(r) for r in rows] for name, rows in found.items()}})
     for name, rows in found.items():
         for r in rows:
             typer.echo(f"{name}: {r.row} on {r.task}: v{r.was}, now v{r.now}")
-    typer.echo(
-        ", ".join([*(f"{name} {len(rows)}" for name, rows in found.items()), f"total {sum(map(len, found.values()))}"])
-    )
+    typer.echo(", ".join([*(f"{name} {len(rows)}" for name, rows in found.items()), f"total {total}"]))
     return None
 
 
-def copy(
-    boards: Boards = None,
-    root: Root = ROOT,
-    as_json: Json = False,
-) -> None:
+def copy(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> None:
     """Copy boards of the installed package here, to see a row of yours on them."""
     import shutil
 
