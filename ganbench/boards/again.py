@@ -68,6 +68,7 @@ def _check_seeds_agree(records: Sequence[Record]) -> None:
         before = first.setdefault((row_name(spec), spec["dataset"], spec["scale"], versions), record)
         for key in SAME_SEEDS:
             _agree(record, key, record[key], before[key])
+        _agree(record, "metrics", *([m["name"] for m in r["metrics"]] for r in (record, before)))
         what = [{k: m[k] for k in ("name", "n", "signature", "direction", "floor_n")} for m in record["metrics"]]
         known = {m["name"]: m for m in before["metrics"]}
         for m in what:

@@ -123,8 +123,12 @@ def _sorted(rows: Tensor) -> Tensor:
 
 def labellings(m: int, k: int, count: int, rng: torch.Generator) -> Bits:
     """Which of m + k pooled events are of the first split: as it is, then relabelled: -> (m + k, (count + 1) / 8)."""
-    truth = torch.arange(m + k) < m
     count += -(count + 1) % 8
+    if m == k:  # swaps within pairs are as exact as all permutations, and come as random bits
+        swaps = torch.randint(256, (m, (count + 1) // 8), generator=rng, dtype=torch.uint8).numpy()
+        swaps[:, 0] |= 0x80
+        return np.concatenate([swaps, ~swaps])
+    truth = torch.arange(m + k) < m
     orders = (torch.randperm(m + k, generator=rng) if i else torch.arange(m + k) for i in range(count + 1))
     eights = (np.stack([truth[o].numpy() for o in islice(orders, 8)], 1) for _ in range(0, count + 1, 8))
     return np.concatenate([np.packbits(e, axis=1) for e in eights], 1)

@@ -29,7 +29,7 @@ UNREPEATABLE = ("timing", "started_at", "ended_at", "env_ref", "git", "determini
 SECONDS = "seconds"  # of a metric
 OWN = (
     *("schema", "job_id", "attempt", "status", "reason", "spec", "metrics", "iterations", "examples", "n_parameters"),
-    *("data_sha256", *UNREPEATABLE),
+    *("data_sha256", "timing", "started_at", "ended_at", "env_ref", "git"),
 )
 OWN_METRIC = ("name", "value", "n", "signature", "direction", "se", "interval", "floor", "floor_n", SECONDS)
 
@@ -115,17 +115,18 @@ def compare_records(stored: Sequence[Mapping[str, Any]], now: Sequence[Mapping[s
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Every field of a record that is not what was computed now, in words."""
-    kept = {k: v for k, v in stored.items() if k not in (*UNREPEATABLE, "metrics")}
-    yield from _differ(kept, {k: v for k, v in now.items() if k not in (*UNREPEATABLE, "metrics")}, "")
-    for key in UNREPEATABLE:
-        yield from _differ(_outline(stored.get(key)), _outline(now.get(key)), key)
+    yield from _differ(*({k: _comparable(k, v) for k, v in r.items() if k != "metrics"} for r in (stored, now)), "")
     rows, again = stored.get("metrics") or [], now.get("metrics") or []
     if [m["name"] for m in rows] != [m["name"] for m in again]:
         yield f"metrics: {', '.join(m['name'] for m in rows)} stored, {', '.join(m['name'] for m in again)} computed"
         return
     for row, new in zip(rows, again, strict=True):
-        timed = {SECONDS: _outline(row.get(SECONDS))}, {SECONDS: _outline(new.get(SECONDS))}
-        yield from _differ({**row, **timed[0]}, {**new, **timed[1]}, new["name"], AGAIN * abs(new.get("se") or 0.0))
+        parts = ({k: _comparable(k, v) for k, v in m.items()} for m in (row, new))
+        yield from _differ(*parts, new["name"], AGAIN * abs(new.get("se") or 0.0))
+
+
+def _comparable(key: str, value: Any) -> Any:
+    return _outline(value) if key in (*UNREPEATABLE, SECONDS) else value
 
 
 def _differ(stored: Any, now: Any, where: str, room: float = 0.0) -> Iterator[str]:
@@ -160,11 +161,15 @@ def own_records(board_folder: Path) -> list[dict[str, Any]]:
     if records and path.read_text(encoding="utf-8") != build.as_lines(records):
         raise BadInput(f"{path.name} must hold one record a seed, in order, as `leaderboard build --from` writes it")
     for number, record in enumerate(records, 1):
-        unknown = [*(set(record) - set(OWN)), *(k for m in record["metrics"] for k in set(m) - set(OWN_METRIC))]
+        odd = sorted(set(record) ^ set(OWN))
+        odd += sorted(k for m in record.get("metrics", ()) for k in set(m) ^ set(OWN_METRIC))
+        if odd:
+            raise BadInput(f"{path.name} line {number}, {_label(record)}: unknown or missing field {odd[0]!r}")
         ok = record["status"] == "ok"
-        if unknown or ok != (record["reason"] is None) or (ok and not record["metrics"]):
-            why = f"unknown field {unknown[0]!r}" if unknown else "status, reason and metrics contradict each other"
-            raise BadInput(f"{path.name} line {number}, {_label(record)}: {why}")
+        if ok != (record["reason"] is None) or (ok and not record["metrics"]):
+            raise BadInput(
+                f"{path.name} line {number}, {_label(record)}: status, reason and metrics contradict each other"
+            )
     return records
 
 
