@@ -37,8 +37,10 @@ from ganbench.jobs import row_name
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
-PARTS = (*GENERATED, "board.toml", "records.jsonl", "published.json", "pictures", "submissions")
-PARTS += ("board.html", "board.json", "board.tex")
+PARTS = (
+    *("board.toml", "records.jsonl", "published.json", "pictures", "submissions"),
+    *(*GENERATED, "board.html", "board.json", "board.tex"),
+)
 PUBLISHED = "published.json"  # what the recipes of the board's models say, kept by `leaderboard build --from`
 LABEL_CURVES = "pictures/label-curves.png"
 

@@ -115,18 +115,19 @@ def compare_records(stored: Sequence[Mapping[str, Any]], now: Sequence[Mapping[s
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Every field of a record that is not what was computed now, in words."""
-    yield from _differ(*({k: _comparable(k, v) for k, v in r.items() if k != "metrics"} for r in (stored, now)), "")
+    yield from _differ(_comparable(stored), _comparable(now), "")
     rows, again = stored.get("metrics") or [], now.get("metrics") or []
     if [m["name"] for m in rows] != [m["name"] for m in again]:
         yield f"metrics: {', '.join(m['name'] for m in rows)} stored, {', '.join(m['name'] for m in again)} computed"
         return
     for row, new in zip(rows, again, strict=True):
-        parts = ({k: _comparable(k, v) for k, v in m.items()} for m in (row, new))
-        yield from _differ(*parts, new["name"], AGAIN * abs(new.get("se") or 0.0))
+        yield from _differ(_comparable(row), _comparable(new), new["name"], AGAIN * abs(new.get("se") or 0.0))
 
 
-def _comparable(key: str, value: Any) -> Any:
-    return _outline(value) if key in (*UNREPEATABLE, SECONDS) else value
+def _comparable(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without its metrics, or one of them, with outlines of what cannot be repeated."""
+    vague = (*UNREPEATABLE, SECONDS)
+    return {k: _outline(v) if k in vague else v for k, v in part.items() if k != "metrics"}
 
 
 def _differ(stored: Any, now: Any, where: str, room: float = 0.0) -> Iterator[str]:
