@@ -11,12 +11,19 @@ from ganbench import runner
 from ganbench.boards.board import Board
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.jobs import Job, JobSpec, row_name
+from ganbench.make import effective_config, make
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring import Inputs, Workplace
 from ganbench.source import code_sha256
 
 Record = Mapping[str, Any]
-SAME_SEEDS = ("iterations", "examples", "n_parameters", "data_sha256")  # of one row: the seed moves none of them
+SAME_SEEDS = (
+    "iterations",
+    "examples",
+    "n_parameters",
+    "data_sha256",
+    "config",
+)  # of one row: the seed moves none of them
 FLOOR = 1e-3  # relative, of a floor or of its metric's error: a GPU's features against a CPU's
 
 
@@ -44,7 +51,11 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
             older += 1
         elif (row := (row_name(spec), spec["dataset"])) not in built:
             built.add(row)
-            _agree(record, "n_parameters", record["n_parameters"], _sizes(spec, dataset.spec))
+            with torch.device("meta"):  # networks without memory
+                made = make(spec["model"], dataset.spec, spec["config"])
+            _agree(record, "n_parameters", record["n_parameters"], runner.count_parameters(made))
+            if "config" in record:  # older records do not say it
+                _agree(record, "config", record["config"], effective_config(made))
         for name in spec["metrics"]:
             entry = METRICS.entries.get(name)
             if entry is None or versions.get(f"metric:{name}") != str(entry.meta.get("version", 1)):
@@ -67,7 +78,7 @@ def _check_seeds_agree(records: Sequence[Record]) -> None:
         versions = tuple(sorted(spec["versions"].items()))
         before = first.setdefault((row_name(spec), spec["dataset"], spec["scale"], versions), record)
         for key in SAME_SEEDS:
-            _agree(record, key, record[key], before[key])
+            _agree(record, key, record.get(key), before.get(key))
         _agree(record, "metrics", *([m["name"] for m in r["metrics"]] for r in (record, before)))
         what = [{k: m[k] for k in ("name", "n", "signature", "direction", "floor_n")} for m in record["metrics"]]
         known = {m["name"]: m for m in before["metrics"]}
@@ -86,13 +97,6 @@ def _check_floors(record: Record, names: Sequence[str], floors: Mapping[str, Any
             _agree(record, f"{m['name']}.floor", m["floor"], value)
         if value is not None and not abs(m["floor"] - value) <= FLOOR * abs(value):
             raise BadInput(f"{_where(record)}: {m['name']}.floor is {m['floor']:.6g} stored, {value:.6g} computed")
-
-
-def _sizes(spec: Mapping[str, Any], data: Any) -> dict[str, int]:
-    """Sizes of a model's networks, built without memory for them."""
-    with torch.device("meta"):
-        job = JobSpec.model_validate({**spec, "seed": 0})
-        return runner.count_parameters(runner.make_model(Job(job, spec["model"], spec["dataset"]), data))
 
 
 def _agree(record: Record, what: str, stored: Any, now: Any) -> None:

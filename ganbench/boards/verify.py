@@ -162,7 +162,7 @@ def own_records(board_folder: Path) -> list[dict[str, Any]]:
     if records and path.read_text(encoding="utf-8") != build.as_lines(records):
         raise BadInput(f"{path.name} must hold one record a seed, in order, as `leaderboard build --from` writes it")
     for number, record in enumerate(records, 1):
-        odd = sorted(set(record) ^ set(OWN))
+        odd = sorted((set(record) ^ set(OWN)) - {"config"})  # older records do not say it
         odd += sorted(k for m in record.get("metrics", ()) for k in set(m) ^ set(OWN_METRIC))
         if odd:
             raise BadInput(f"{path.name} line {number}, {_label(record)}: unknown or missing field {odd[0]!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from ganbench import runner
 from ganbench.boards.submission import Submission
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
-from ganbench.jobs import Job, JobSpec
+from ganbench.jobs import JobSpec
+from ganbench.make import make
 from ganbench.registry import MODELS
 from ganbench.samples_io import TensorHeader, safetensors_header
 
@@ -37,9 +39,9 @@ def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset
         raise BadInput(f"{name} is a control; controls are on every board and are not submitted")
     if len(json.dumps(config, default=str)) > MAX_CONFIG:
         raise BadInput(f"[model.config] must be below {MAX_CONFIG} characters")
-    job = Job(spec.model_copy(update={"model": name, "config": config}), name, spec.dataset)
-    check_shapes(safetensors_header(path, MAX_HEADER), expected_shapes(job, dataset), path.name, name)
-    model = runner.make_model(job, dataset.spec)
+    seed = (name, dataset.spec.name, spec.seed)
+    check_shapes(safetensors_header(path, MAX_HEADER), expected_shapes(name, config, dataset), path.name, name)
+    model = make(name, dataset.spec, config, seed)
     try:
         weights = load_file(path)
     except Exception as error:
@@ -53,19 +55,17 @@ def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset
     return runner.check_samples(x, dataset.spec)
 
 
-def expected_shapes(job: Job, dataset: Dataset) -> dict[str, tuple[int, ...]]:
+def expected_shapes(model: str, config: Mapping[str, Any], dataset: Dataset) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a model's weights, from networks without memory. Raises `BadInput`, `NotApplicable`."""
     try:
         with torch.device("meta"):
-            state = runner.make_model(job, dataset.spec).state_dict()
+            state = make(model, dataset.spec, config).state_dict()
     except GanbenchError:
         raise
     except Exception as error:  # what torch and the model make of impossible sizes is of many kinds
-        raise BadInput(
-            f"{job.spec.model} cannot be built with this config: {str(error).splitlines()[0][:200]}"
-        ) from None
+        raise BadInput(f"{model} cannot be built with this config: {str(error).splitlines()[0][:200]}") from None
     if not state:
-        raise NotApplicable(f"{job.spec.model} keeps no weights; send samples or code")
+        raise NotApplicable(f"{model} keeps no weights; send samples or code")
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 

@@ -594,8 +594,8 @@ def test_shapes_are_checked_before_any_network_is_made(
 
     place.dataset("digits")
     made = []
-    original = module.runner.make_model
-    monkeypatch.setattr(module.runner, "make_model", lambda *a: made.append(str(torch.empty(0).device)) or original(*a))
+    original = module.make
+    monkeypatch.setattr(module, "make", lambda *a: made.append(str(torch.empty(0).device)) or original(*a))
     text = (weights / "submission.toml").read_text()
     for hidden in ("[12000, 12000]", "[1000000000, 1000000000]", str([9] * 3000), "[-1]", '"x"', "[1e30]"):
         (weights / "submission.toml").write_text(text.replace("[16, 16]", hidden))

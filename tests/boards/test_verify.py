@@ -16,6 +16,7 @@ from ganbench.boards import again, build, verify
 from ganbench.boards.submit import Checked, add
 from ganbench.boards.verify import UNREPEATABLE
 from ganbench.jobs import Selection, plan
+from ganbench.make import make
 from ganbench.runner import run_job
 
 Mutation = tuple[str, Any]  # where, and the record that holds something else there
@@ -113,23 +114,15 @@ def test_no_field_of_a_submission_can_be_changed(
 @pytest.fixture
 def weights(tmp_path: Path, place: Any) -> Path:
     """Two sets of weights of a registered GAN."""
-    import torch
     from safetensors.torch import save_file
-
-    from ganbench.registry import MODELS
 
     folder = tmp_path / "weights"
     folder.mkdir()
-    cls, spec = MODELS.load("gan_ns"), place.dataset("digits").spec
     for seed in range(2):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = cls(cls.configure(spec, hidden=(16, 16)))
-            model.build(spec)
+        model = make("gan_ns", place.dataset("digits").spec, {"hidden": (16, 16)}, (seed,))
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / f"s{seed}.safetensors")
-    (folder / "submission.toml").write_text(
-        toml(["s0.safetensors", "s1.safetensors"], "weights") + WEIGHTS_CONFIG.format(name="gan_ns")
-    )
+    text = toml(["s0.safetensors", "s1.safetensors"], "weights")
+    (folder / "submission.toml").write_text(text + WEIGHTS_CONFIG.format(name="gan_ns"))
     return folder
 
 
