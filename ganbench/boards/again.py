@@ -10,20 +10,15 @@ import torch
 from ganbench import runner
 from ganbench.boards.board import Board
 from ganbench.errors import BadInput, GanbenchError
+from ganbench.identity import code_of
 from ganbench.jobs import Job, JobSpec, row_name
 from ganbench.make import effective_config, make
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring import Inputs, Workplace
-from ganbench.source import code_sha256
 
 Record = Mapping[str, Any]
-SAME_SEEDS = (
-    "iterations",
-    "examples",
-    "n_parameters",
-    "data_sha256",
-    "config",
-)  # of one row: the seed moves none of them
+# Of one row: the seed moves none of them.
+SAME_SEEDS = ("iterations", "examples", "n_parameters", "data_sha256", "config")
 FLOOR = 1e-3  # relative, of a floor or of its metric's error: a GPU's features against a CPU's
 
 
@@ -121,7 +116,7 @@ def train_again(records: Sequence[Record], place: Workplace, data_dir: str | Non
         spec = JobSpec.model_validate(record["spec"])
         try:
             metrics = [METRICS.get(m) for m in spec.metrics]
-            code = code_sha256(MODELS.get(spec.model), DATASETS.get(spec.dataset), *metrics)
+            code = code_of(MODELS.get(spec.model), DATASETS.get(spec.dataset), metrics)
         except GanbenchError:
             code = ""
         if code != spec.code_sha256 or spec.device != "cpu":
