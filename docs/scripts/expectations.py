@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.compare import Difference, compare
-from ganbench.boards.standings import read_records
+from ganbench.boards.reading import read_records
 from ganbench.errors import BadInput
 from ganbench.jobs import row_name
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ganbench.boards.board import Board, Published, Task, first_problem, load_board
 from ganbench.boards.rank import FORMULA
+from ganbench.boards.reading import read_records
 from ganbench.boards.render import (
     Cell,
     Column,
@@ -26,15 +27,20 @@ from ganbench.boards.render import (
     escape_markdown,
     to_csv,
     to_markdown,
+    visible,
 )
-from ganbench.boards.standings import Standing, block_name, latest, read_records, standings
-from ganbench.boards.submission import accepted
+from ganbench.boards.standings import Standing, block_name, latest, standings
+from ganbench.boards.submission import find_submissions
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.jobs import row_name
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
+PARTS = (
+    *("board.toml", "records.jsonl", "published.json", "pictures", "submissions"),
+    *(*GENERATED, "board.html", "board.json", "board.tex"),
+)
 PUBLISHED = "published.json"  # what the recipes of the board's models say, kept by `leaderboard build --from`
 LABEL_CURVES = "pictures/label-curves.png"
 
@@ -46,6 +52,7 @@ class Built:
     board: Board
     standings: Sequence[Standing]
     tables: Sequence[Table]  # overall first, then one a task
+    warnings: Sequence[str] = ()  # submissions that were left out, files that belong to nothing
 
     @property
     def seeds(self) -> int | None:
@@ -57,8 +64,24 @@ def build(folder: Path) -> Built:
     """Read a board's folder and compute its tables; writes nothing. Raises `BadInput` with what is wrong."""
     board = load_board(folder)
     records = read_records(folder / "records.jsonl") if (folder / "records.jsonl").is_file() else []
-    rows = standings(board, records, family_of, accepted(folder, board))
-    return Built(board, rows, tables(board, rows, published(folder, board)))
+    found = find_submissions(folder, board, records)
+    rows = standings(board, records, family_of, found.submitted)
+    known = published(folder, board)
+    return Built(board, rows, tables(board, rows, known), [*left_out(found.left_out), *strays(folder)])
+
+
+def left_out(reasons: Mapping[str, str]) -> Iterator[str]:
+    """A line for each submission that is not on the board."""
+    for name, reason in sorted(reasons.items()):
+        yield f"left out submissions/{visible(name)}: {reason}"
+
+
+def strays(folder: Path) -> Iterator[str]:
+    """A line for each file of a board's folder that is no part of a board, such as a submission in a wrong place."""
+    for path in sorted(folder.iterdir()):
+        if path.name not in PARTS and not path.name.startswith("."):
+            where = "; a submission is a folder in submissions/" if path.name == "submission.toml" else ""
+            yield f"{visible(path.name)} is no part of a board and was ignored{where}"
 
 
 def published(folder: Path, board: Board) -> list[Published]:
@@ -104,6 +127,42 @@ def family_of(model: str) -> str:
     return str(entry.meta.get("family", "")) if entry else "control" if model.startswith("control_") else ""
 
 
+@dataclass(frozen=True)
+class Stale:
+    """A row on one task that a version of its model which is not today's has reached."""
+
+    row: str
+    task: str
+    was: str
+    now: str
+
+
+def stale_rows(rows: Iterable[Standing]) -> list[Stale]:
+    """Every row and task that was trained by another version of its model than the registered one."""
+    found = []
+    for s in rows:
+        now = today(s.entry.model)
+        found += [Stale(s.entry.label, t, was, now) for t, was in sorted(s.versions.items()) if now and was != now]
+    return found
+
+
+def today(model: str) -> str:
+    """The version under which a model is registered now; empty for one that is not installed."""
+    entry = MODELS.entries.get(model)
+    return str(entry.meta.get("version", 1)) if entry else ""
+
+
+def version_mark(s: Standing, task: str | None = None) -> str:
+    """`v2, now v3` for a row that older versions of its model reached, on one task or any; else empty."""
+    found = [r for r in stale_rows([s]) if task in (None, r.task)]
+    return ", ".join([*sorted({f"v{r.was}" for r in found}), f"now v{found[0].now}"]) if found else ""
+
+
+def _name(s: Standing, task: str | None = None) -> Text:
+    mark = version_mark(s, task)
+    return Text(f"{s.entry.label} ({mark})" if mark else s.entry.label)
+
+
 def usual_n(rows: Sequence[Standing]) -> int | None:
     """The commonest number of seeds behind a cell."""
     counts = Counter(e.n for s in rows for e in s.estimates.values() if e.n)
@@ -129,7 +188,7 @@ def published_table(board: Board, rows: Sequence[Standing], known: Sequence[Publ
             for p in known if e is not None else ():
                 if (p.method, p.dataset, p.labels) == (s.entry.method, task.dataset, task.labels):
                     cells: list[Cell] = [
-                        Text(s.entry.label),
+                        _name(s, task.key),
                         Text(str(p.labels)),
                         Text(s.entry.badge),
                         Measured(e, "", n),
@@ -147,7 +206,7 @@ def overall_table(board: Board, rows: Sequence[Standing]) -> Table:
     n = usual_n(rows)
     body = []
     for s in rows:
-        cells: list[Cell] = [Place(s.rank), Text(s.entry.label), Text(_badge(s))]
+        cells: list[Cell] = [Place(s.rank), _name(s), Text(_badge(s))]
         cells.append(Number(s.rank.mean_rank if s.rank else None))
         cells += [_primary_cell(board, t, s, n) for t in board.tasks]
         body.append(Row(block_name(s), cells, s.entry.family))
@@ -170,7 +229,7 @@ def task_table(board: Board, task: Task, rows: Sequence[Standing]) -> Table:
     n = usual_n(rows)
     body = []
     for s in sorted(here, key=lambda s: _task_order(board, task, s)):
-        cells: list[Cell] = [Place(s.places.get(task.key)), Text(s.entry.label), Text(_badge(s))]
+        cells: list[Cell] = [Place(s.places.get(task.key)), _name(s, task.key), Text(_badge(s))]
         for m in metrics:
             letters = s.letters.get(task.key, "") if m == board.primary(task) else ""
             cells.append(Measured(s.estimates.get((task.key, m.name)), letters, n))
@@ -194,6 +253,8 @@ def long_table(built: Built) -> Table:
     columns += [Column("value", "value"), Column("claimed", "claimed"), Column("train_s", "training s")]
     devices = [Column("device", "on")] if _several_devices(built.standings) else []
     columns += devices
+    marks = [Column("version", "version")] if stale_rows(built.standings) else []
+    columns += marks
     body = []
     for s in built.standings:
         for task in board.tasks:
@@ -208,6 +269,7 @@ def long_table(built: Built) -> Table:
                 cells += [Measured(s.estimates.get(key), letters), Number(s.entry.claimed.get(key))]
                 cells += [Number(cost.mean if cost else None)]
                 cells += [Text(s.devices.get(task.key, "")) for _ in devices]
+                cells += [Text(version_mark(s, task.key)) for _ in marks]
                 body.append(Row(block_name(s), cells, s.entry.family))
     return Table(board.id, board.title, columns, body)
 
@@ -254,8 +316,10 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
             "Rows with the badge `control` show what the metrics say of known cases; they are not ranked. On finite "
             "data every seed of control_oracle is the same held-out set, so its interval is not one of sampling."
         )
+    if stale_rows(rows):
+        lines.append("`v2, now v3` beside a name: that version of the model was trained; today's has not been yet.")
     lines += [f"{s.entry.label}: {flag}" for s in rows for flag in s.entry.flags]
-    return lines
+    return [visible(line) for line in lines]
 
 
 def _incomplete(board: Board, rows: Sequence[Standing]) -> Iterator[str]:
@@ -300,15 +364,25 @@ def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
     for record in latest(records):
         if not board.admits(record) or record["status"] == "skipped":
             continue
-        slim = {k: v for k, v in record.items() if k not in SLIM}
-        slim["metrics"] = [{k: v for k, v in m.items() if k != "extra"} for m in record.get("metrics") or ()]
         before = kept.get(_place_of(record))
         new, replaced = new + (before is None), replaced + (before is not None and before["job_id"] != record["job_id"])
-        kept[_place_of(record)] = slim
+        kept[_place_of(record)] = slim(record)
     ordered = [kept[k] for k in sorted(kept)]
-    standings(board, ordered, family_of, accepted(folder, board))
-    write_atomic(path, "".join(json.dumps(r, sort_keys=True, ensure_ascii=False) + "\n" for r in ordered))
+    standings(board, ordered, family_of, find_submissions(folder, board, ordered).submitted)
+    write_atomic(path, as_lines(ordered))
     return new, replaced
+
+
+def slim(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without what a board does not show."""
+    kept = {k: v for k, v in record.items() if k not in SLIM}
+    return kept | {"metrics": [{k: v for k, v in m.items() if k != "extra"} for m in record.get("metrics") or ()]}
+
+
+def as_lines(records: Iterable[Mapping[str, Any]]) -> str:
+    """The text of records.jsonl: one record for each row, data set, seed and scale, in that order."""
+    kept = {_place_of(r): r for r in records}
+    return "".join(json.dumps(kept[k], sort_keys=True, ensure_ascii=False) + "\n" for k in sorted(kept))
 
 
 def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int, str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.rank import Estimate, estimate
-from ganbench.boards.standings import latest, read_records
+from ganbench.boards.reading import read_records
+from ganbench.boards.standings import latest
 from ganbench.jobs import row_name
 
 LIMIT = 200  # versions of one file that are read

@@ -7,36 +7,31 @@ trained over the board's seeds. All three end in records with the metrics of the
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from ganbench import runner, seeding
+from ganbench import runner
+from ganbench.boards.alarms import better_than_real, confirm_claims
 from ganbench.boards.board import Board, Task
-from ganbench.boards.rank import estimate
+from ganbench.boards.leaks import LEVEL, LOOKED_AT, copied_share, find_leaks, same_set
 from ganbench.boards.standings import Record as Row
-from ganbench.boards.submission import BADGES, Submission
-from ganbench.data import Split
+from ganbench.boards.submission import BADGES, FileOf, Submission
+from ganbench.boards.weights import draw_from_weights
 from ganbench.datasets.base import Dataset
-from ganbench.errors import BadInput, NotApplicable
+from ganbench.errors import BadInput
 from ganbench.jobs import Job, JobSpec, budget_for
-from ganbench.make import effective_config, make, model_class
+from ganbench.make import effective_config, model_class
 from ganbench.records import SCHEMA, MetricRow, Record
 from ganbench.registry import DATASETS, METRICS, MODELS
-from ganbench.samples_io import file_sha256, read_samples, safetensors_header
+from ganbench.samples_io import file_sha256, read_samples
 from ganbench.scoring import Inputs, Workplace, score_all
 from ganbench.source import code_sha256
 
-NEAR = 0.05  # a copy is closer to a real event than this share of the usual distance between real neighbours
 COPIES = 0.1  # share of copies, beyond what held-out data shows, above which samples are refused
-LOOKED_AT = 2000  # samples that the search for copies takes per file
-SAME = 0.01  # relative difference at which a claim or a stored score still counts as confirmed
 
 
 @dataclass
@@ -108,13 +103,13 @@ def check_against(board: Board, submission: Submission) -> None:
 def _score_files(
     submission: Submission, folder: Path, board: Board, place: Workplace, data_dir: str | None, out: Measurement
 ) -> None:
-    seen: dict[str, str] = {}
     for task in board.tasks:
         files = sorted((f for f in submission.files if f.dataset == task.dataset), key=lambda f: f.seed)
         if not files:
             continue
         dataset = place.dataset(task.dataset, data_dir)
         n = samples_wanted(task, dataset)
+        drawn: list[Tensor] = []
         for f in files:
             path = folder / f.path
             if f.sha256 is not None and (digest := file_sha256(path)) != f.sha256:
@@ -124,17 +119,53 @@ def _score_files(
                 x = read_samples(path, dataset.spec, n)
             else:
                 x = draw_from_weights(submission, path, spec, dataset)
+            for other, before in zip(files, drawn, strict=False):
+                if same_set(before, x):
+                    raise BadInput(
+                        f"{f.path} and {other.path} hold nearly the same samples, whatever their order; "
+                        "each seed is a training of its own"
+                    )
+            drawn.append(x)
+        out.flags += judge(files, drawn, dataset, LEVEL / len(board.tasks))
+        for f, x in zip(files, drawn, strict=True):
+            spec = job_spec(submission, board, task, f.seed, n)
             digest = hashlib.sha256(x.numpy().tobytes()).hexdigest()
-            if digest in seen:
-                raise BadInput(f"{f.path} and {seen[digest]} hold the same samples; each seed is a training of its own")
-            seen[digest] = f.path
-            refuse_copies(x, dataset, f.path)
             record = make_record(submission, spec, score(x, dataset, task, board, spec, place), digest)
             if submission.tier == "weights" and submission.model is not None:
                 sent = model_class(submission.model.name).configure(dataset.spec, **submission.model.config)
                 record["config"] = effective_config(sent)
             out.records.append(record)
         out.passed.append(f"{task.dataset}: {len(files)} seeds of n = {n}, no copies of real data")
+
+
+def judge(files: Sequence[FileOf], drawn: Sequence[Tensor], dataset: Dataset, level: float) -> list[str]:
+    """What a reader must know of samples that know the data too well.
+
+    Raises `BadInput` where more than a tenth are copies: of training events, or, even moved, of those that no model
+    may see.
+    """
+    name = dataset.spec.name
+    unseen = dataset.test.events(slice(0, LOOKED_AT))
+    for f, x in zip(files, drawn, strict=True):
+        share = copied_share(x[:LOOKED_AT], dataset.train.events(), unseen) if len(dataset.train) and len(unseen) else 0
+        if share > COPIES:
+            raise BadInput(
+                f"{f.path}: {share:.0%} of the samples are copies of train events of {name}; "
+                "a generator must not return its data"
+            )
+    flags = []
+    for leak in find_leaks(drawn, dataset, level):
+        if leak.split != "train" and leak.share > COPIES:
+            raise BadInput(
+                f"{files[leak.file].path}: {leak.share:.0%} of the samples are copies of {leak.split} events of "
+                f"{name}, perhaps moved: they lie nearer to them than other real events explain (p <= {leak.p:.2g})"
+            )
+        seed = files[leak.file].seed
+        flags.append(
+            f"seed {seed} on {name}: {leak.share:.0%} of the samples lie closer to {leak.split} events than other real "
+            f"events explain (p <= {leak.p:.2g}): {'memorised' if leak.split == 'train' else 'look for a leak'}"
+        )
+    return flags
 
 
 def samples_wanted(task: Task, dataset: Dataset) -> int:
@@ -193,46 +224,6 @@ def make_record(
     return value | {"origin": "submission", "verified": BADGES[submission.tier], "samples_sha256": samples_sha256}
 
 
-def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset: Dataset) -> Tensor:
-    """Samples (N, *E) of a registered model with the weights in `path`, drawn from the board's streams.
-
-    Raises `BadInput` when the weights are not those of the model with this config.
-    """
-    from safetensors.torch import load_file
-
-    assert submission.model is not None
-    name = submission.model.name
-    entry = MODELS.entries.get(name)
-    if entry is None:
-        raise BadInput(f"weights need a registered model; {name!r} is none: see `ganbench list models`, or send code")
-    if entry.meta.get("family") == "control":
-        raise BadInput(f"{name} is a control; controls are on every board and are not submitted")
-    model = make(name, dataset.spec, submission.model.config, (name, dataset.spec.name, spec.seed))
-    want = model.state_dict()
-    if not want:
-        raise NotApplicable(f"{name} keeps no weights; send samples or code")
-    header = safetensors_header(path, 1 << 22)
-    for key in sorted(want.keys() | header.keys()):
-        got = header[key].shape if key in header else None
-        wanted = tuple(want[key].shape) if key in want else None
-        if got != wanted:
-            raise BadInput(
-                f"{path.name} is not a {name} with this config: {key[:80]!r} is "
-                f"{'absent' if got is None else got}, should be {'absent' if wanted is None else wanted}"
-            )
-    try:
-        weights = load_file(path)
-    except Exception as error:
-        raise BadInput(f"{path.name} is not readable as safetensors: {type(error).__name__}") from None
-    for key, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise BadInput(f"{path.name}: {key!r} holds NaN or infinity")
-    model.load_state_dict(weights)
-    model.eval()
-    x = runner.draw(model, dataset, spec.n_samples, spec, torch.device("cpu"))
-    return runner.check_samples(x, dataset.spec)
-
-
 def _retrain(
     submission: Submission,
     folder: Path,
@@ -280,98 +271,3 @@ def _retrain(
     if len(bad) == len(out.records):
         raise BadInput(f"{entry.name} does not train: {bad[0]['status']}: {bad[0]['reason']}")
     out.passed.append(f"retrained with {seeds} seeds on {len(board.tasks)} tasks")
-
-
-def refuse_copies(x: Tensor, dataset: Dataset, name: str) -> None:
-    """Raises `BadInput` when many samples are real events: of the training, held-out or test split."""
-    rows = torch.randperm(len(x), generator=seeding.stream("metrics", "copies"))[:LOOKED_AT]
-    for split_name in ("train", "holdout", "test"):
-        split: Split = getattr(dataset, split_name)
-        other = dataset.test if split_name == "holdout" else dataset.holdout
-        if not len(split) or not len(other):
-            continue
-        share = copied_share(x[rows], split.events(), other.events(slice(0, LOOKED_AT)))
-        if share > COPIES:
-            raise BadInput(
-                f"{name}: {share:.0%} of the samples are copies of {split_name} events of {dataset.spec.name}; "
-                "a generator must not return its data"
-            )
-
-
-def copied_share(x: Tensor, real: Tensor, fresh: Tensor) -> float:
-    """Share of x (N, *E) that lies on `real` (M, *E), less what `fresh` real events (K, *E) show by chance."""
-    usual = nearest(fresh, real)
-    near = NEAR * float(usual.median())
-    return float((nearest(x, real) <= near).double().mean() - (usual <= near).double().mean())
-
-
-def nearest(x: Tensor, real: Tensor) -> Tensor:
-    """Euclidean distance of each row of x to the nearest of `real`: (N, *E), (M, *E) -> (N,), in blocks."""
-    a, b = x.flatten(1), real.flatten(1)
-    exact = a.shape[1] <= 64  # few dimensions: direct differences; many: the fast product form is precise enough
-    if exact:
-        a, b = a.double(), b.double()
-    mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
-    best = torch.full((len(a),), math.inf, dtype=a.dtype)
-    for part in b.split(max(1, (1 << 23) // len(a))):
-        best = torch.minimum(best, torch.cdist(a, part, compute_mode=mode).amin(1))
-    return best
-
-
-def confirm_claims(submission: Submission, records: Sequence[Row]) -> None:
-    """Claimed means against measured ones. Raises `BadInput` for the first that differs.
-
-    The same samples must give the same value to 1 %; redrawn or retrained ones may differ by four standard errors more.
-    """
-    for claim in submission.claimed:
-        values = _values(records, claim.dataset, claim.metric)
-        if not values:
-            raise BadInput(f"claimed {claim.metric} on {claim.dataset} was not measured: no samples for it")
-        e = estimate(values)
-        room = SAME * max(abs(e.mean), usual_error(records, claim.dataset, claim.metric))
-        if submission.tier != "samples" and e.sd is not None:
-            room += 4 * e.sd / math.sqrt(e.n)
-        if abs(e.mean - claim.value) > room:
-            raise BadInput(
-                f"claimed {claim.metric} = {claim.value:.6g} on {claim.dataset}; measured {e.mean:.6g} "
-                f"over {e.n} seeds: state what `ganbench score` prints, or send the samples that gave it"
-            )
-
-
-def better_than_real(board: Board, measured: Sequence[Row], own: Sequence[Row]) -> Iterator[str]:
-    """Alarms for tasks on which a submission beats held-out real data by more than chance."""
-    from scipy import stats
-
-    for task in board.tasks:
-        m = board.primary(task)
-        real = [r for r in own if r["spec"]["model"] == "control_oracle"]
-        oracle = _values(real, task.dataset, m.name)
-        values = _values(measured, task.dataset, m.name)
-        if not values or len(oracle) < 2:
-            continue
-        sign = 1.0 if m.direction == "min" else -1.0
-        lead = sign * (float(np.mean(oracle)) - float(np.mean(values)))
-        # On finite data the oracle is one set of events, whatever the seed: then sampling error is all its error.
-        sd = max(float(np.std(oracle, ddof=1)), usual_error(real, task.dataset, m.name))
-        spread = sd * math.sqrt(1 / len(values) + 1 / len(oracle))
-        if lead > stats.t.ppf(0.995, len(oracle) - 1) * spread and lead > SAME * abs(float(np.mean(oracle))):
-            yield (
-                f"better than real data on {task.dataset}: {m.name} {np.mean(values):.4g} against "
-                f"{np.mean(oracle):.4g}; look for a leak"
-            )
-
-
-def usual_error(records: Sequence[Row], dataset: str, metric: str) -> float:
-    """The largest standard error of a metric's values: what "small" means for a metric that can be zero."""
-    rows = [m for r in records if r["spec"]["dataset"] == dataset for m in r["metrics"] if m["name"] == metric]
-    return max((float(m["se"]) for m in rows if m.get("se")), default=1e-6)
-
-
-def _values(records: Sequence[Row], dataset: str, metric: str) -> list[float]:
-    return [
-        float(m["value"])
-        for r in records
-        if r["spec"]["dataset"] == dataset and r["status"] == "ok"
-        for m in r["metrics"]
-        if m["name"] == metric
-    ]

@@ -13,7 +13,8 @@ from typing import Any
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_of, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
-from ganbench.boards.standings import Record, read_records, standings
+from ganbench.boards.reading import read_records
+from ganbench.boards.standings import Record, standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.jobs import JobSpec, row_name

@@ -151,8 +151,8 @@ class Table:
 
 
 def visible(text: str) -> str:
-    """Text on one line with control, bidirectional and unassigned characters replaced by U+FFFD."""
-    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
+    """Text on one line: control, bidirectional and unassigned characters and line separators become U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text)
 
 
 def short(x: float) -> str:
@@ -298,7 +298,8 @@ _LATEX = str.maketrans({
 def escape_markdown(text: str) -> str:
     """Text that a Markdown renderer shows as it is."""
     # Links and autolinks need "](", "://" or "www."; brackets alone stay readable, as intervals use them.
-    return text.translate(_MARKDOWN).replace("](", "]&#40;").replace("://", "&#58;//").replace("www.", "www&#46;")
+    text = visible(text).translate(_MARKDOWN)
+    return text.replace("](", "]&#40;").replace("://", "&#58;//").replace("www.", "www&#46;")
 
 
 def _latex(text: str) -> str:

@@ -1,8 +1,8 @@
 """From records to standings: who entered, what each reached on each task, how many seeds, what is missing.
 
-A record is one line of results.jsonl (a plain dict). Its `status` decides how it counts: `ok` is a value, `diverged` is
-a result and counts as the worst, anything else is missing. Everything here is a pure function that does not depend on
-the order of the records.
+A record is one line of results.jsonl, checked by `reading`. Its `status` decides how it counts: `ok` is a value,
+`diverged` is a result and counts as the worst, anything else is missing. Everything here is a pure function that does
+not depend on the order of the records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ganbench.boards.board import Board, Metric, Task
@@ -34,12 +33,16 @@ class Entry:
     badge: str = "baseline"  # or claimed, re-scored, re-sampled, retrained for submissions
     flags: tuple[str, ...] = ()  # what a reader must know, such as "better than real data on digits"
     claimed: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (data set, metric) -> value
+    model: str = ""  # its registered name; empty for a submission
     method: str = ""  # what published values of it are filed under, on boards of few labels
 
     @property
     def control(self) -> bool:
         """Control rows are shown on every board and never ranked."""
         return self.family == "control"
+
+
+Submitted = tuple[Entry, Sequence[Record]]
 
 
 @dataclass(frozen=True)
@@ -50,37 +53,12 @@ class Standing:
     estimates: Mapping[tuple[str, str], Estimate]  # (data set, metric) -> over seeds
     cost: Mapping[str, Estimate]  # data set -> training seconds over seeds
     devices: Mapping[str, str] = field(default_factory=dict)  # data set -> where it was trained: cpu, cuda
+    versions: Mapping[str, str] = field(default_factory=dict)  # data set -> version of the model that was trained
     missing: tuple[str, ...] = ()  # why it is incomplete, one reason a task
     letters: Mapping[str, str] = field(default_factory=dict)  # data set -> tie group
     places: Mapping[str, Rank] = field(default_factory=dict)  # data set -> place on this task
     ranked_by: Mapping[str, float] = field(default_factory=dict)  # data set -> the mean with diverged seeds counted
     rank: Rank | None = None
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Every line of a committed results file. Raises `BadInput` naming file and line: a board has no torn records."""
-    records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            record = json.loads(line, parse_constant=_no_constant)
-            spec = record["spec"]
-            well_formed = (
-                isinstance(record["job_id"], str)
-                and isinstance(record["status"], str)
-                and all(isinstance(spec[k], str) for k in ("model", "dataset", "scale"))
-                and isinstance(spec["seed"], int)
-                and all(isinstance(m["name"], str) for m in record.get("metrics") or ())
-            )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise BadInput(f"{path.name} line {number} is not a record: {error}") from None
-        if not well_formed:
-            raise BadInput(f"{path.name} line {number} is not a record: a field has the wrong type")
-        records.append(record)
-    return records
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
 
 
 def latest(records: Iterable[Record]) -> list[Record]:
@@ -97,24 +75,57 @@ def standings(
     board: Board,
     records: Iterable[Record],
     family: Callable[[str], str] = lambda model: "control" if model.startswith("control_") else "",
-    submissions: Sequence[tuple[Entry, Sequence[Record]]] = (),
+    submissions: Sequence[Submitted] = (),
 ) -> list[Standing]:
     """The board's rows: ranked by place, then incomplete ones, then controls, then claims.
 
     `family` maps a model name to its family. Raises `BadInput` when records cannot stand on one board: another
     protocol, mixed metric signatures, sample sizes, budgets, data or model versions, or two records for one seed.
     """
-    groups: dict[str, tuple[Entry, list[Record]]] = {}
-    for record in latest(records):
-        for label, badge, method, seen in views(board, record) if board.admits(record) else ():
-            entry = Entry(label, label, family(record["spec"]["model"]), badge, method=method)
-            groups.setdefault(label, (entry, []))[1].append(seen)
+    groups = _own(board, records, family)
     own = [r for _, rs in groups.values() for r in rs]
     for entry, theirs in submissions:
         groups[entry.key] = (entry, [r for r in latest(theirs) if board.admits(r)])
     _check_comparable(board, own, [r for _, rs in groups.values() for r in rs])
     rows = [_row(board, entry, rs) for entry, rs in groups.values()]
     return _place(board, sorted(rows, key=lambda pair: pair[0].entry.key))
+
+
+def sort_out(
+    board: Board, records: Iterable[Record], submissions: Sequence[Submitted]
+) -> tuple[list[Submitted], dict[str, str]]:
+    """The submissions that can stand on the board, and why others cannot, by key: one bad one must not stop all.
+
+    Where two contradict each other and the board's own records do not decide, the first stands.
+    """
+    own = [r for _, rs in _own(board, records, lambda model: "").values() for r in rs]
+    kept: list[Submitted] = []
+    left_out: dict[str, str] = {}
+    for entry, theirs in submissions:
+        try:
+            admitted = [r for r in latest(theirs) if board.admits(r)]
+            if len(admitted) < len(theirs):
+                raise BadInput("its records are not one for each seed of the board's tasks, at its scale")
+            _check_comparable(board, own, [*own, *(r for _, rs in kept for r in rs), *admitted])
+            _row(board, entry, admitted)
+        except BadInput as error:
+            left_out[entry.key] = str(error)
+        else:
+            kept.append((entry, theirs))
+    return kept, left_out
+
+
+def _own(
+    board: Board, records: Iterable[Record], family: Callable[[str], str]
+) -> dict[str, tuple[Entry, list[Record]]]:
+    """The board's own records by row."""
+    groups: dict[str, tuple[Entry, list[Record]]] = {}
+    for record in latest(records):
+        for label, badge, method, seen in views(board, record) if board.admits(record) else ():
+            model = record["spec"]["model"]
+            entry = Entry(label, label, family(model), badge, model=model, method=method)
+            groups.setdefault(label, (entry, []))[1].append(seen)
+    return groups
 
 
 def views(board: Board, record: Record) -> Iterator[tuple[str, str, str, Record]]:
@@ -163,6 +174,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
     estimates: dict[tuple[str, str], Estimate] = {}
     cost: dict[str, Estimate] = {}
     devices: dict[str, str] = {}
+    trained: dict[str, str] = {}
     primary: dict[str, tuple[list[float], int]] = {}
     missing = []
     level = 1 - board.ranking.alpha
@@ -175,6 +187,8 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
                 f"board {board.id} holds seeds of {entry.label} on {task.key} at model versions {found}; "
                 "run the older ones again"
             )
+        if versions - {"None"}:
+            trained[task.key] = next(iter(versions))
         lost = sum(r["status"] == "diverged" for r in seeds.values())
         for m in board.metrics:
             values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]
@@ -189,7 +203,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
         done = len(primary[task.key][0]) + lost
         if done < board.min_seeds:
             missing.append(_shortfall(task, board.primary(task), seeds.values(), done, board.min_seeds))
-    return Standing(entry, estimates, cost, devices, tuple(missing)), primary
+    return Standing(entry, estimates, cost, devices, trained, tuple(missing)), primary
 
 
 def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[float], int]]]]) -> list[Standing]:
@@ -215,6 +229,7 @@ def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[flo
             s.estimates,
             s.cost,
             s.devices,
+            s.versions,
             s.missing,
             {d: letters[d][s.entry.key] for d in letters if s.entry.key in letters[d]},
             {d: places[d][s.entry.key] for d in places if s.entry.key in places[d]},

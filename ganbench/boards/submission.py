@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ganbench.boards.board import Board, Name, Slug, first_problem
-from ganbench.boards.standings import Entry, read_records
+from ganbench.boards.reading import read_records
+from ganbench.boards.render import visible
+from ganbench.boards.standings import Entry, Record, Submitted, sort_out
 from ganbench.errors import BadInput
 
 Tier = Literal["samples", "weights", "code", "claim"]
 BADGES: dict[str, str] = {"samples": "re-scored", "weights": "re-sampled", "code": "retrained", "claim": "claimed"}
 MAX_TOML = 1 << 18  # bytes
+MAX_SEEDS = 50  # of each data set
 RESULTS = "results.jsonl"
 
 
@@ -33,7 +38,7 @@ def _inside(path: str) -> str:
 
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}$")]
-Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\p{C}<>]*$")]
+Line = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\p{C}\p{Zl}\p{Zp}<>]*$")]
 RelativePath = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._/ +-]+$"), AfterValidator(_inside)
 ]
@@ -67,7 +72,7 @@ class ModelOf(_Strict):
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]{1,120}(:[A-Za-z_][A-Za-z0-9_]{0,60})?$")]
     config: dict[Name, Any] = {}
-    seeds: Annotated[int, Field(ge=1, le=50)] | None = None  # tier code; None: the board's minimum
+    seeds: Annotated[int, Field(ge=1, le=MAX_SEEDS)] | None = None  # tier code; None: the board's minimum
 
 
 class Submission(_Strict):
@@ -108,6 +113,8 @@ class Submission(_Strict):
         ):
             if len(set(keys)) < len(keys):
                 raise ValueError(f"each {what} must appear once")
+        if self.files and max(Counter(f.dataset for f in self.files).values()) > MAX_SEEDS:
+            raise ValueError(f"at most {MAX_SEEDS} seeds for each data set")
         return self
 
     @property
@@ -163,27 +170,47 @@ def read_submission(folder: Path) -> Submission:
         raise BadInput(f"submission.toml must be UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def accepted(folder: Path, board: Board) -> list[tuple[Entry, list[dict[str, Any]]]]:
-    """Every submission of a board's folder with its records; one that has not been scored is a claim.
+@dataclass(frozen=True)
+class Found:
+    """What lies in a board's submissions/: rows with their records, and folders that were left out with the reason."""
 
-    Raises `BadInput` for a folder that does not belong to this board.
+    submitted: list[Submitted]
+    left_out: dict[str, str]
+
+
+def find_submissions(folder: Path, board: Board, records: Sequence[Record] = ()) -> Found:
+    """Every submission of a board's folder that can stand beside the board's own `records`.
+
+    One that has not been scored is a claim. A bad one is left out: nobody's submission can stop a board.
     """
-    found = []
-    for path in sorted((folder / "submissions").glob("*/submission.toml")):
-        submission = read_submission(path.parent)
-        where = f"submissions/{path.parent.name}"
-        if submission.board != board.id or submission.protocol != board.protocol:
-            raise BadInput(
-                f"{where} is for board {submission.board}, protocol {submission.protocol}; this is {board.id}, "
-                f"protocol {board.protocol}"
-            )
-        if path.parent.name != submission.id:
-            raise BadInput(f"{where} must be named {submission.id}, after its team and name")
-        results = path.parent / RESULTS
-        records = read_records(results) if results.is_file() and not results.is_symlink() else []
-        foreign = {str(r["spec"]["model"]) for r in records} - {submission.id}
-        if foreign:
-            raise BadInput(f"{where}/{RESULTS} holds records of {', '.join(sorted(foreign))}")
-        flags = sorted({f for r in records for f in r.get("flags") or ()})
-        found.append((submission.entry(scored=bool(records), flags=flags), records))
-    return found
+    submitted: list[Submitted] = []
+    left_out: dict[str, str] = {}
+    for path in sorted((folder / "submissions").glob("*")):
+        if path.name.startswith("."):
+            continue
+        try:
+            submitted.append(_submitted(path, board))
+        except (BadInput, OSError) as error:
+            left_out[path.name] = visible(str(error) if isinstance(error, BadInput) else "it cannot be read")
+    kept, refused = sort_out(board, records, submitted)
+    return Found(kept, left_out | {key.partition(":")[2]: visible(reason) for key, reason in refused.items()})
+
+
+def _submitted(path: Path, board: Board) -> Submitted:
+    submission = read_submission(path)
+    if (submission.board, submission.protocol) != (board.id, board.protocol):
+        raise BadInput(
+            f"it is for board {submission.board}, protocol {submission.protocol}; this is {board.id}, "
+            f"protocol {board.protocol}"
+        )
+    if path.name != submission.id:
+        raise BadInput(f"the folder must be named {submission.id}, after its team and name")
+    results = path / RESULTS
+    records = read_records(results) if results.exists() or results.is_symlink() else []
+    if records and submission.tier == "claim":
+        raise BadInput(f"a claim has no scores; remove {RESULTS}")
+    foreign = {str(r["spec"]["model"]) for r in records} - {submission.id}
+    if foreign:
+        raise BadInput(f"{RESULTS} holds records of {', '.join(sorted(foreign))}")
+    flags = sorted({f for r in records for f in r.get("flags") or ()})
+    return submission.entry(scored=bool(records), flags=flags), records

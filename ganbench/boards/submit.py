@@ -1,4 +1,4 @@
-"""`submit check`, `pack` and `add`, and `leaderboard verify`: one set of checks, run by submitter and board alike."""
+"""`submit init`, `check`, `pack` and `add`: one set of checks, run by submitter and board alike."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ganbench.boards import build
-from ganbench.boards.board import Board, load_board
-from ganbench.boards.standings import read_records
-from ganbench.boards.submission import RESULTS, FileOf, Submission, read_submission
-from ganbench.errors import BadInput, GanbenchError
+from ganbench.boards.board import Board, first_problem, load_board
+from ganbench.boards.reading import read_records
+from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
+from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 
 if TYPE_CHECKING:
@@ -56,6 +58,67 @@ def check(
     return Checked(submission, found)
 
 
+CODE = '''"""What the model is, in one sentence."""
+
+import torch
+
+from ganbench.model import Model, register
+
+
+@register("my_model", family="adversarial")
+class MyModel(Model):
+    def build(self, spec):
+        self.spec = spec
+
+    def fit(self, data, budget, rng):
+        x = data.events()  # (N, *E)
+        self.mean, self.std = x.mean(0), x.std(0)
+
+    def sample(self, n, rng):
+        noise = torch.randn(n, *self.spec.event_shape, generator=rng)
+        x = self.mean + self.std * noise
+        return x if self.spec.domain is None else x.clamp(*self.spec.domain)
+'''
+
+
+def init(folder: Path, board: Board, tier: Tier = "samples", team: str = "My Team") -> Submission:
+    """Write a valid submission.toml, named after the folder, that lists the files to put beside it.
+
+    Raises `BadInput` for a folder that holds something, or a board that does not take the tier.
+    """
+    from ganbench.boards.measure import check_against
+
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise BadInput(f"{folder.name!r} is there already and not empty; name a new folder")
+    one = len(board.tasks) == 1
+    end = "safetensors" if tier == "weights" else "npz"
+    files = [
+        {"dataset": d, "seed": s, "path": f"s{s}.{end}" if one else f"{d}-s{s}.{end}"}
+        for d in dict.fromkeys(t.dataset for t in board.tasks)
+        for s in range(board.min_seeds)
+    ]
+    values: dict[str, Any] = {"board": board.id, "protocol": board.protocol, "tier": tier, "license": "CC-BY-4.0"}
+    values |= {"team": team, "name": folder.resolve().name}
+    if tier in ("samples", "weights"):
+        values[tier] = files
+    if tier in ("weights", "code"):
+        values["model"] = {"name": "gan_ns" if tier == "weights" else "my_model.py:MyModel"}
+    if tier == "claim":
+        values["claimed"] = [{"dataset": t.dataset, "metric": board.primary(t).name, "value": 0.0} for t in board.tasks]
+    try:
+        submission = Submission.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(f"the folder's name and --team go on the board: {first_problem(error)}") from None
+    check_against(board, submission)
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = "; ".join(f"{t.dataset}: n = {t.n}" for t in board.tasks)
+    text = f"# {wanted} samples from each seed\n{to_toml(submission, submission.files)}"
+    write_atomic(folder / "submission.toml", text)
+    if tier == "code":
+        write_atomic(folder / "my_model.py", CODE)
+    return submission
+
+
 def pack(folder: Path, out: Path, board_folder: Path, **options: Any) -> Path:
     """Check a submission and write `out/<team>__<name>/` for a pull request: samples as compressed .npz, hashes set.
 
@@ -90,40 +153,6 @@ def add(folder: Path, board_folder: Path, **options: Any) -> Checked:
                 (temporary / RESULTS).write_text(lines, encoding="utf-8")
     build.write(board_folder)
     return checked
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that `verify` looked at."""
-
-    what: str
-    passed: bool
-    reason: str = ""
-
-
-def verify(board_folder: Path, *, rescore: bool = True, **options: Any) -> list[Finding]:
-    """Re-check a whole board from its files: definition, records, pages, and every submission scored again."""
-    findings: list[Finding] = []
-
-    def look(what: str, function: Any) -> Any:
-        try:
-            value = function()
-        except GanbenchError as error:
-            findings.append(Finding(what, False, str(error)))
-            return None
-        findings.append(Finding(what, True, value if isinstance(value, str) else ""))
-        return value
-
-    board = look("board.toml", lambda: load_board(board_folder))
-    if board is None:
-        return findings
-    look("records.jsonl", lambda: _own_records(board_folder))
-    look("tables", lambda: build.build(board_folder))
-    look("generated files", lambda: _refuse_stale(board_folder))
-    for path in sorted((board_folder / "submissions").glob("*")):
-        if not path.name.startswith("."):
-            look(f"submissions/{path.name}", lambda path=path: _recheck(path, board_folder, rescore, options))
-    return findings
 
 
 def check_tree(folder: Path, submission: Submission) -> None:
@@ -166,12 +195,11 @@ def _own_records(board_folder: Path) -> list[dict[str, Any]]:
 def _try_build(board_folder: Path, submission: Submission, records: Sequence[dict[str, Any]]) -> None:
     """Compute the board with the submission on it, so that an impossible one is refused before anything is written."""
     from ganbench.boards.standings import standings
-    from ganbench.boards.submission import accepted
 
-    board = load_board(board_folder)
+    board, own = load_board(board_folder), _own_records(board_folder)
     entry = submission.entry(scored=bool(records))
-    others = [(e, r) for e, r in accepted(board_folder, board) if e.key != entry.key]
-    standings(board, _own_records(board_folder), build.family_of, [*others, (entry, records)])
+    others = [(e, r) for e, r in find_submissions(board_folder, board, own).submitted if e.key != entry.key]
+    standings(board, own, build.family_of, [*others, (entry, records)])
 
 
 def _copy(
@@ -278,39 +306,3 @@ def _new_folder(target: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
-
-
-def _refuse_stale(board_folder: Path) -> None:
-    names = build.stale(board_folder)
-    if names:
-        raise BadInput(f"{', '.join(names)} differ from what the records give; run `ganbench leaderboard build`")
-
-
-def _recheck(path: Path, board_folder: Path, rescore: bool, options: dict[str, Any]) -> str:
-    """A submission on a board: its files pass every check, and its stored scores are those measured now.
-
-    Returns what was left out, for a reader to know.
-    """
-    from ganbench.boards.measure import SAME
-
-    submission = read_submission(path)
-    if path.name != submission.id:
-        raise BadInput(f"the folder must be named {submission.id}, after its team and name")
-    check_tree(path, submission)
-    if not rescore:
-        return "not scored again"
-    checked = check(path, board_folder, **options)
-    stored = {r["job_id"]: r for r in read_records(path / RESULTS)} if (path / RESULTS).is_file() else {}
-    now = {r["job_id"]: r for r in checked.measurement.records}
-    if submission.tier == "code" and not now:
-        return "its stored scores were not checked, for its code runs only with --run-code" if stored else ""
-    if stored and stored.keys() != now.keys():
-        raise BadInput(f"{RESULTS} holds {len(stored)} records; the files give {len(now)}, or others")
-    for job_id, record in stored.items():
-        again = {m["name"]: m["value"] for m in now[job_id]["metrics"]}
-        for m in record["metrics"]:
-            value = again.get(m["name"])
-            if value is None or abs(value - m["value"]) > SAME * max(abs(value), m.get("se") or 1e-6):
-                where = f"{m['name']} on {record['spec']['dataset']}, seed {record['spec']['seed']}"
-                raise BadInput(f"{where}: {RESULTS} says {m['value']:.6g}, measured {value}: the score was edited")
-    return ""

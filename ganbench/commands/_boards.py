@@ -7,33 +7,51 @@ from typing import Annotated, Any
 
 import typer
 
+import ganbench
 from ganbench.errors import BadInput, UnknownName
 
-Root = Annotated[str, typer.Option("--boards", help="The folder that holds the boards.")]
 ROOT = "leaderboards"
+INSTALLED = Path(ganbench.__file__).parents[1] / ROOT  # beside the package: in a checkout, and in the wheel
+Root = Annotated[str, typer.Option("--boards", help="The folder that holds the boards.")]
 
 
-def board_folder(name: str, root: str = ROOT) -> Path:
-    """A board by its name under `root`, or by the path of its folder. Raises `UnknownName`."""
+def board_folder(name: str, root: str = ROOT, *, write: bool = False) -> Path:
+    """A board by its name under `root`, by the path of its folder, or, to be read, one that came with the package.
+
+    Raises `UnknownName`, or `BadInput` for an installed board that would be written.
+    """
     for folder in (Path(root) / name, Path(name)):
         if (folder / "board.toml").is_file():
             return folder
-    raise UnknownName("board", name, [p.parent.name for p in Path(root).glob("*/board.toml")])
+    installed = INSTALLED / name
+    if root == ROOT and Path(name).name == name and (installed / "board.toml").is_file():
+        if not write:
+            return installed
+        raise BadInput(
+            f"no board {name!r} in {root}/ to write to; `ganbench leaderboard copy {name}` makes a copy of the "
+            "installed one, or name the folder of a checkout's boards with --boards"
+        )
+    raise UnknownName("board", name, [p.parent.name for p in _definitions(root)])
 
 
-def board_folders(names: list[str] | None, root: str = ROOT) -> list[Path]:
+def board_folders(names: list[str] | None, root: str = ROOT, *, write: bool = False) -> list[Path]:
     """The boards named, or all. Raises `UnknownName`, or `BadInput` when there is none at all."""
     found = (
-        [board_folder(n, root) for n in names] if names else sorted(p.parent for p in Path(root).glob("*/board.toml"))
+        [board_folder(n, root, write=write) for n in names] if names else [p.parent for p in _definitions(root, write)]
     )
     if not found:
         raise BadInput(f"no board in {Path(root).name!r}: a board is a folder with a board.toml")
     return found
 
 
+def _definitions(root: str, write: bool = False) -> list[Path]:
+    here = sorted(Path(root).glob("*/board.toml"))
+    return here or ([] if write or root != ROOT else sorted(INSTALLED.glob("*/board.toml")))
+
+
 def records_of(source: str) -> list[dict[str, Any]]:
     """Records of a run folder, a board's folder or name, or a .jsonl file. Raises `BadInput`."""
-    from ganbench.boards.standings import read_records
+    from ganbench.boards.reading import read_records
 
     path = Path(source)
     if (path / "run.json").is_file():
@@ -42,7 +60,8 @@ def records_of(source: str) -> list[dict[str, Any]]:
         return [r.model_dump(mode="json", by_alias=True) for r in RunFolder.open(path).records()]
     if path.is_file():
         return read_records(path)
-    for file in (path / "records.jsonl", path / "results.jsonl", Path(ROOT) / source / "records.jsonl"):
+    roots = [path, Path(ROOT) / source, *([INSTALLED / source] if path.name == source else [])]
+    for file in (f for folder in roots for f in (folder / "records.jsonl", folder / "results.jsonl")):
         if file.is_file():
             return read_records(file)
     raise BadInput(f"{path.name!r} is no run folder, board or .jsonl file of records")

@@ -21,6 +21,8 @@ def attach(app: typer.Typer) -> None:
     group.command("build")(build)
     group.command("show")(show)
     group.command("verify")(verify)
+    group.command("stale")(stale)
+    group.command("copy")(copy)
     app.add_typer(group, name="leaderboard", rich_help_panel=LOOK)
 
 
@@ -42,7 +44,7 @@ def build(
 
     chosen = _formats(formats)
     report: list[dict[str, Any]] = []
-    for folder in board_folders(boards, root):
+    for folder in board_folders(boards, root, write=True):
         taken = {"new": 0, "replaced": 0}
         for one in source or []:
             new, replaced = pages.take(folder, records_of(one))
@@ -58,7 +60,9 @@ def build(
         ranked = sum(s.rank is not None for s in built.standings)
         files = ["README.md", "board.csv", *(FORMATS[f] for f in chosen)]
         line = {"id": built.board.id, "rows": len(built.standings), "ranked": ranked, "files": files, **taken}
-        report.append(line)
+        report.append(line | {"warnings": list(built.warnings)})
+        for warning in built.warnings:
+            typer.echo(f"warning: {built.board.id}: {warning}", err=True)
         if not as_json:
             found = f"took {taken['new']} new records, {taken['replaced']} in place of others; " if source else ""
             rows = f"{len(built.standings)} rows, {ranked} ranked"
@@ -87,15 +91,18 @@ def verify(
     run_code: Annotated[
         bool, typer.Option("--run-code", help="Also retrain submitted code, with your rights and no sandbox.")
     ] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train the board's own models again, those of today's code.")
+    ] = False,
     data_dir: DataDir = None,
     root: Root = ROOT,
     as_json: Json = False,
 ) -> None:
     """Check whole boards from their files; ends with code 2 when something does not hold."""
-    from ganbench.boards.submit import verify as check_board
+    from ganbench.boards.verify import verify as check_board
 
     found = {
-        folder.name: check_board(folder, rescore=rescore, data_dir=data_dir, run_code=run_code)
+        folder.name: check_board(folder, rescore=rescore, retrain=retrain, data_dir=data_dir, run_code=run_code)
         for folder in board_folders(boards, root)
     }
     wrong = sum(not f.passed for findings in found.values() for f in findings)
@@ -110,6 +117,44 @@ def verify(
         error = BadInput(f"{wrong} findings: the boards do not hold what they say")
         error.document = document
         raise error
+
+
+def stale(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> None:
+    """List the rows that were trained by another version of their model than today's."""
+    from ganbench.boards import build as pages
+
+    found = {f.name: pages.stale_rows(pages.build(f).standings) for f in board_folders(boards, root)}
+    total = sum(map(len, found.values()))
+    if as_json:
+        return print_json({"total": total, "boards": {name: [vars(r) for r in rows] for name, rows in found.items()}})
+    for name, rows in found.items():
+        for r in rows:
+            typer.echo(f"{name}: {r.row} on {r.task}: v{r.was}, now v{r.now}")
+    typer.echo(", ".join([*(f"{name} {len(rows)}" for name, rows in found.items()), f"total {total}"]))
+    return None
+
+
+def copy(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> None:
+    """Copy boards of the installed package here, to see a row of yours on them."""
+    import shutil
+
+    from ganbench.commands._boards import INSTALLED
+
+    made = []
+    for source in board_folders(boards, str(INSTALLED)):
+        target = Path(root) / source.name
+        if target.exists():
+            raise BadInput(f"{target.as_posix()} is there already; remove it, or name another folder with --boards")
+        target.mkdir(parents=True)
+        for name in ("board.toml", "records.jsonl"):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, target / name)
+        made.append(target.as_posix())
+    if as_json:
+        return print_json({"folders": made})
+    for name in made:
+        typer.echo(f"wrote {name}")
+    return None
 
 
 def _formats(formats: list[str] | None) -> list[str]:

@@ -1,14 +1,15 @@
-"""`ganbench submit check|pack|add`: other people's results, checked and scored before anything is written."""
+"""`ganbench submit init|check|pack|add`: other people's results, checked and scored before anything is written."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from ganbench.commands._boards import ROOT, Root, board_folder
 from ganbench.commands._common import WORK, DataDir, Json, named_path, print_json
+from ganbench.errors import BadInput
 
 Folder = Annotated[str, typer.Argument(help="A folder with a submission.toml.")]
 RunCode = Annotated[
@@ -19,10 +20,35 @@ RunCode = Annotated[
 def attach(app: typer.Typer) -> None:
     """Add the verb group."""
     group = typer.Typer(help="Submissions: check, pack for a pull request, add to a board.", no_args_is_help=True)
+    group.command("init")(init)
     group.command("check")(check)
     group.command("pack")(pack)
     group.command("add")(add)
     app.add_typer(group, name="submit", rich_help_panel=WORK)
+
+
+def init(
+    path: Annotated[str, typer.Argument(help="The new folder; its name goes on the board.")] = "my-gan",
+    board: Annotated[str, typer.Option("--board", help="Name or folder of a board.")] = "digits",
+    tier: Annotated[str, typer.Option("--tier", help="samples, weights, code or claim.")] = "samples",
+    team: Annotated[str, typer.Option("--team", help="Who submits.")] = "My Team",
+    root: Root = ROOT,
+    as_json: Json = False,
+) -> None:
+    """Begin a submission: a new folder with a valid submission.toml."""
+    from ganbench.boards import submit
+    from ganbench.boards.board import load_board
+    from ganbench.boards.submission import BADGES
+
+    if tier not in BADGES:
+        raise BadInput(f"a tier is one of {', '.join(BADGES)}; got {tier!r}")
+    made = submit.init(Path(path), load_board(board_folder(board, root)), cast(Any, tier), team)
+    if as_json:
+        return print_json({"folder": Path(path).as_posix(), "files": [f.path for f in made.files]})
+    typer.echo(f"wrote {Path(path).as_posix()}/submission.toml")
+    for f in made.files:
+        typer.echo(f"put seed {f.seed} of {f.dataset} into {Path(path).as_posix()}/{f.path}")
+    return None
 
 
 def check(
@@ -59,16 +85,16 @@ def add(
     """Check and score a submission, put it on its board, and rebuild the board."""
     from ganbench.boards import submit
 
-    target = _board(folder, root)
+    target = _board(folder, root, write=True)
     done = submit.add(Path(folder), target, data_dir=data_dir, run_code=run_code)
     _report(done, {"board": target.name}, as_json)
 
 
-def _board(folder: str, root: str) -> Path:
+def _board(folder: str, root: str, *, write: bool = False) -> Path:
     """The board that the submission names."""
     from ganbench.boards.submission import read_submission
 
-    return board_folder(read_submission(Path(folder)).board, root)
+    return board_folder(read_submission(Path(folder)).board, root, write=write)
 
 
 def _report(done: Any, more: dict[str, Any], as_json: bool) -> None:

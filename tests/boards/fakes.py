@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 from ganbench.boards.board import Board
+from ganbench.source import canonical_hash
 
 
 def record(
@@ -47,7 +46,7 @@ def record(
     ]
     return {
         "schema": "ganbench.result/1",
-        "job_id": hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest(),
+        "job_id": canonical_hash(full),
         "status": status,
         "reason": None if status == "ok" else f"made up: {status}",
         "spec": full,

@@ -75,6 +75,7 @@ def test_build_writes_every_form_and_the_same_bytes_again(here: Path, capsys: py
         "files": 0,
         "new": 6,
         "replaced": 0,
+        "warnings": [],
     }
     names = {"README.md", "board.csv", "board.html", "board.tex", "board.json", "records.jsonl", "board.toml"}
     assert {p.name for p in folder.iterdir()} == names
@@ -127,3 +128,43 @@ def test_compare_and_history_read_boards_and_files(here: Path, capsys: pytest.Ca
     code, found = call(capsys, "history", "mmd", "-m", "a")
     assert code == 0
     assert [p["board"] for p in found["points"]] == ["other", "small"]
+
+
+@pytest.mark.parametrize("tier", ["samples", "weights", "code", "claim"])
+def test_init_begins_a_valid_submission(tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganbench.boards.submission import read_submission
+
+    monkeypatch.chdir(tmp_path)  # not a checkout: the boards are those of the package
+    assert main(["submit", "init", "mine", "--board", "toy2d", "--tier", tier]) == 0
+    made = read_submission(tmp_path / "mine")
+    assert (made.board, made.tier, made.name) == ("toy2d", tier, "mine")
+    if tier in ("samples", "weights"):
+        assert {(f.dataset, f.seed) for f in made.files} == {(d, s) for d in ("ring8", "grid25") for s in range(3)}
+    assert main(["submit", "init", "mine", "--board", "toy2d"]) == 2  # it is not empty any more
+
+
+def test_init_refuses_what_no_submission_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["x", "--board", "ssl-digits"], ["<b>", "--board", "digits"], ["x", "--tier", "pickle"]):
+        assert main(["submit", "init", *arguments]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_boards_of_the_package_are_read_and_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["leaderboard", "show", "digits"]) == 0
+    assert main(["leaderboard", "build", "digits"]) == 2
+    assert main(["leaderboard", "copy", "digits"]) == 0
+    assert main(["leaderboard", "build", "digits"]) == 0
+    assert main(["leaderboard", "copy", "digits"]) == 2
+    assert (tmp_path / "leaderboards" / "digits" / "README.md").is_file()
+
+
+def test_the_wheel_holds_the_boards() -> None:
+    import tomllib
+
+    root = Path(__file__).parents[2]
+    tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert "leaderboards" in tools["packages"]["find"]["include"]
+    kept = {p.name for pattern in tools["package-data"]["leaderboards"] for p in (root / "leaderboards").glob(pattern)}
+    assert kept == {"board.toml", "records.jsonl"}

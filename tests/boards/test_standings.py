@@ -13,7 +13,8 @@ from fakes import board, record
 from ganbench.boards.board import load_board
 from ganbench.boards.build import Built, build, files, stale, tables, take
 from ganbench.boards.compare import compare
-from ganbench.boards.standings import block_name, read_records, standings
+from ganbench.boards.reading import read_records
+from ganbench.boards.standings import block_name, standings
 from ganbench.errors import BadInput
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -22,7 +23,8 @@ from ganbench.boards.submission import parse_submission, read_submission
 from ganbench.errors import BadInput, GanbenchError
 
 pytest.importorskip("ganbench.scoring")
-from ganbench.boards.submit import add, check, pack, to_toml, verify
+from ganbench.boards.submit import add, check, pack, to_toml
+from ganbench.boards.verify import verify
 
 Tree = Callable[[], dict[str, bytes]]
 
@@ -464,7 +466,7 @@ def test_an_edited_score_is_found_by_verify(submission: Path, board_folder: Path
     write(board_folder)
     findings = [f for f in verify(board_folder, place=place) if not f.passed]
     assert len(findings) == 1
-    assert "the score was edited" in findings[0].reason
+    assert "the record was edited" in findings[0].reason
 
 
 def test_an_edited_page_is_found_by_verify(submission: Path, board_folder: Path, place: Any) -> None:
@@ -542,3 +544,62 @@ def test_the_board_is_the_same_whatever_was_added_first(
     lines = (board_folder / "submissions" / "example-lab__another" / "results.jsonl").read_text().splitlines()
     (board_folder / "submissions" / "example-lab__another" / "results.jsonl").write_text("\n".join(lines[::-1]) + "\n")
     assert files(build(board_folder)) == pages
+
+
+# --- seeds, leaks and sizes
+
+
+def test_one_set_in_another_order_or_moved_a_little_is_one_seed(
+    submission: Path, board_folder: Path, place: Any, tree: Tree
+) -> None:
+    rng = np.random.default_rng(0)
+    x = np.load(submission / "s0.npz")["samples"][rng.permutation(N)]
+    npz(submission / "s1.npz", samples=x)
+    refused(submission, board_folder, place, tree, "nearly the same samples", verbs=("check",))
+    moved = np.clip(x.astype(int) + rng.integers(-3, 4, x.shape), 0, 255).astype(np.uint8)
+    npz(submission / "s1.npz", samples=moved)
+    refused(submission, board_folder, place, tree, "nearly the same samples", verbs=("check",))
+
+
+def test_test_events_with_noise_are_refused(submission: Path, board_folder: Path, place: Any, tree: Tree) -> None:
+    rng = np.random.default_rng(0)
+    events = digits_of("test", place)[rng.permutation(500)[:N]].astype(int)
+    noisy = np.clip(events + rng.normal(0, 12, events.shape).round(), 0, 255).astype(
+        np.uint8
+    )  # a third of a neighbour's
+    npz(submission / "s1.npz", samples=noisy)
+    refused(submission, board_folder, place, tree, "copies of test events of digits, perhaps moved")
+
+
+def test_memorised_training_events_are_flagged_on_the_row(submission: Path, board_folder: Path, place: Any) -> None:
+    rng = np.random.default_rng(0)
+    events = digits_of("train", place)[rng.permutation(700)[:N]].astype(int)
+    noisy = np.clip(events + rng.normal(0, 25, events.shape).round(), 0, 255).astype(np.uint8)
+    npz(submission / "s1.npz", samples=noisy)
+    add(submission, board_folder, place=place)
+    assert re.search(r"seed 1 on digits: \d+% of the samples lie closer to train .* memorised", readme_of(board_folder))
+
+
+def readme_of(board_folder: Path) -> str:
+    return (board_folder / "README.md").read_text()
+
+
+def test_shapes_are_checked_before_any_network_is_made(
+    weights: Path, board_folder: Path, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A config of 1 GB of weights against a file of a few kB: refused while nothing but shapes exists."""
+    import torch
+
+    from ganbench.boards import weights as module
+
+    place.dataset("digits")
+    made = []
+    original = module.make
+    monkeypatch.setattr(module, "make", lambda *a: made.append(str(torch.empty(0).device)) or original(*a))
+    text = (weights / "submission.toml").read_text()
+    for hidden in ("[12000, 12000]", "[1000000000, 1000000000]", str([9] * 3000), "[-1]", '"x"', "[1e30]"):
+        (weights / "submission.toml").write_text(text.replace("[16, 16]", hidden))
+        with pytest.raises(GanbenchError) as caught:
+            check(weights, board_folder, place=place)
+        assert caught.value.exit_code == 2
+    assert set(made) == {"meta"}

@@ -142,7 +142,7 @@ def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is accepted is not scored: by then its bytes have been read and checked."""
     score = {"name": "mmd", "value": 0.5, "n": N, "signature": "s", "direction": "min", "se": 0.1}
     monkeypatch.setattr(measure, "score", lambda *_: [score])
-    monkeypatch.setattr(measure, "refuse_copies", lambda *_: None)
+    monkeypatch.setattr(measure, "judge", lambda *_: [])
 
 
 QUICK = settings(deadline=20_000, derandomize=True, suppress_health_check=list(HealthCheck), database=None)

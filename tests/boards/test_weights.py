@@ -11,9 +11,9 @@ import pytest
 from outsider import toml
 
 from ganbench import runner
-from ganbench.boards.measure import draw_from_weights
 from ganbench.boards.submission import parse_submission
 from ganbench.boards.submit import check
+from ganbench.boards.weights import draw_from_weights
 from ganbench.jobs import Selection, plan
 from ganbench.registry import DATASETS, MODELS
 from ganbench.scoring import Workplace

@@ -1,0 +1,205 @@
+"""`leaderboard verify`: records computed again from samples, weights, code or data, and compared field by field.
+
+No tolerance comes from what is stored: a number agrees when it lies within `AGAIN` of the one computed now. Only what
+no second run can repeat is left out: seconds, dates, and what names the machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganbench.boards import build
+from ganbench.boards.board import Board, load_board
+from ganbench.boards.reading import read_records
+from ganbench.boards.submission import RESULTS, find_submissions, read_submission
+from ganbench.boards.submit import check, check_tree
+from ganbench.errors import BadInput, GanbenchError, MissingResource
+
+if TYPE_CHECKING:
+    from ganbench.scoring import Workplace
+
+# Relative, of a value or its own standard error: what another processor's rounding moves; a rank it cannot move.
+AGAIN = 1e-4
+# Not repeatable, so not compared beyond being there and of the same kind: seconds, dates, machine.
+UNREPEATABLE = ("timing", "started_at", "ended_at", "env_ref", "git", "determinism")
+SECONDS = "seconds"  # of a metric
+OWN = (
+    *("schema", "job_id", "attempt", "status", "reason", "spec", "metrics", "iterations", "examples", "n_parameters"),
+    *("data_sha256", "timing", "started_at", "ended_at", "env_ref", "git"),
+)
+OWN_METRIC = ("name", "value", "n", "signature", "direction", "se", "interval", "floor", "floor_n", SECONDS)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `verify` looked at."""
+
+    what: str
+    passed: bool
+    reason: str = ""
+
+
+def verify(board_folder: Path, *, rescore: bool = True, retrain: bool = False, **options: Any) -> list[Finding]:
+    """Check a whole board from its files: definition, records, pages, and every submission scored again.
+
+    `retrain` also trains the board's own models again where their code is still what the records stand on.
+    """
+    findings: list[Finding] = []
+
+    def look(what: str, function: Callable[[], Any]) -> Any:
+        try:
+            value = function()
+        except GanbenchError as error:
+            findings.append(Finding(what, False, str(error)))
+            return None
+        findings.append(Finding(what, True, value if isinstance(value, str) else ""))
+        return value
+
+    board = look("board.toml", lambda: load_board(board_folder))
+    if board is None:
+        return findings
+    own = look("records.jsonl", lambda: own_records(board_folder))
+    if own and rescore:
+        again = {key: options.get(key) for key in ("place", "data_dir")}
+        look("own scores", lambda: check_own(own, board, retrain=retrain, **again))
+    look("tables", lambda: build.build(board_folder))
+    look("generated files", lambda: _refuse_stale(board_folder))
+    refused = find_submissions(board_folder, board, own or ()).left_out
+    for path in sorted((board_folder / "submissions").glob("*")):
+        if not path.name.startswith("."):
+            why = refused.get(path.name)
+            look(f"submissions/{path.name}", lambda p=path, w=why: _recheck(p, board_folder, rescore, w, options))  # type: ignore[misc]
+    return findings
+
+
+def _refuse_stale(board_folder: Path) -> None:
+    names = build.stale(board_folder)
+    if names:
+        raise BadInput(f"{', '.join(names)} differ from what the records give; run `ganbench leaderboard build`")
+
+
+def _recheck(path: Path, board_folder: Path, rescore: bool, left_out: str | None, options: dict[str, Any]) -> str:
+    """A submission on a board: its files pass every check, and its stored records are those that they give now.
+
+    Returns what was left out, for a reader to know.
+    """
+    if left_out is not None:
+        raise BadInput(left_out)
+    submission = read_submission(path)
+    check_tree(path, submission)
+    if not rescore:
+        return "not scored again"
+    stored = read_records(path / RESULTS) if (path / RESULTS).is_file() else []
+    now = check(path, board_folder, **options).measurement.records
+    if submission.tier == "code" and not now:
+        return "its stored scores were not checked, for its code runs only with --run-code" if stored else ""
+    if stored:
+        compare_records(stored, now, RESULTS)
+    return ""
+
+
+def compare_records(stored: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Raises `BadInput` for the first field in which stored records are not those computed now, in their order."""
+    if len(stored) != len(now):
+        raise BadInput(f"{name} holds {len(stored)} records; the files give {len(now)}")
+    for number, (old, new) in enumerate(zip(stored, now, strict=True), 1):
+        new = json.loads(json.dumps(new, allow_nan=False))
+        found = next(differences(old, new), None)
+        if found:
+            raise BadInput(f"{name} line {number}, {_label(new)}: {found}: the record was edited, or made otherwise")
+
+
+def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Every field of a record that is not what was computed now, in words."""
+    yield from _differ(_comparable(stored), _comparable(now), "")
+    rows, again = stored.get("metrics") or [], now.get("metrics") or []
+    if [m["name"] for m in rows] != [m["name"] for m in again]:
+        yield f"metrics: {', '.join(m['name'] for m in rows)} stored, {', '.join(m['name'] for m in again)} computed"
+        return
+    for row, new in zip(rows, again, strict=True):
+        yield from _differ(_comparable(row), _comparable(new), new["name"], AGAIN * abs(new.get("se") or 0.0))
+
+
+def _comparable(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without its metrics, or one of them, with outlines of what cannot be repeated."""
+    vague = (*UNREPEATABLE, SECONDS)
+    return {k: _outline(v) if k in vague else v for k, v in part.items() if k != "metrics"}
+
+
+def _differ(stored: Any, now: Any, where: str, room: float = 0.0) -> Iterator[str]:
+    if isinstance(stored, dict) and isinstance(now, dict):
+        for key in sorted(stored.keys() | now.keys()):
+            inside = f"{where}.{key}" if where else key
+            if key not in now or key not in stored:
+                yield f"{inside} is {'not computed' if key not in now else 'missing'}"
+            else:
+                yield from _differ(stored[key], now[key], inside, room)
+    elif isinstance(stored, list) and isinstance(now, list) and len(stored) == len(now):
+        for i, (a, b) in enumerate(zip(stored, now, strict=True)):
+            yield from _differ(a, b, f"{where}[{i}]", room)
+    elif isinstance(now, float) and type(stored) in (int, float):
+        if not abs(stored - now) <= max(room, AGAIN * abs(now)):
+            yield f"{where} is {stored:.6g} stored, {now:.6g} computed"
+    elif stored != now or type(stored) is not type(now):
+        yield f"{where} is {json.dumps(stored)[:80]} stored, {json.dumps(now)[:80]} computed"
+
+
+def _outline(value: Any) -> Any:
+    """What of an unrepeatable value can be compared: names and kinds, and whether there is any."""
+    if isinstance(value, dict):
+        return {k: _outline(v) for k, v in value.items()}
+    return "" if not value and not isinstance(value, int | float) else type(value).__name__.replace("int", "float")
+
+
+def own_records(board_folder: Path) -> list[dict[str, Any]]:
+    """A board's own records, from a file as `leaderboard build` writes it. Raises `BadInput`."""
+    path = board_folder / "records.jsonl"
+    records = read_records(path) if path.is_file() else []
+    if records and path.read_text(encoding="utf-8") != build.as_lines(records):
+        raise BadInput(f"{path.name} must hold one record a seed, in order, as `leaderboard build --from` writes it")
+    for number, record in enumerate(records, 1):
+        odd = sorted((set(record) ^ set(OWN)) - {"config"})  # older records do not say it
+        odd += sorted(k for m in record.get("metrics", ()) for k in set(m) ^ set(OWN_METRIC))
+        if odd:
+            raise BadInput(f"{path.name} line {number}, {_label(record)}: unknown or missing field {odd[0]!r}")
+        ok = record["status"] == "ok"
+        if ok != (record["reason"] is None) or (ok and not record["metrics"]):
+            raise BadInput(
+                f"{path.name} line {number}, {_label(record)}: status, reason and metrics contradict each other"
+            )
+    return records
+
+
+def check_own(
+    records: Sequence[Mapping[str, Any]],
+    board: Board,
+    *,
+    retrain: bool,
+    place: Workplace | None = None,
+    data_dir: str | None = None,
+) -> str:
+    """What the data alone says of a board's own records, and the rest where they are trained again.
+
+    Data hash, sizes of networks, what is scored and the real-versus-real floors are computed again; values and errors
+    need the training. Returns in words what was not computed again. Raises `BadInput` for the first difference.
+    """
+    from ganbench.boards.again import check_against_data, train_again
+    from ganbench.scoring import Workplace
+
+    place = place or Workplace()
+    notes = []
+    try:
+        notes.append(check_against_data(records, board, place, data_dir))
+    except MissingResource as error:
+        return f"not computed again: {error}"
+    notes.append(train_again(records, place, data_dir) if retrain else "values need --retrain")
+    return "; ".join(n for n in notes if n)
+
+
+def _label(record: Mapping[str, Any]) -> str:
+    spec = record["spec"]
+    return f"{spec['model']} on {spec['dataset']}, seed {spec['seed']}"
