@@ -50,7 +50,7 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
                 made = make(spec["model"], dataset.spec, spec["config"])
             _agree(record, "n_parameters", record["n_parameters"], runner.count_parameters(made))
             if "config" in record:  # older records do not say it
-                _agree(record, "config", record["config"], effective_config(made))
+                _agree(record, "config", record["config"], effective_config(made.config))
         for name in spec["metrics"]:
             entry = METRICS.entries.get(name)
             if entry is None or versions.get(f"metric:{name}") != str(entry.meta.get("version", 1)):
