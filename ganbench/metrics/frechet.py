@@ -75,7 +75,7 @@ def _distance(a: Moments, b: Moments, root: Tensor) -> float:
     return max(means + float(a.covariance.trace()) + float(b.covariance.trace()) - 2 * float(root), 0.0)
 
 
-@metric("frechet", direction="min", needs=("features", "reference_features", "space", "rng"))
+@metric("frechet", direction="min", needs=("features", "reference_features", "space", "rng"), degree=2)
 def frechet(
     features: Tensor,
     reference_features: Tensor,
@@ -96,7 +96,7 @@ def frechet(
     return _score("frechet", features, reference_features, rng, space, extrapolation)
 
 
-@metric("fid", direction="min", needs=("features", "reference_features", "space", "rng"))
+@metric("fid", direction="min", needs=("features", "reference_features", "space", "rng"), degree=2)
 def fid(
     features: Tensor,
     reference_features: Tensor,

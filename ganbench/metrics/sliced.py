@@ -101,7 +101,7 @@ class SlicedSums:
         return Score("sliced_wasserstein", value, self.n, signature("sw", *parts), "min", se=se, extra=extra)
 
 
-@metric("sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"))
+@metric("sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), degree=1)
 def sliced_wasserstein(
     samples: Tensor,
     reference: Tensor,
@@ -138,7 +138,7 @@ def _given(directions: Tensor, n_dims: int) -> Tensor:
     return unit
 
 
-@metric("max_sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), version=2)
+@metric("max_sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), version=2, degree=1)
 def max_sliced_wasserstein(
     samples: Tensor, reference: Tensor, *, rng: torch.Generator, p: float = 2.0, starts: int = 8, steps: int = 50
 ) -> Score:

@@ -15,7 +15,7 @@ from ganbench.metrics.base import Score, check_events, check_pair, metric, signa
 from ganbench.ops.assignment import MEMORY_LIMIT, Solver, transport
 
 
-@metric("wasserstein", direction="min", needs=("samples", "reference", "space", "rng"))
+@metric("wasserstein", direction="min", needs=("samples", "reference", "space", "rng"), degree=1)
 def wasserstein(
     samples: Tensor,
     reference: Tensor,
