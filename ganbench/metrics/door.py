@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.errors import BadInput
+from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.score import Score
 
 SETS = ("samples", "reference", "holdout", "train", "features", "reference_features", "train_features")
@@ -212,7 +212,8 @@ def _ldexp(value: float, exponent: int) -> float:
 def check_option(name: str, value: Any, hint: Any) -> Any:
     """An option that its annotation allows, numpy numbers as Python's. Raises `BadInput` for another type.
 
-    A whole number serves as a float; a float never as a count, nor a truth value as a number.
+    A whole number serves as a float; a float never as a count, nor a truth value as a number. Raises `BadConfig` for a
+    word that is none of those the annotation lists.
     """
     choices = list(_choices(hint))
     for choice in choices:
@@ -222,6 +223,8 @@ def check_option(name: str, value: Any, hint: Any) -> Any:
                 raise BadInput(f"{name} must be a number; got nan")
             return converted
     wanted = " or ".join(dict.fromkeys(_told(choice) for choice in choices))
+    if isinstance(value, str) and any(typing.get_origin(choice) is Literal for choice in choices):
+        raise BadConfig(f"{name} must be {wanted}; got {value!r:.60}")
     raise BadInput(f"{name} must be {wanted}; got {value!r:.60} ({type(value).__name__})")
 
 
@@ -236,8 +239,8 @@ def _choices(hint: Any) -> Iterator[Any]:
 def _converted(value: Any, hint: Any) -> tuple[bool, Any]:
     """Whether a value is of this type, and the value as that."""
     origin = typing.get_origin(hint)
-    if origin is Literal:  # which words there are, the metric says
-        return isinstance(value, str), value
+    if origin is Literal:
+        return isinstance(value, str) and value in typing.get_args(hint), value
     if hint is float:
         return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_), _number(value, float)
     if hint is int:

@@ -19,6 +19,7 @@ from ganbench.data import Mixture
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Score, metric
 from ganbench.metrics.door import SETS, check_option
+from ganbench.ops.assignment import NotOptimal
 from ganbench.registry import METRICS, Entry
 
 WITHOUT_MODEL = [e for e in METRICS if "model" not in e.meta["needs"]]
@@ -84,7 +85,7 @@ def check_scaled(entry: Entry, dtype: torch.dtype, factors: list[float]) -> None
         try:
             plain = scores(entry, lifted)
             got = scores(entry, sets)
-        except (BadInput, NotApplicable):
+        except (BadInput, NotApplicable, NotOptimal):
             continue
         for a, b in zip(got, plain, strict=True):
             assert math.isfinite(a.value), (entry.name, factor)
@@ -111,8 +112,8 @@ def test_every_scale_and_type(entry: Entry, dtype: torch.dtype) -> None:
 
 def test_metrics_that_scale_are_not_refused() -> None:
     for entry in OF_SETS:
-        if entry.meta.get("degree") == 0 and "NotOptimal" not in entry.doc:
-            for factor in (2.0**-400, 2.0**400):
+        if entry.meta.get("degree") is not None and entry.name != "wasserstein":  # which may end in `NotOptimal`
+            for factor in (2.0**-300, 2.0**300):
                 assert scores(entry, scaled(entry, arguments(entry), factor)), entry.name
 
 
