@@ -283,14 +283,16 @@ def _moments(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 1024) 
         total, square = total + f.sum(0), square + f.square().sum(0)
     mean = total / len(x)
     std = (square / len(x) - mean.square()).clamp_min(0).sqrt()
-    std[std <= 1e-7 * mean.abs()] = 1.0  # constant features stay zero; the difference of squares keeps half the digits
+    std[std <= 1e-7 * mean.abs()] = (
+        math.inf
+    )  # constant features become zero; a difference of squares keeps half the digits
     return mean.numpy(), std.numpy()
 
 
 def _standardise(x: Array) -> tuple[Array, Array, Array]:
-    """Zero mean and unit variance per feature; constant features stay zero."""
+    """Zero mean and unit variance per feature; constant features become zero."""
     mean, std = x.mean(0), x.std(0)
-    std[std <= 1e-12 * np.abs(mean)] = 1.0  # constant but for rounding, whatever the unit
+    std[std <= 1e-12 * np.abs(mean)] = math.inf  # constant but for rounding, whatever the unit: these become zero
     return (x - mean) / std, mean, std
 
 

@@ -117,6 +117,17 @@ def test_metrics_that_scale_are_not_refused() -> None:
                 assert scores(entry, scaled(entry, arguments(entry), factor)), entry.name
 
 
+@pytest.mark.parametrize("name", ["sliced_wasserstein", "max_sliced_wasserstein"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_powers_of_distances_are_kept_or_refused(name: str, dtype: torch.dtype) -> None:
+    x = torch.randn(40, 1, generator=torch.Generator().manual_seed(0)).to(dtype)
+    for p in (2, 5, 60, 250):  # on a line W_p of a shift is the shift, for every p
+        (score,) = scores(METRICS.get(name), {"samples": x + 0.125, "reference": x, "rng": None, "p": p})
+        assert score.value == pytest.approx(0.125, rel=1e-5)
+    with pytest.raises(BadInput, match="p must be smaller"):
+        scores(METRICS.get(name), {"samples": x + 0.125, "reference": x, "rng": None, "p": 540})
+
+
 @contextmanager
 def default_dtype() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
