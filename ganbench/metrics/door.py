@@ -112,7 +112,7 @@ class Door:
             bound.arguments.update(given)
             try:
                 result = self.function(*bound.args, **bound.kwargs)
-            except torch.linalg.LinAlgError as error:
+            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
                 raise BadInput(f"{self.name} cannot be computed of these sets: {error}; rescale them") from None
         if isinstance(result, list | tuple):
             return [self._score(score, exponent) for score in result]
