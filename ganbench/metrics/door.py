@@ -112,8 +112,10 @@ class Door:
             bound.arguments.update(given)
             try:
                 result = self.function(*bound.args, **bound.kwargs)
-            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-                raise BadInput(f"{self.name} cannot be computed of these sets: {error}; rescale them") from None
+            except (ArithmeticError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+                raise BadInput(
+                    f"{self.name} cannot be computed of these sets: {error}; look for rows that repeat"
+                ) from None
         if isinstance(result, list | tuple):
             return [self._score(score, exponent) for score in result]
         return self._score(result, exponent)
@@ -265,7 +267,8 @@ def _number(value: Any, kind: type) -> Any:
 
 def _told(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+        *words, last = map(str, typing.get_args(hint))
+        return f"{', '.join(words)} or {last}" if words else last
     if typing.get_origin(hint) is Sequence:
         return "a list of numbers"
     return {
