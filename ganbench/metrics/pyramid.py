@@ -61,7 +61,15 @@ def lp_swd(
         found.append(potentials(a_rows, b_rows, directions[list(error_directions(n_directions))], p=1, rows=patches))
     value = sum(levels.values()) / len(levels)
     se = 1000 * reduce(add, found).variance(n_directions * len(levels)) ** 0.5
-    parts = (f"L={n_directions}", f"patches={patches}", f"min={min_side}", f"n={len(x)}", f"m={len(y)}", "x", precision_name(x))
+    parts = (
+        f"L={n_directions}",
+        f"patches={patches}",
+        f"min={min_side}",
+        f"n={len(x)}",
+        f"m={len(y)}",
+        "x",
+        precision_name(x),
+    )
     extra = {"levels": levels, "se_over_directions": over_directions**0.5 / len(levels)}
     return Score("lp_swd", value, len(x), signature("lp_swd", *parts), "min", se=se, extra=extra)
 
