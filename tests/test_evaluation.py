@@ -14,6 +14,7 @@ import ganbench
 from ganbench.errors import BadInput, NotApplicable, UnknownName
 from ganbench.evaluation import compare, evaluate
 from ganbench.jobs import metric_names
+from ganbench.registry import SCORERS
 
 
 def normal(*shape, seed=0):
@@ -167,6 +168,11 @@ def test_every_set_is_held_to_the_scorers_domain(name, change, message):
     elif name == "samples":
         with pytest.raises(BadInput, match=f"b.*{message}"):
             compare(sets["train"], sets["samples"], sets["reference"], ["frechet"], scorer="digits_cnn", blocks=2)
+
+
+def test_every_scorer_of_images_says_its_domain():
+    for entry in SCORERS:
+        assert entry.load().domain == (None if entry.meta.get("needs_mixture") else (-1, 1)), entry.name
 
 
 def test_pixels_of_zero_and_one_are_refused():

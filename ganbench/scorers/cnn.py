@@ -71,7 +71,7 @@ class _PinnedClassifier:
     """A `DigitNet` with the weights this package ships; refuses weights that differ from the card."""
 
     data: ClassVar[str]
-    domain = (-1.0, 1.0)
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, folder: Path = FOLDER) -> None:
         card = json.loads((folder / f"{self.data}_cnn.json").read_text(encoding="utf-8"))

@@ -29,7 +29,7 @@ SIDE = 299
 class InceptionV3:
     """torchvision's Inception-v3 on natural images; weights from torch's hub cache or a file of the user."""
 
-    domain = (-1.0, 1.0)
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, weights: Path | None = None) -> None:
         path = _cached() if weights is None else weights
