@@ -68,6 +68,30 @@ class DataSpec:
         return math.prod(self.event_shape)
 
 
+def check_domain(low: float, high: float, domain: tuple[float, float], name: str, image: bool = True) -> None:
+    """Refuses numbers from `low` to `high` that leave the domain, or evidently are of another range. Raises `BadInput`.
+
+    A thousandth of the domain beyond its ends is rounding. Images that never go below 0, where the domain does, are
+    taken for [0, 1].
+    """
+    start, end = domain
+    slack = 1e-3 * (end - start)
+    if low < start - slack or high > end + slack:
+        hint = "; these look like 0..255 pixels: save them as uint8" if 1.5 < high <= 256 and low >= 0 else ""
+        raise BadInput(f"{name} must lie in [{start:g}, {end:g}]; got [{low:.4g}, {high:.4g}]{hint}")
+    if image and start < 0 <= low:
+        raise BadInput(
+            f"{name} must span [{start:g}, {end:g}]; got [{low:.4g}, {high:.4g}]: images in [0, 1]? "
+            "use x * 2 - 1, or save uint8"
+        )
+
+
+def check_pixels(largest: int, name: str) -> None:
+    """Refuses uint8 images that hold only 0 and 1. Raises `BadInput`."""
+    if largest <= 1:
+        raise BadInput(f"{name}: uint8 pixels run from 0 to 255; the largest is {largest}: floats cast to uint8?")
+
+
 @dataclass(frozen=True)
 class Split:
     """Examples held in memory: float32 in the domain, or uint8 pixels that `events` maps to [-1, 1]."""

@@ -12,20 +12,22 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from scipy.stats import t as student
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import Mixture
+from ganbench.data import Mixture, check_domain, check_pixels
 from ganbench.datasets.array import read_arrays
 from ganbench.datasets.pictures import read_folder
 from ganbench.environment import scratch
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Direction, Score
+from ganbench.metrics.door import FLOATS, check_option, fresh_torch, plain
 from ganbench.registry import METRICS, Entry
 from ganbench.scorers.base import Scorer
 from ganbench.scorers.load import load_scorer
@@ -93,35 +95,46 @@ def evaluate(
     Raises `BadInput` for sets that cannot be used, naming argument and cure; `UnknownName` for a metric or scorer that
     nobody registered; `NotApplicable` for a metric whose inputs were not given, naming them.
     """
-    samples, reference, holdout, train = map(_opened, (samples, reference, holdout, train))
-    _same_kind(samples, reference, holdout, train)
     sets = {"samples": samples, "reference": reference, "holdout": holdout, "train": train}
-    given: dict[str, Any] = {
-        **_alike({name: _events(x, name, domain) for name, x in sets.items()}),
-        "train_labels": _tensor(train_labels, "train_labels"),
-        "test_labels": _tensor(test_labels, "test_labels"),
-        "probs": _tensor(probs, "probs"),
-        "reference_probs": _tensor(reference_probs, "reference_probs"),
-        "mixture": mixture,
-        "model": model,
-    }
-    entries = [METRICS.get(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
-    look = load_scorer(scorer, mixture=mixture) if isinstance(scorer, str) else scorer
-    choices = {entry.name: dict((options or {}).get(entry.name, {})) for entry in entries}
-    stray = set(options or {}) - set(choices)
-    if stray:
-        raise BadInput(f"options name metrics that are not computed: {', '.join(sorted(stray))}")
-    inputs = _Inputs(given, look, seed)
+    with fresh_torch():
+        look = load_scorer(scorer, mixture=mixture) if isinstance(scorer, str) else scorer
+        given: dict[str, Any] = {
+            **_sets(sets, domain, look),
+            **_classes({"train_labels": train_labels, "test_labels": test_labels}),
+            "probs": _tensor(probs, "probs"),
+            "reference_probs": _tensor(reference_probs, "reference_probs"),
+            "mixture": mixture,
+            "model": model,
+        }
+        return _scores([metrics] if isinstance(metrics, str) else metrics, _Inputs(given, look, seed), floor, options)
+
+
+def _scores(
+    names: Sequence[str], inputs: _Inputs, floor: bool, options: Mapping[str, Mapping[str, Any]] | None
+) -> list[Score]:
+    """The scores that are named, in that order; a metric of several that is named by one of them is computed once."""
+    entries = {name: METRICS.get(name) for name in names}
+    functions = {entry.name for entry in entries.values()}
+    choices: dict[str, dict[str, Any]] = {name: {} for name in functions}
+    for name, chosen in (options or {}).items():
+        if METRICS.get(name).name not in functions:
+            raise BadInput(f"options name metrics that are not computed: {name}")
+        choices[METRICS.get(name).name] |= chosen
     real = inputs.of_real() if floor else None
-    out = []
-    for entry in entries:
-        start = time.perf_counter()
-        with scratch() as used:
-            scores = _call(entry, inputs, choices[entry.name])
-        seconds = time.perf_counter() - start
-        floors = _floors(entry, real, choices[entry.name])
-        peak = used.get("bytes")
-        out += [replace(s, seconds=seconds, peak_bytes=peak, floor=floors.get(s.name, s.floor)) for s in scores]
+    found: dict[str, list[Score]] = {}
+    out: list[Score] = []
+    for name in names:
+        entry = entries[name]
+        if entry.name not in found:
+            start = time.perf_counter()
+            with scratch() as used:
+                scores = _call(entry, inputs, choices[entry.name])
+            seconds, peak = time.perf_counter() - start, used.get("bytes")
+            floors = _floors(entry, real, choices[entry.name])
+            found[entry.name] = [
+                replace(s, seconds=seconds, peak_bytes=peak, floor=floors.get(s.name, s.floor)) for s in scores
+            ]
+        out += [s for s in found[entry.name] if name in (entry.name, s.name)]
     return out
 
 
@@ -147,9 +160,30 @@ def compare(
 
     Raises what `evaluate` raises, and `BadInput` when a block would hold fewer than 10 samples.
     """
-    a, b, reference, holdout = map(_opened, (a, b, reference, holdout))
-    _same_kind(a, b, reference)
-    sets = _alike({name: _events(x, name, domain) for name, x in (("a", a), ("b", b), ("reference", reference))})
+    blocks = check_option("blocks", blocks, int)
+    names = [metrics] if isinstance(metrics, str) else metrics
+    with fresh_torch():
+        look = load_scorer(scorer, mixture=mixture) if isinstance(scorer, str) else scorer
+        sets = _sets({"a": a, "b": b, "reference": reference, "holdout": holdout}, domain, look)
+        shared = {"holdout": sets.pop("holdout"), "mixture": mixture}
+        cut = _blocks(sets, blocks, seed)
+        pairs: dict[str, list[tuple[Score, Score]]] = {}
+        for k in range(blocks):
+            of_block = shared | {"reference": cut["reference"][k]}
+            one, other = (
+                _scores(names, _Inputs(of_block | {"samples": cut[s][k]}, look, seed + k), False, options)
+                for s in ("a", "b")
+            )
+            for p, q in zip(one, other, strict=True):
+                pairs.setdefault(p.name, []).append((p, q))
+    return [_difference(name, pair) for name, pair in pairs.items()]
+
+
+def _blocks(sets: Mapping[str, Tensor | None], blocks: int, seed: int) -> dict[str, list[Any]]:
+    """Each set shuffled and cut into disjoint parts of one size. Raises `BadInput` where they would be too small."""
+    for name in ("a", "b"):
+        if sets[name] is None:
+            raise BadInput(f"{name} must be given: two sets are compared")
     least = min(len(x) for x in sets.values() if x is not None)
     if blocks < 2 or least // blocks < 10:
         raise BadInput(f"blocks must be at least 2 and leave 10 samples each; got {blocks} for {least} samples")
@@ -160,13 +194,7 @@ def compare(
             continue
         order = torch.randperm(len(x), generator=seeding.stream("metrics", "compare", seed)).to(x.device)
         cut[name] = [x[part] for part in order[: len(x) // blocks * blocks].view(blocks, -1)]
-    pairs: dict[str, list[tuple[Score, Score]]] = {}
-    shared = {"mixture": mixture, "holdout": holdout, "scorer": scorer, "floor": False, "options": options}
-    for k in range(blocks):
-        scores = [evaluate(cut[s][k], cut["reference"][k], metrics, seed=seed + k, **shared) for s in ("a", "b")]
-        for one, other in zip(*scores, strict=True):
-            pairs.setdefault(one.name, []).append((one, other))
-    return [_difference(name, pair) for name, pair in pairs.items()]
+    return cut
 
 
 def _difference(name: str, pairs: list[tuple[Score, Score]]) -> Difference:
@@ -215,13 +243,14 @@ class _Inputs:
                 if events is None or self.scorer is None:
                     return events.flatten(1) if events is not None and method == "features" else None
                 look = getattr(self.scorer, method)
-                return torch.cat([look(part) for part in events.split(BATCH)])
+                with torch.no_grad():
+                    return torch.cat([look(part) for part in events.split(BATCH)])
         return None
 
     def of_real(self) -> _Inputs | None:
         """The same inputs with held-out real events as the samples, no more of them than there are samples."""
         samples, holdout = self.given["samples"], self.given["holdout"]
-        if holdout is None or self.given["model"] is not None:
+        if samples is None or holdout is None or self.given["model"] is not None:
             return None
         given = {**self.given, "samples": holdout[: len(samples)], "probs": None, "features": None}
         return _Inputs(given, self.scorer, self.seed, real=True)
@@ -237,7 +266,10 @@ _HOW = {
 
 def _call(entry: Entry, inputs: _Inputs, options: Mapping[str, Any]) -> list[Score]:
     function = entry.load()
-    arguments = {need: inputs.get(need, entry) for need in entry.meta.get("needs", ())}
+    needs = entry.meta.get("needs", ())
+    for name in set(options) & set(needs):
+        raise BadInput(f"options for {entry.name}: {name} is an input; pass it to evaluate itself")
+    arguments = {need: inputs.get(need, entry) for need in needs}
     try:
         result = function(**arguments, **options)
     except TypeError as error:
@@ -267,12 +299,64 @@ def _opened(x: Any) -> Any:
 
 
 def _tensor(x: Any, name: str) -> Tensor | None:
-    if x is None or isinstance(x, Tensor):
-        return x
+    """A tensor without its history, or an array's numbers in the machine's byte order. Raises `BadInput`."""
+    if x is None:
+        return None
+    if isinstance(x, Tensor):
+        if x.layout != torch.strided or x.is_meta or x.is_quantized:
+            raise BadInput(f"{name} must be a dense tensor with its numbers; got {x.layout} on {x.device}")
+        return cast(Tensor, plain(x))
+    if issparse(x):
+        raise BadInput(f"{name} must be dense; got {type(x).__name__}; use {name}.toarray()")
+    if isinstance(x, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(x)
+        if masked.any():
+            raise BadInput(
+                f"{name} must not be masked; row {int(np.argwhere(masked.reshape(len(masked), -1))[0, 0])} is, in part "
+                "or whole; drop such rows or fill them"
+            )
+        x = x.data
     try:
-        return torch.as_tensor(np.ascontiguousarray(x))
+        array = np.asarray(x)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{name} must be a numpy array or a tensor; got {type(x).__name__} ({error})") from None
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise BadInput(
+            f"{name} must be a numpy array or a tensor of numbers; got {type(x).__name__} of {array.dtype}; "
+            "use .astype(float)"
+        )
+    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)).reshape(array.shape)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _sets(sets: dict[str, Any], domain: tuple[float, float] | None, scorer: Scorer | None) -> dict[str, Tensor | None]:
+    """Sets of events as float tensors of one type on one device, in the domain, and in that of the scorer."""
+    opened = {name: _opened(x) for name, x in sets.items()}
+    _same_kind(opened)
+    made = _alike({name: _events(x, name, domain) for name, x in opened.items()})
+    takes = getattr(scorer, "domain", None)
+    for name, x in made.items():
+        if takes is not None and x is not None and bool(torch.isfinite(x).all()):
+            low, high = map(float, torch.aminmax(x))
+            check_domain(low, high, takes, name)
+    return made
+
+
+def _classes(labels: dict[str, Any]) -> dict[str, Tensor | None]:
+    """Labels as int64 classes from 0 on: one that no event has would count as a class. Raises `BadInput`."""
+    made = {name: _tensor(y, name) for name, y in labels.items()}
+    lowest = {}
+    for name, y in made.items():
+        if y is None:
+            continue
+        if y.ndim != 1 or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool or not len(y):
+            raise BadInput(f"{name} must be integer class labels (N,); got {y.dtype} {tuple(y.shape)}")
+        made[name] = y.long()
+        lowest[name] = int(y.min())
+    if lowest and min(lowest.values()) != 0:
+        name = min(lowest, key=lowest.__getitem__)
+        raise BadInput(f"{name} must be classes from 0 on; the smallest is {lowest[name]}; subtract it")
+    return made
 
 
 def _events(x: Any, name: str, domain: tuple[float, float] | None) -> Tensor | None:
@@ -280,13 +364,15 @@ def _events(x: Any, name: str, domain: tuple[float, float] | None) -> Tensor | N
     t = _tensor(x, name)
     if t is None:
         return None
-    if t.ndim == 1:
-        raise BadInput(f"{name} must have shape (N, *event); got {tuple(t.shape)}; use {name}.reshape(-1, 1)")
+    if t.ndim < 2:
+        cure = f"; use {name}.reshape(-1, 1)" if t.ndim else ""
+        raise BadInput(f"{name} must have shape (N, *event); got {tuple(t.shape)}{cure}")
     if len(t) == 0 or t.numel() == 0:
         raise BadInput(f"{name} must hold at least one event; got shape {tuple(t.shape)}")
     if t.dtype == torch.uint8:
+        check_pixels(int(t.max()), name)
         return t.float().div_(127.5).sub_(1)
-    if not t.is_floating_point():
+    if t.dtype not in FLOATS:
         raise BadInput(f"{name} must be floating point, or uint8 pixels; got {t.dtype}; convert it first")
     t = t.float() if t.dtype in (torch.float16, torch.bfloat16) else t
     if domain is not None:
@@ -305,13 +391,17 @@ def _alike(sets: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
     """The sets in the widest of their float types, on the device of the first."""
     here = [x for x in sets.values() if x is not None]
     if not here:
-        raise BadInput("samples must be given")
+        return sets
     dtype = torch.float64 if any(x.dtype == torch.float64 for x in here) else torch.float32
     return {name: x if x is None else x.to(here[0].device, dtype) for name, x in sets.items()}
 
 
-def _same_kind(*sets: Any) -> None:
+def _same_kind(sets: Mapping[str, Any]) -> None:
     """Refuses pixels beside floats: one of them would be off by a factor of 127.5."""
-    kinds = {("uint8" if str(x.dtype).endswith("uint8") else "float") for x in sets if hasattr(x, "dtype")}
-    if len(kinds) > 1:
-        raise BadInput("samples and reference must both be uint8 pixels or both floats; got one of each; convert one")
+    pixels = {name: str(x.dtype).endswith("uint8") for name, x in sets.items() if hasattr(x, "dtype")}
+    if len(set(pixels.values())) > 1:
+        names = [" and ".join(n for n, p in pixels.items() if p is kind) for kind in (True, False)]
+        raise BadInput(
+            f"{', '.join(pixels)} must both be uint8 pixels or both floats; got uint8 in {names[0]}, floats in "
+            f"{names[1]}; convert one"
+        )

@@ -355,7 +355,9 @@ def parse_sets(sets: Iterable[str], models: Iterable[str]) -> Iterator[tuple[str
 
 
 def metric_names(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Names of metrics, with globs expanded. Raises `UnknownName`."""
+    """Names of metrics, with globs expanded; a score's name is that of its metric. Raises `UnknownName`."""
+    functions = {score: entry.name for entry in METRICS for score in entry.meta.get("returns", ())}
+    patterns = list(dict.fromkeys(functions.get(p, p) for p in patterns))
     names = [e.name for e in _select(METRICS.entries, patterns, METRICS).values()]
     if not names:
         raise BadConfig("no metric is selected")

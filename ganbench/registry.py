@@ -85,18 +85,21 @@ class Registry:
         return iter(self.entries.values())
 
     def get(self, name: str) -> Entry:
-        """The entry for `name`, for `prefix:argument` of a prefix entry, or for `path/to/file.py:Class`.
+        """The entry for `name`, for one of the scores that a metric returns, for `prefix:argument`, or `file.py:Class`.
 
         Raises `UnknownName` with near matches.
         """
         if name in self.entries:
             return self.entries[name]
+        scored = [entry for entry in self if name in entry.meta.get("returns", ())]
+        if scored:
+            return scored[0]
         stem, _, argument = name.partition(":")
         if argument and stem in self.entries and self.entries[stem].meta.get("prefix"):
             return self.entries[stem]
         if ".py:" in name:
             return self._from_file(name)
-        raise UnknownName(self.kind, name, self.entries)
+        raise UnknownName(self.kind, name, {*self.entries, *(r for e in self for r in e.meta.get("returns", ()))})
 
     def load(self, name: str) -> Any:
         """Import and return the object registered under `name`."""

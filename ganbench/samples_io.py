@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganbench.data import DataSpec
+from ganbench.data import DataSpec, check_domain, check_pixels
 from ganbench.datasets.array import name_of_events
 from ganbench.datasets.layout import find_pictures
 from ganbench.datasets.pictures import read_pictures
@@ -72,10 +72,8 @@ def to_events(array: Array, spec: DataSpec, name: str) -> Tensor:
     if array.dtype == np.uint8:
         if spec.domain != (-1, 1):
             raise BadInput(f"{name} must hold floats for {spec.name}; got uint8, which is for images")
-        if array.size and array.max() <= 1:
-            raise BadInput(
-                f"{name}: uint8 pixels run from 0 to 255; the largest is {array.max()}: floats cast to uint8?"
-            )
+        if array.size:
+            check_pixels(int(array.max()), name)
         return torch.from_numpy(np.ascontiguousarray(array)).float().div_(127.5).sub_(1)
     flat = array.reshape(len(array), -1)
     bad = ~np.isfinite(flat).all(1)
@@ -85,16 +83,7 @@ def to_events(array: Array, spec: DataSpec, name: str) -> Tensor:
     if max(-low, high) > float(np.finfo(np.float32).max):
         raise BadInput(f"{name} must fit float32; got values up to {max(-low, high):.3g}")
     if spec.domain is not None:
-        start, end = spec.domain
-        slack = 1e-3 * (end - start)
-        if low < start - slack or high > end + slack:
-            hint = "; these look like 0..255 pixels: save them as uint8" if 1.5 < high <= 256 and low >= 0 else ""
-            raise BadInput(f"{name} must lie in [{start:g}, {end:g}]; got [{low:.4g}, {high:.4g}]{hint}")
-        if spec.is_image and start < 0 <= low:
-            raise BadInput(
-                f"{name} must span [{start:g}, {end:g}]; got [{low:.4g}, {high:.4g}]: images in [0, 1]? "
-                "use x * 2 - 1, or save uint8"
-            )
+        check_domain(low, high, spec.domain, name, spec.is_image)
     x = torch.from_numpy(np.ascontiguousarray(array.astype(np.float32)))
     return x if spec.domain is None else x.clamp_(*spec.domain)
 

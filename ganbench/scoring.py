@@ -23,6 +23,7 @@ from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplica
 from ganbench.files import write_atomic
 from ganbench.labels import USUAL, draw_labels
 from ganbench.metrics.base import Score
+from ganbench.metrics.door import fresh_torch
 from ganbench.model import Model
 from ganbench.records import finite
 from ganbench.registry import DATASETS, METRICS, SCORERS, Entry
@@ -256,7 +257,7 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
 def call(entry: Entry, inputs: Inputs) -> list[Score]:
     """Call one metric with the inputs it names; several scores or one come back as a list."""
     function = entry.load()
-    with torch.no_grad():
+    with fresh_torch(), torch.no_grad():
         arguments = {need: inputs.get(need, entry) for need in entry.meta.get("needs", ())}
     result = function(**arguments)
     scores = list(result) if isinstance(result, list | tuple) else [result]

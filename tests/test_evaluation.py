@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from torch.testing import assert_close
 
 import ganbench
 from ganbench.errors import BadInput, NotApplicable, UnknownName
 from ganbench.evaluation import compare, evaluate
+from ganbench.jobs import metric_names
+from ganbench.registry import SCORERS
 
 
 def normal(*shape, seed=0):
@@ -138,6 +142,122 @@ def test_package_exports_without_importing_torch():
 def test_bad_input_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call(normal(50, 3))
+
+
+@pytest.mark.parametrize("name", ["samples", "reference", "holdout", "train"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: (x + 1) / 2, r"images in \[0, 1\]"),
+        (lambda x: (x + 1) * 127.5, "0..255 pixels"),
+        (lambda x: 2 * x, r"must lie in \[-1, 1\]"),
+    ],
+)
+def test_every_set_is_held_to_the_scorers_domain(name, change, message):
+    sets = {k: torch.tensor(images(20)).float() / 127.5 - 1 for k in ("samples", "reference", "holdout", "train")}
+    evaluate(**sets, metrics=["frechet"], scorer="digits_cnn")
+    sets[name] = change(sets[name])
+    with pytest.raises(BadInput, match=f"{name}.*{message}"):
+        evaluate(**sets, metrics=["frechet"], scorer="digits_cnn")
+    if name in ("reference", "holdout"):
+        with pytest.raises(BadInput, match=f"{name}.*{message}"):
+            compare(
+                sets["samples"], sets["samples"], sets["reference"], ["frechet"],
+                holdout=sets["holdout"], scorer="digits_cnn", blocks=2,
+            )  # fmt: skip
+    elif name == "samples":
+        with pytest.raises(BadInput, match=f"b.*{message}"):
+            compare(sets["train"], sets["samples"], sets["reference"], ["frechet"], scorer="digits_cnn", blocks=2)
+
+
+def test_every_scorer_of_images_says_its_domain():
+    for entry in SCORERS:
+        assert entry.load().domain == (None if entry.meta.get("needs_mixture") else (-1, 1)), entry.name
+
+
+def test_pixels_of_zero_and_one_are_refused():
+    with pytest.raises(BadInput, match="reference: uint8 pixels run from 0 to 255"):
+        evaluate(images(20), images(20) % 2, ["mmd"])
+
+
+def test_probabilities_alone_and_uint8_holdouts_are_enough():
+    assert_close(evaluate(None, metrics=["inception_score"], probs=np.full((100, 10), 0.1))[0].value, 1.0)
+    with pytest.raises(NotApplicable, match="pass samples"):
+        evaluate(None, metrics=["mmd"])
+    a, b, c, d = (images(120, seed) for seed in range(4))
+    assert compare(a, b, c, ["birthday"], holdout=d, blocks=2)[0].name == "birthday"
+    with pytest.raises(BadInput, match="uint8 in a and b and reference, floats in holdout"):
+        compare(a, b, c, ["birthday"], holdout=d / 255, blocks=2)
+
+
+def test_scores_are_names_of_metrics():
+    x, y = normal(60, 3), normal(60, 3, seed=1)
+    (one,) = evaluate(x, y, ["precision"])
+    assert [one.value] == [s.value for s in evaluate(x, y, ["prdc"]) if s.name == "precision"]
+    assert [s.name for s in evaluate(x, y, ["recall", "kid_full", "density"])] == ["recall", "kid_full", "density"]
+    assert evaluate(x, y, "precision", options={"precision": {"k": 5}})[0].signature.startswith("precision|k=5")
+    assert metric_names(("precision", "recall", "kid_full")) == ("prdc", "kid")
+    with pytest.raises(UnknownName, match="precision"):
+        evaluate(x, y, ["precisoin"])
+
+
+def test_arrays_of_any_layout_give_the_same_bits_without_a_warning():
+    x, y = normal(60, 3), normal(60, 3, seed=1)
+    value = evaluate(x, y, ["mmd"])[0].value
+    still = x.copy()
+    still.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for same in (x.astype(">f8"), still, np.repeat(x, 2, 0)[::2], x[::-1][::-1], x.tolist(), np.ma.masked_array(x)):
+            assert evaluate(same, y, ["mmd"])[0].value == value
+
+
+def masked(x):
+    out = np.ma.masked_array(x, mask=False)
+    out[7, 1] = np.ma.masked
+    return out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (masked, "row 7"),
+        (lambda x: x.astype(object), "object"),
+        (lambda x: np.float64(3), "shape"),
+        (lambda x: torch.tensor(3.0), "shape"),
+        (scipy.sparse.csr_matrix, "toarray"),
+        (lambda x: torch.tensor(x).to_sparse(), "dense"),
+        (lambda x: torch.tensor(x, device="meta"), "dense"),
+        (lambda x: x.astype(complex), "complex"),
+        (lambda x: x.astype(np.longdouble), "astype"),
+        (lambda x: x.astype("U8"), "numpy array or a tensor of numbers"),
+        (lambda x: x > 0, "floating point"),
+    ],
+)
+def test_sets_that_are_no_plain_numbers_are_refused(change, message):
+    x = normal(30, 3)
+    for name, sets in (("samples", (change(x), x)), ("reference", (x, change(x)))):
+        with pytest.raises(BadInput, match=f"{name}.*{message}"):
+            evaluate(*sets, ["mmd"])
+
+
+def test_options_of_a_wrong_type_are_refused():
+    x = normal(60, 3)
+    with pytest.raises(BadInput, match="subset_size must be a whole number or None; got 50"):
+        evaluate(x, x, ["kid"], options={"kid": {"subset_size": 50.0}})
+    with pytest.raises(BadInput, match="rng is an input"):
+        evaluate(x, x, ["kid"], options={"kid": {"rng": torch.Generator()}})
+    with pytest.raises(BadInput, match="blocks must be a whole number"):
+        compare(x, x, x, ["mmd"], blocks=2.0)
+
+
+def test_labels_start_at_zero():
+    x = normal(30, 3)
+    for labels in ({"train_labels": np.arange(30) % 3 + 1}, {"test_labels": np.arange(30) % 3 - 1}):
+        with pytest.raises(BadInput, match="classes from 0 on"):
+            evaluate(x, x, ["mmd"], **labels)
+    with pytest.raises(BadInput, match="integer class labels"):
+        evaluate(x, x, ["mmd"], test_labels=np.zeros(30))
 
 
 def test_files_and_folders_score_as_the_arrays_they_hold(tmp_path):

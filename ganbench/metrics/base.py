@@ -18,33 +18,19 @@ rng                     a `torch.Generator` of the metrics role
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from functools import update_wrapper
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput
+from ganbench.metrics.door import FLOATS, Door
+from ganbench.metrics.score import Direction, Score
 
-Direction = Literal["max", "min", "floor", "none"]  # floor: nearest to the real-against-real floor is best
+__all__ = ["Direction", "Score", "check_events", "check_pair", "check_probs", "metric", "signature"]
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number with what is needed to trust and to compare it."""
-
-    name: str
-    value: float
-    n: int  # generated samples it was computed from
-    signature: str  # e.g. "mmd2|rbf-median|unbiased|n=10000|x|f64|v1"; boards refuse to mix signatures
-    direction: Direction
-    se: float | None = None  # standard error of `value` over sampling (not over training seeds)
-    interval: tuple[float, float] | None = None  # 95 %, where a standard error does not say it
-    floor: float | None = None  # the same estimator on real against real, same sizes
-    seconds: float | None = None
-    peak_bytes: int | None = None  # memory taken while it was computed, beyond what was there before
-    extra: dict[str, Any] = field(default_factory=dict)  # JSON-ready details: certificate, bandwidth, per-mode counts
 
 
 def metric(
@@ -55,12 +41,25 @@ def metric(
     returns: tuple[str, ...] = (),  # names of the scores when it returns more than one
     asks: tuple[str, ...] = (),  # capabilities of which a model must have one for the metric to apply
     version: int = 1,
+    degree: int | None = None,  # score(s x) = s^degree score(x) when all sets are scaled by s; None: units of its own
+    holds_for: dict[str, tuple[Any, ...]] | None = None,  # the values of options under which it has that degree
+    power: int = 2,  # highest power of the sets' numbers that is formed
+    smallest: float = 0.0,  # largest number below which a set cannot be told from zeros
 ) -> Callable[[F], F]:
-    """Register a function as the metric `name`; arguments must be literals, for they are read without importing."""
+    """Register a function as the metric `name`; arguments must be literals, for they are read without importing.
+
+    The function is put behind a `Door`: see `ganbench/metrics/door.py` for what that checks.
+    """
 
     def mark(function: F) -> F:
-        function.metric_name, function.needs, function.direction = name, needs, direction  # type: ignore[attr-defined]
-        return function
+        door = Door(name, function, needs, degree, power, holds_for or {}, smallest)
+
+        def behind(*args: Any, **kwargs: Any) -> Any:
+            return door(*args, **kwargs)
+
+        update_wrapper(behind, function)
+        behind.metric_name, behind.needs, behind.direction = name, needs, direction  # type: ignore[attr-defined]
+        return cast(F, behind)
 
     return mark
 
@@ -77,6 +76,8 @@ def check_events(x: Tensor, argument: str, *, at_least: int = 1) -> Tensor:
     """
     if not isinstance(x, Tensor):
         raise BadInput(f"{argument} must be a tensor; got {type(x).__name__}; use torch.as_tensor first")
+    if x.layout != torch.strided or x.is_meta:
+        raise BadInput(f"{argument} must hold its numbers in full; got {x.layout} on {x.device}; use .to_dense()")
     if x.ndim < 2:
         raise BadInput(f"{argument} must have shape (N, *event); got {tuple(x.shape)}")
     if len(x) < at_least:
@@ -85,6 +86,8 @@ def check_events(x: Tensor, argument: str, *, at_least: int = 1) -> Tensor:
         raise BadInput(
             f"{argument} must be floating point in the data's domain; got {x.dtype}; scale uint8 pixels first"
         )
+    if x.dtype not in FLOATS:
+        raise BadInput(f"{argument} must be float16, bfloat16, float32 or float64; got {x.dtype}; use .float()")
     flat = x.flatten(1)
     if flat.dtype in (torch.float16, torch.bfloat16):
         flat = flat.float()

@@ -75,7 +75,7 @@ def _distance(a: Moments, b: Moments, root: Tensor) -> float:
     return max(means + float(a.covariance.trace()) + float(b.covariance.trace()) - 2 * float(root), 0.0)
 
 
-@metric("frechet", direction="min", needs=("features", "reference_features", "space", "rng"))
+@metric("frechet", direction="min", needs=("features", "reference_features", "space", "rng"), degree=2)
 def frechet(
     features: Tensor,
     reference_features: Tensor,
@@ -88,7 +88,8 @@ def frechet(
 
     It is biased upward by a term near c / N that depends on the model (Chong and Forsyth 2020, arXiv:1911.07023), so N
     is in the signature and `extra["infinite_n"]` holds the intercept at 1/N = 0 of a line through `extrapolation`
-    nested random subsets of the samples, from N/2 to N (0 skips it; the bias of the reference remains). `se` is the
+    nested random subsets of the samples, from N/2 to N (0 skips it; the bias of the reference remains), with its
+    error beside it, `infinite_n_se`: an extrapolation is less certain than the value. `se` is the
     spread of the value over draws of both sets, to first order (the Gaussian transport potentials of the rows); it
     does not contain the bias.
     Raises `BadInput` for sets it cannot use.
@@ -96,7 +97,7 @@ def frechet(
     return _score("frechet", features, reference_features, rng, space, extrapolation)
 
 
-@metric("fid", direction="min", needs=("features", "reference_features", "space", "rng"))
+@metric("fid", direction="min", needs=("features", "reference_features", "space", "rng"), degree=2)
 def fid(
     features: Tensor,
     reference_features: Tensor,
@@ -122,12 +123,14 @@ def _score(name: str, features: Tensor, reference: Tensor, rng: torch.Generator,
     if sizes < 0 or sizes == 1:
         raise BadConfig(f"extrapolation must be 0 or at least 2 sizes; got {sizes}")
     pair = pair_of(x, y)
+    of_x, of_y = (float(p.var()) for p in pair.potentials())
     extra: dict[str, float] = {"rank_bound": min(len(x) - 1, x.shape[1])}
     if sizes and len(x) >= 8:
-        extra |= {"infinite_n": _infinite(pair, sizes, rng)}
+        value, spread = _infinite(pair, sizes, rng)
+        extra |= {"infinite_n": value, "infinite_n_se": (of_x * spread + of_y / len(y)) ** 0.5}
     text = signature(name, f"n={len(x)}", f"m={len(y)}", space, "f64")
-    variance = sum(float(p.var()) / len(p) for p in pair.potentials())
-    return Score(name, pair.distance, len(x), text, "min", se=variance**0.5, extra=extra)
+    se = (of_x / len(x) + of_y / len(y)) ** 0.5
+    return Score(name, pair.distance, len(x), text, "min", se=se, extra=extra)
 
 
 def check_features(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
@@ -239,12 +242,19 @@ def _linear(x: Tensor, own: Tensor, other: Tensor) -> Tensor:
     return torch.cat([(x[i].double() - own) @ (2 * (own - other)) for i in slices(len(x), 4096)])
 
 
-def _infinite(pair: Rows | Features, sizes: int, rng: torch.Generator) -> float:
-    """Intercept at 1/N = 0 of a least-squares line through values at `sizes` nested subsets from N/2 to N."""
+def _infinite(pair: Rows | Features, sizes: int, rng: torch.Generator) -> tuple[float, float]:
+    """Intercept at 1/N = 0 of a least-squares line through values at `sizes` nested subsets from N/2 to N; its spread.
+
+    The intercept is a weighted sum of the values, and each value, to first order, a mean over the subset's rows of one
+    potential: so it is a weighted sum over rows. Its spread is the sum of their squared weights, 1/N for a plain mean.
+    """
     n = len(pair.x)
     order = torch.randperm(n, generator=rng, device=rng.device).to(pair.x.device)
     counts = torch.linspace(n // 2, n, sizes, dtype=torch.float64).long().tolist()
-    inverse = 1 / torch.tensor(counts, dtype=torch.float64)
     value = torch.tensor(list(pair.nested(order, counts)), dtype=torch.float64)
-    slope = ((inverse - inverse.mean()) * (value - value.mean())).sum() / (inverse - inverse.mean()).square().sum()
-    return float(value.mean() - slope * inverse.mean())
+    size = torch.tensor(counts, dtype=torch.float64)
+    centred = 1 / size - (1 / size).mean()
+    weights = 1 / sizes - centred * (1 / size).mean() / centred.square().sum()  # of the values in the intercept
+    of_rows = (weights / size).flip(0).cumsum(0).flip(0)  # rows that came with subset k are in it and all larger ones
+    fresh = size.diff(prepend=size.new_zeros(1))
+    return float(weights @ value), float((fresh * of_rows.square()).sum())

@@ -16,7 +16,7 @@ from ganbench.metrics.frechet import check_features, pair_of
 from ganbench.ops.pairwise import slices
 
 
-@metric("mifid", direction="min", needs=("features", "reference_features", "train_features", "space"))
+@metric("mifid", direction="min", needs=("features", "reference_features", "train_features", "space"), degree=2)
 def mifid(
     features: Tensor,
     reference_features: Tensor,

@@ -37,7 +37,13 @@ KernelName = Literal["rbf", "polynomial", "imq", "linear"]
 Estimator = Literal["unbiased", "biased", "block"]
 
 
-@metric("mmd", direction="min", needs=("samples", "reference", "rng"))
+@metric(
+    "mmd",
+    direction="min",
+    needs=("samples", "reference", "rng"),
+    degree=0,
+    holds_for={"kernel": ("rbf", "imq"), "bandwidth": (None,)},
+)
 def mmd(
     samples: Tensor,
     reference: Tensor,
@@ -129,6 +135,8 @@ class MMDSums:
     direction="min",
     needs=("features", "reference_features", "space", "rng"),
     returns=("kid", "kid_full"),
+    power=12,
+    smallest=1e-4,
 )
 def kid(
     features: Tensor,

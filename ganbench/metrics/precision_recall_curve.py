@@ -27,6 +27,7 @@ BETA = 8.0
     direction="max",
     needs=("features", "reference_features", "space", "rng"),
     returns=("prd_f8", "prd_f1_8"),
+    degree=0,
 )
 def prd(
     features: Tensor,

@@ -20,13 +20,13 @@ from torch.nn import functional
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
 from ganbench.metrics.sliced import error_directions
-from ganbench.ops.pairwise import slices
+from ganbench.ops.pairwise import precision_name, slices
 from ganbench.ops.sliced import potentials, random_directions, sliced_wasserstein
 
 PATCH = 7
 
 
-@metric("lp_swd", direction="min", needs=("samples", "reference", "rng"))
+@metric("lp_swd", direction="min", needs=("samples", "reference", "rng"), degree=0)
 def lp_swd(
     samples: Tensor,
     reference: Tensor,
@@ -49,18 +49,27 @@ def lp_swd(
         raise BadInput(f"samples must be images (N, C, H, W) of at least {PATCH}x{PATCH}; got {tuple(samples.shape)}")
     x, y = (s.float() if s.dtype in (torch.float16, torch.bfloat16) else s for s in (samples, reference))
     directions = random_directions(n_directions, x.shape[1] * PATCH**2, rng, dtype=x.dtype).to(x.device)
+    least = 1e-6 * float(torch.maximum(x.abs().max(), y.abs().max()))
     levels: dict[str, float] = {}
     over_directions, found = 0.0, []
     for a, b in zip(laplacian_pyramid(x, min_side), laplacian_pyramid(y, min_side), strict=True):
         at = patch_positions(max(len(a), len(b)), patches, a.shape[2], a.shape[3], rng).to(x.device)
-        a_rows, b_rows = descriptors(a, at[: len(a)]), descriptors(b, at[: len(b)])
+        a_rows, b_rows = descriptors(a, at[: len(a)], least), descriptors(b, at[: len(b)], least)
         costs = sliced_wasserstein(a_rows, b_rows, directions, p=1)
         levels[f"{a.shape[2]}x{a.shape[3]}"] = 1000 * float(costs.mean())
         over_directions += 1e6 * float(costs.var()) / len(costs)
         found.append(potentials(a_rows, b_rows, directions[list(error_directions(n_directions))], p=1, rows=patches))
     value = sum(levels.values()) / len(levels)
     se = 1000 * reduce(add, found).variance(n_directions * len(levels)) ** 0.5
-    parts = (f"L={n_directions}", f"patches={patches}", f"min={min_side}", f"n={len(x)}", f"m={len(y)}", "x", "f32")
+    parts = (
+        f"L={n_directions}",
+        f"patches={patches}",
+        f"min={min_side}",
+        f"n={len(x)}",
+        f"m={len(y)}",
+        "x",
+        precision_name(x),
+    )
     extra = {"levels": levels, "se_over_directions": over_directions**0.5 / len(levels)}
     return Score("lp_swd", value, len(x), signature("lp_swd", *parts), "min", se=se, extra=extra)
 
@@ -108,8 +117,11 @@ def patch_positions(n: int, patches: int, height: int, width: int, rng: torch.Ge
     return torch.stack([rows, columns], 2)
 
 
-def descriptors(x: Tensor, corners: Tensor) -> Tensor:
-    """Patches at corners (N, P, 2), each channel of mean 0 and deviation 1 over the set: (N, *E) -> (N P, C 49)."""
+def descriptors(x: Tensor, corners: Tensor, least: float = 1e-6) -> Tensor:
+    """Patches at corners (N, P, 2), each channel of mean 0 and deviation 1 over the set: (N, *E) -> (N P, C 49).
+
+    A channel whose deviation is below `least` is constant but for rounding, and stays at zero.
+    """
     n, p = corners.shape[:2]
     out = x.new_empty(n, p, x.shape[1], PATCH, PATCH)
     offset = torch.arange(PATCH, device=x.device)
@@ -121,5 +133,5 @@ def descriptors(x: Tensor, corners: Tensor) -> Tensor:
     mean = out.double().mean((0, 1, 3, 4), keepdim=True).to(out.dtype)
     out -= mean
     deviation = out.square().mean((0, 1, 3, 4), keepdim=True).sqrt()
-    out /= torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
+    out /= torch.where(deviation > least, deviation, torch.ones_like(deviation))
     return out.view(n * p, -1)

@@ -38,6 +38,7 @@ STRENGTHS = {  # scikit-learn's C, inverse weight of the L2 penalty
     direction="max",
     needs=("model", "train", "train_labels", "reference", "test_labels", "rng"),
     asks=("encode", "features"),
+    version=2,
 )
 def semi_supervised_accuracy(
     model: Any,
@@ -216,7 +217,7 @@ def accuracy_of_features(
         "n_features": train.shape[1],
         "n_test": len(test),
     }
-    text = signature("ssl", classifier, f"labels={labels}", f"draws={draws}", f"m={len(test)}", space)
+    text = signature("ssl", classifier, f"labels={labels}", f"draws={draws}", f"m={len(test)}", space, version=2)
     interval = (max(0.0, mean - half), min(1.0, mean + half))
     return Score("semi_supervised_accuracy", mean, len(test), text, "max", se, interval, extra=extra)
 
@@ -253,7 +254,8 @@ def _linear(classifier: Classifier, strength: float) -> Any:
         return LinearSVC(C=strength, tol=1e-3, random_state=0)  # squared hinge and L2, as liblinear's default
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, tol=1e-3, max_iter=200)
+    # At 1e-3 half-fitted classifiers decide which C wins (.8954 on digits for .8914); below 1e-5 nothing moves.
+    return LogisticRegression(C=strength, tol=1e-6, max_iter=5000)
 
 
 def extractor(model: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
@@ -281,14 +283,16 @@ def _moments(function: Callable[[Tensor], Tensor], x: Tensor, size: int = 1024) 
         total, square = total + f.sum(0), square + f.square().sum(0)
     mean = total / len(x)
     std = (square / len(x) - mean.square()).clamp_min(0).sqrt()
-    std[std < 1e-6 * (1 + mean.abs())] = 1.0  # constant features stay zero
+    std[std <= 1e-7 * mean.abs()] = (
+        math.inf
+    )  # constant features become zero; a difference of squares keeps half the digits
     return mean.numpy(), std.numpy()
 
 
 def _standardise(x: Array) -> tuple[Array, Array, Array]:
-    """Zero mean and unit variance per feature; constant features stay zero."""
+    """Zero mean and unit variance per feature; constant features become zero."""
     mean, std = x.mean(0), x.std(0)
-    std[std < 1e-12] = 1.0
+    std[std <= 1e-12 * np.abs(mean)] = math.inf  # constant but for rounding, whatever the unit: these become zero
     return (x - mean) / std, mean, std
 
 

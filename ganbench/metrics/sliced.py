@@ -6,6 +6,8 @@ is its p-th root, in data units. Projections are formed in the dtype of the inpu
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,6 +21,7 @@ from ganbench.ops.pairwise import ALL, Part, precision_name
 from ganbench.ops.sliced import Potentials, max_sliced_direction, potentials, random_directions
 from ganbench.ops.sliced import sliced_wasserstein as per_direction
 
+MOST_SINGLE = 4  # largest p that float32 takes: of higher powers small distances underflow
 ERROR_DIRECTIONS = 100  # along which potentials are formed: sorting with its order costs more than sorting
 
 
@@ -62,6 +65,7 @@ class SlicedSums:
         check_pair(samples, reference)
         if not 1 <= p < float("inf"):
             raise BadConfig(f"p must be at least 1 and finite; got {p}")
+        x, y = (t.double() if p > MOST_SINGLE else t for t in (x, y))
         shares, d = Shares.one(part), x.shape[1]
         if directions is None:
             if n_directions < 2:
@@ -73,6 +77,7 @@ class SlicedSums:
         mine = slice(part[0], None, part[1])
         if part[0] < len(directions):
             costs[mine] = per_direction(x, y, directions[mine], p)
+            _check_powers(float(costs.max()), x, y, directions[mine], p)
         of_errors = [i for i in error_directions(len(directions)) if i % part[1] == part[0]]
         found = potentials(x, y, directions[of_errors], p)
         return cls(costs, found, directions.mean(0), shares, label, p, len(x), len(y), precision_name(x))
@@ -101,7 +106,7 @@ class SlicedSums:
         return Score("sliced_wasserstein", value, self.n, signature("sw", *parts), "min", se=se, extra=extra)
 
 
-@metric("sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"))
+@metric("sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), degree=1)
 def sliced_wasserstein(
     samples: Tensor,
     reference: Tensor,
@@ -127,6 +132,13 @@ def sliced_wasserstein(
     ).score()
 
 
+def _check_powers(cost: float, x: Tensor, y: Tensor, directions: Tensor, p: float) -> None:
+    """Refuses a p whose powers of these distances are no float64 numbers. Raises `BadInput`."""
+    lost = math.isinf(cost) or (cost < sys.float_info.min and bool((per_direction(x, y, directions, 1.0) > 0).any()))
+    if p > 2 and lost:
+        raise BadInput(f"p must be smaller for these sets: distances to the power {p:g} leave float64; try p = 20")
+
+
 def _given(directions: Tensor, n_dims: int) -> Tensor:
     """User directions, checked and scaled to length one."""
     if directions.ndim != 2 or directions.shape[1] != n_dims or not len(directions):
@@ -138,7 +150,7 @@ def _given(directions: Tensor, n_dims: int) -> Tensor:
     return unit
 
 
-@metric("max_sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), version=2)
+@metric("max_sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), version=2, degree=1)
 def max_sliced_wasserstein(
     samples: Tensor, reference: Tensor, *, rng: torch.Generator, p: float = 2.0, starts: int = 8, steps: int = 50
 ) -> Score:
@@ -157,6 +169,7 @@ def max_sliced_wasserstein(
     shift = (x.mean(0) - y.mean(0))[None]
     if bool(shift.norm() > 0):
         start = torch.cat([start, shift])
-    _, cost = max_sliced_direction(x, y, start, p, steps)
+    theta, cost = max_sliced_direction(x, y, start, p, steps)
+    _check_powers(cost, x, y, theta[None], p)
     parts = (f"p={p:g}", f"starts={starts}", f"steps={steps}", f"n={len(x)}", f"m={len(y)}", "x", precision_name(x))
     return Score("max_sliced_wasserstein", cost ** (1 / p), len(x), signature("max_sw", *parts, version=2), "min")

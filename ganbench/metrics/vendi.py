@@ -17,7 +17,7 @@ from ganbench.ops.kernels import RBF, gram
 from ganbench.ops.pairwise import slices
 
 
-@metric("vendi", direction="max", needs=("features", "space"))
+@metric("vendi", direction="max", needs=("features", "space"), degree=0, holds_for={"kernel": ("cosine",)})
 def vendi(
     features: Tensor,
     *,

@@ -16,6 +16,7 @@ class Scorer(Protocol):
 
     signature: str  # name and first 8 hex digits of the weights' sha256, e.g. "mnist-cnn@3f2a91bc"
     n_classes: int
+    domain: tuple[float, float] | None  # of the events it takes; None: any
 
     def probs(self, x: Tensor) -> Tensor:
         """(N, *E) -> (N, K) float64 class posteriors."""

@@ -133,6 +133,7 @@ class ImageNetLite0:
     """
 
     n_classes = 1000
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, side: int = 96, bfloat16: bool = False) -> None:
         if side < 32 or side % 32:

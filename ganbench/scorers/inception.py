@@ -28,6 +28,8 @@ SIDE = 299
 class InceptionV3:
     """torchvision's Inception-v3 on natural images; weights from torch's hub cache or a file of the user."""
 
+    domain: tuple[float, float] | None = (-1.0, 1.0)
+
     def __init__(self, weights: Path | None = None) -> None:
         path = find(weights, "inception_v3", FILE, URL, "104 MB")
         self.net, self.head = _network(read_tensors(path), path.name)

@@ -17,6 +17,7 @@ class Ink:
     """A scorer of grey digits that takes them in any ink."""
 
     n_classes = 10
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, grey: Scorer, side: int) -> None:
         self.grey, self.side = grey, side

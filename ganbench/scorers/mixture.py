@@ -15,6 +15,8 @@ from ganbench.scorers.base import scorer
 class MixturePosterior:
     """Bayes' rule with the true means, std and equal weights: no classifier to be fooled."""
 
+    domain: tuple[float, float] | None = None
+
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
         digest = hashlib.sha256(mixture.means.double().numpy().tobytes() + repr(mixture.std).encode()).hexdigest()

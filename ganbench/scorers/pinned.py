@@ -24,6 +24,7 @@ class PinnedClassifier:
 
     data: ClassVar[str]
     shape: ClassVar[tuple[int, ...]]  # E
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, folder: Path = FOLDER) -> None:
         name = f"{self.data}_cnn"

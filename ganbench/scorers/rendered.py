@@ -19,6 +19,7 @@ class Rendered:
     """A scorer of grey digits that looks at the digit of a rendered picture."""
 
     n_classes = 10
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, grey: Scorer, side: int) -> None:
         self.grey, self.side = grey, side

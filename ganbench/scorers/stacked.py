@@ -20,6 +20,7 @@ class StackedMnistCNN:
     """`mnist_cnn` on the red, green and blue digit; class 100 r + 10 g + b."""
 
     n_classes = 1000
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self) -> None:
         self.digits = MnistCNN()

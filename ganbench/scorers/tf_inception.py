@@ -31,6 +31,7 @@ class InceptionTF2015:
     """TensorFlow's Inception-v3 of 2015, of `pip install 'ganbench[fidelity]'`; weights by cache or file."""
 
     n_classes = 1008
+    domain: tuple[float, float] | None = (-1.0, 1.0)
 
     def __init__(self, weights: Path | None = None) -> None:
         if importlib.util.find_spec("torch_fidelity") is None:

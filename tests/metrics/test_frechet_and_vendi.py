@@ -85,6 +85,8 @@ def test_the_error_is_that_of_repeated_draws_and_extrapolation_removes_the_sampl
     assert 0.8 < float(values.std() / claimed) < 1.25
     truth = 8 * 0.1**2 + 8 * 0.3**2
     extrapolated = torch.tensor([s.extra["infinite_n"] for s in scores])
+    claimed = torch.tensor([s.extra["infinite_n_se"] for s in scores]).mean()
+    assert 0.8 < float(extrapolated.std() / claimed) < 1.25
     assert float(values.mean()) - truth > 0.04  # the bias that the extrapolation is for
     assert abs(float(extrapolated.mean()) - truth) < 0.3 * (float(values.mean()) - truth)
 

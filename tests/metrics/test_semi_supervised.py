@@ -9,6 +9,8 @@ from torch.testing import assert_close
 
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.metrics.semi_supervised import (
+    _moments,
+    _standardise,
     accuracy_of_features,
     balanced_draw,
     classification_error,
@@ -79,7 +81,7 @@ def test_scale_and_shift_of_the_features_do_not_matter():
     settings = {"rng": rng(), "labels": 25, "draws": 4}
     plain = semi_supervised_accuracy(Judge(), train, y[:300], test, y[300:], **settings)
     assert abs(score.value - plain.value) < 0.03
-    assert score.signature.endswith("encode|v1")
+    assert score.signature.endswith("encode|v2")
     assert_close(score.extra["errors_per_10000"], 1e4 * (1 - score.value), rtol=1e-9, atol=0)
 
 
@@ -234,3 +236,28 @@ def test_an_svm_in_the_span_of_its_examples_is_the_same_svm():
     predicted, strength = fit_svm(x, y, test)
     plain = LinearSVC(C=strength, tol=1e-8, max_iter=100_000).fit(x, y)
     assert (predicted == plain.predict(test)).mean() > 0.98  # but for the last digits of the optimum
+
+
+def test_features_of_any_unit_are_standardised_alike():
+    x = np.random.default_rng(0).normal(loc=(0, 1, 2), size=(50, 3))
+    x[:, 2] = 0.1  # constant, to rounding
+    wanted = _standardise(x)[0]
+    for unit in (2.0**-100, 2.0**100):
+        np.testing.assert_array_equal(_standardise(unit * x)[0], wanted)
+        mean, std = _moments(lambda t, u=unit: u * t, torch.from_numpy(x))
+        np.testing.assert_allclose((unit * x - mean) / std, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_the_choice_of_c_does_not_hang_on_the_optimiser(monkeypatch):
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = blobs(400, 3.0)
+    settings = {"labels": 25, "draws": 3}
+    score = accuracy_of_features(x[:300], y[:300], x[300:], y[300:], rng=rng(), **settings)
+    monkeypatch.setattr(
+        "ganbench.metrics.semi_supervised._linear",
+        lambda _, strength: LogisticRegression(C=strength, tol=1e-9, max_iter=20_000),
+    )
+    better = accuracy_of_features(x[:300], y[:300], x[300:], y[300:], rng=rng(), **settings)
+    assert score.extra["C"] == better.extra["C"]
+    assert score.value == better.value

@@ -94,7 +94,7 @@ def test_max_sliced_finds_the_planted_direction(rng):
     planted = torch.nn.functional.normalize(torch.randn(8, generator=rng), dim=0)
     y = y + 2 * (y @ planted)[:, None] * planted  # three times wider along one direction only
     theta, value = max_sliced_direction(x, y, random_directions(4, 8, rng))
-    assert abs(float(theta @ planted)) > 0.99
+    assert abs(float(theta @ planted.double())) > 0.99
     assert value == pytest.approx(4.0, rel=0.1)  # W2^2 between N(0, 1) and N(0, 9)
 
 
