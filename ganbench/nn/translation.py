@@ -2,16 +2,25 @@
 
 Source      Isola et al. 2017 (arXiv:1611.07004, appendix 6.1), Zhu et al. 2017 (arXiv:1703.10593, section 4),
             Ledig et al. 2017 (arXiv:1609.04802, figure 4).
-Departures  Depths follow the image: a U-Net halves down to 1 or 2 pixels, patches see 16 of 28 or 32 pixels.
+Departures  1. Depths follow the image: a U-Net halves down to 2 pixels; a translator does not shrink below 16.
+            2. Where the papers norm batches of one image, each example is normed alone, in batches of any size.
+            3. SRResNet ends in a tanh, which keeps its images in their range.
 Shapes      B batch, C channels, H, W sides of the image, F filters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from ganbench.errors import NotApplicable
+
+
+def instance_norm(width: int) -> nn.Module:
+    """Each map of each example by its own mean and variance, then a learned gain and offset."""
+    return nn.InstanceNorm2d(width, affine=True)
 
 
 def halvings(side: int) -> list[int]:
@@ -25,39 +34,37 @@ def halvings(side: int) -> list[int]:
 class UNet(nn.Module):
     """Strided convolutions down, transposed ones up, each of the latter seeing the map of its size from the way down.
 
-    `dropout` acts in the innermost three layers up, in training and afterwards: it is the model's noise. Instance
-    statistics of the batch at hand normalise, in training and afterwards. (B, C1, H, W) -> (B, C2, H, W).
+    Dropout acts in the innermost three layers up but never in the last, in training and afterwards: it is the noise.
+    Norms are of each example alone, so that an output does not depend on its batch. (B, C1, H, W) -> (B, C2, H, W).
+    Raises `NotApplicable` for sides below 3.
     """
 
     def __init__(
         self, n_in: int, n_out: int, sides: tuple[int, int], width: int, *, dropout: float = 0.5, skips: bool = True
     ) -> None:
         super().__init__()
+        if min(sides) < 3:
+            raise NotApplicable(f"a U-Net halves images of 3 or more pixels a side; got {sides}")
         self.skips, self.dropout = skips, dropout
         heights, breadths = halvings(sides[0]), halvings(sides[1])
         depth = min(len(heights), len(breadths)) - 1
         widths = [width * min(2**i, 8) for i in range(depth)]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        before = n_in
         for i, after in enumerate(widths):
-            norm = [nn.BatchNorm2d(after, track_running_stats=False)] if 0 < i < depth - 1 else []
+            border = (1 + heights[i] % 2, 1 + breadths[i] % 2)  # so that odd sides are halved upwards
             act = [nn.LeakyReLU(0.2)] if i else []
-            border = (1 + heights[i] % 2, 1 + breadths[i] % 2)
-            self.down.append(nn.Sequential(*act, nn.Conv2d(before, after, 4, 2, border), *norm))
-            before = after
+            norm = [instance_norm(after)] if 0 < i < depth - 1 else []  # none on the image, none on the innermost map
+            self.down.append(nn.Sequential(*act, nn.Conv2d(widths[i - 1] if i else n_in, after, 4, 2, border), *norm))
         for i in reversed(range(depth)):
-            after = widths[i - 1] if i else n_out
             odd = (heights[i] % 2, breadths[i] % 2)
-            seen = before * (2 if skips and i < depth - 1 else 1)
-            layers: list[nn.Module] = [nn.ReLU(), nn.ConvTranspose2d(seen, after, 4, 2, 1)]
-            layers += [_Crop(odd)] if any(odd) else []
-            layers += [nn.BatchNorm2d(after, track_running_stats=False)] if i else [nn.Tanh()]
-            self.up.append(nn.Sequential(*layers))
-            before = after
+            border = (1 + odd[0], 1 + odd[1])
+            seen = widths[i] * (2 if skips and i < depth - 1 else 1)
+            conv = nn.ConvTranspose2d(seen, widths[i - 1] if i else n_out, 4, 2, border, output_padding=odd)
+            self.up.append(nn.Sequential(nn.ReLU(), conv, instance_norm(widths[i - 1]) if i else nn.Tanh()))
         init_normal(self)
 
     def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Noise of dropout is drawn from `rng`."""
+        """Dropout is drawn from `rng`."""
         maps = []
         for layer in self.down:
             x = layer(x)
@@ -72,31 +79,33 @@ class UNet(nn.Module):
         return x
 
 
-class _Crop(nn.Module):
-    """Takes the last row or column off, where the map on the way down was of odd size."""
-
-    def __init__(self, odd: tuple[int, int]) -> None:
-        super().__init__()
-        self.odd = odd
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[..., : x.shape[-2] - self.odd[0], : x.shape[-1] - self.odd[1]]
-
-
 class PatchJudge(nn.Module):
-    """Logits of overlapping patches: (B, C, H, W) -> (B, P). `layers` 0, 1, 2, 3 see 4, 16, 34, 70 pixels a side."""
+    """Logits of overlapping patches: (B, C, H, W) -> (B, P). `layers` 0, 1, 2, 3 see 1, 16, 34, 70 pixels a side.
 
-    def __init__(self, n_in: int, width: int, layers: int, norm: type[nn.Module] | None = nn.BatchNorm2d) -> None:
+    Raises `NotApplicable` for images that are too small for so many layers.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        sides: tuple[int, int],
+        width: int,
+        layers: int,
+        norm: Callable[[int], nn.Module] = nn.InstanceNorm2d,
+    ) -> None:
         super().__init__()
-        body: list[nn.Module] = [nn.Conv2d(n_in, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        if layers and min(sides) // 2**layers < 3:
+            raise NotApplicable(
+                f"a judge of patches with {layers} strided layers takes {3 * 2**layers} or more pixels a side; got {sides}"
+            )
+        kernel, stride, border = (4, 2, 1) if layers else (1, 1, 0)
+        body: list[nn.Module] = [nn.Conv2d(n_in, width, kernel, stride, border), nn.LeakyReLU(0.2)]
         before = width
-        for i in range(1, layers + 1):
-            after = width * min(2**i, 8)
-            stride = 2 if i < layers else 1
-            made = [norm(after)] if norm is not None else []
-            body += [nn.Conv2d(before, after, 4, stride, 1), *made, nn.LeakyReLU(0.2)]
+        for i in range(1, max(layers, 1) + 1):
+            after, stride = width * min(2**i, 8), 2 if i < layers else 1
+            body += [nn.Conv2d(before, after, kernel, stride, border), norm(after), nn.LeakyReLU(0.2)]
             before = after
-        self.body = nn.Sequential(*body, nn.Conv2d(before, 1, 4 if layers else 1, 1, 1 if layers else 0))
+        self.body = nn.Sequential(*body, nn.Conv2d(before, 1, kernel, 1, border))
         init_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,20 +131,24 @@ class Residual(nn.Module):
 def residual_translator(n_in: int, n_out: int, sides: tuple[int, int], width: int, blocks: int) -> nn.Sequential:
     """CycleGAN's generator: two convolutions of stride 2, residual blocks, two back up: (B, C1, H, W) -> (B, C2, H, W).
 
-    Below 16 pixels it does not shrink. Raises `NotApplicable` for sides above that are no multiple of 4.
+    Below 16 pixels a side it does not shrink, and its outer kernels are 3x3 instead of 7x7. Raises `NotApplicable` for
+    sides below 2.
     """
+    if min(sides) < 2:
+        raise NotApplicable(f"a residual translator reflects borders of images of 2 or more pixels a side; got {sides}")
     shrink = min(sides) >= 16
-    if shrink and (sides[0] % 4 or sides[1] % 4):
-        raise NotApplicable(f"a residual translator halves images twice; {sides} is no multiple of 4")
     border, kernel = (3, 7) if shrink else (1, 3)
     layers: list[nn.Module] = [nn.ReflectionPad2d(border), nn.Conv2d(n_in, width, kernel)]
     layers += [nn.InstanceNorm2d(width), nn.ReLU()]
+    left: list[tuple[int, int]] = []  # the sides that the way up comes back to
     for _ in range(2 if shrink else 0):
         layers += [nn.Conv2d(width, 2 * width, 3, 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU()]
-        width *= 2
+        left.append(sides)
+        sides, width = ((sides[0] + 1) // 2, (sides[1] + 1) // 2), 2 * width
     layers += [Residual(width) for _ in range(blocks)]
-    for _ in range(2 if shrink else 0):
-        layers += [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1)]
+    for height, breadth in reversed(left):
+        even = (1 - height % 2, 1 - breadth % 2)
+        layers += [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=even)]
         layers += [nn.InstanceNorm2d(width // 2), nn.ReLU()]
         width //= 2
     made = nn.Sequential(*layers, nn.ReflectionPad2d(border), nn.Conv2d(width, n_out, kernel), nn.Tanh())
@@ -180,6 +193,24 @@ class SRBlock(nn.Module):
         return x + out
 
 
+def srgan_judge(n_channels: int, sides: tuple[int, int], width: int) -> nn.Sequential:
+    """SRGAN's discriminator, one logit an image: (B, C, H, W) -> (B, 1).
+
+    Pairs of 3x3 convolutions, the second of stride 2, down to 4 or fewer pixels and four pairs at most; two dense layers.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(n_channels, width, 3, 1, 1), nn.LeakyReLU(0.2)]
+    before = width
+    for i in range(4):
+        layers += [nn.Conv2d(before, before, 3, 2, 1), nn.BatchNorm2d(before), nn.LeakyReLU(0.2)]
+        sides = ((sides[0] + 1) // 2, (sides[1] + 1) // 2)
+        if max(sides) <= 4 or i == 3:
+            break
+        layers += [nn.Conv2d(before, 2 * before, 3, 1, 1), nn.BatchNorm2d(2 * before), nn.LeakyReLU(0.2)]
+        before *= 2
+    dense = [nn.Linear(before * sides[0] * sides[1], 16 * width), nn.LeakyReLU(0.2), nn.Linear(16 * width, 1)]
+    return nn.Sequential(*layers, nn.Flatten(), *dense)
+
+
 def init_normal(module: nn.Module) -> None:
     """Weights of convolutions N(0, 0.02), gains of norms N(1, 0.02), biases zero, in place."""
     for m in module.modules():
@@ -187,6 +218,6 @@ def init_normal(module: nn.Module) -> None:
             nn.init.normal_(m.weight, 0.0, 0.02)
             if m.bias is not None:
                 nn.init.zeros_(m.bias)
-        elif isinstance(m, nn.BatchNorm2d) and m.affine:
+        elif isinstance(m, nn.BatchNorm2d | nn.InstanceNorm2d) and m.affine:
             nn.init.normal_(m.weight, 1.0, 0.02)
             nn.init.zeros_(m.bias)

@@ -1,0 +1,1 @@
+"""Models that make events from labels, captions or other images."""
