@@ -34,39 +34,7 @@ from ganbench.model import (
     Positive,
     register,
 )
-from ganbench.nn.translation import PatchJudge, residual_translator
-
-
-class ImagePool(nn.Module):
-    """The last fakes, in buffers: judges see each fresh one, or with probability 1/2 an older one in whose place it goes.
-
-    Until the pool is full, fresh ones are kept and seen (Shrivastava et al. 2017, as in the authors' code).
-    """
-
-    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.images: Tensor
-        self.count: Tensor
-        self.register_buffer("images", torch.zeros(size, *shape))  # (S, *E)
-        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
-
-    def mix(self, fakes: Tensor, rng: torch.Generator) -> Tensor:
-        """What judges see in place of these, which the pool takes in: (B, *E) -> (B, *E), B at most S unless S is 0."""
-        n, size = len(fakes), len(self.images)
-        if not size:
-            return fakes
-        places = torch.arange(size, device=fakes.device)
-        free = self.count + places[:n]
-        filling = free < size
-        # Distinct filled places for the images past the free ones, which are the last of the batch, hence the flip.
-        order = torch.rand(size, generator=rng, device=fakes.device).masked_fill(places >= self.count, -1)
-        place = torch.where(filling, free, order.argsort(descending=True)[:n].flip(0))
-        change = torch.rand(n, generator=rng, device=fakes.device) < 0.5
-        old = self.images[place]
-        wide = (-1, *[1] * (fakes.ndim - 1))
-        self.images[place] = torch.where((filling | change).view(wide), fakes, old)
-        self.count.copy_((self.count + n).clamp(max=size))
-        return torch.where((~filling & change).view(wide), old, fakes)
+from ganbench.nn.translation import ImagePool, PatchJudge, residual_translator
 
 
 @register(
@@ -84,7 +52,7 @@ class CycleGAN(Model):
         batch_size: Count = 1
         width: Count = 64  # filters next to the image, of all networks
         blocks: Count = 9
-        judge_layers: int = 3  # 1, 2, 3: the discriminators judge patches of 16, 34, 70 pixels
+        judge_layers: Annotated[int, Ge(0)] = 3  # 0, 1, 2, 3: the discriminators judge patches of 1, 16, 34, 70 pixels
         cycle_weight: NonNegative = 10.0  # lambda; 0: two GANs that know nothing of each other
         identity_weight: NonNegative = 0.5  # times lambda; only where both sides have as many channels
         pool: Annotated[int, Ge(0)] = 50  # fakes of either kind that are kept for the discriminators; 0: none
@@ -100,7 +68,7 @@ class CycleGAN(Model):
             raise NotApplicable(f"cyclegan makes images from images of the same sides; {spec.name} has none")
         if 0 < c.pool < c.batch_size:
             raise BadConfig(f"pool must be 0 or hold a batch of {c.batch_size}; got {c.pool}")
-        (n_source, height, breadth), n_target, sides = spec.cond.shape, spec.event_shape[0], spec.event_shape[1:]
+        n_source, (n_target, height, breadth) = spec.cond.shape[0], spec.event_shape
         sides = (height, breadth)
         self.forth = residual_translator(n_source, n_target, sides, c.width, c.blocks)  # G: (B, *C) -> (B, *E)
         self.back = residual_translator(n_target, n_source, sides, c.width, c.blocks)  # F: (B, *E) -> (B, *C)

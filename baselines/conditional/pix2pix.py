@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from ganbench.errors import BadConfig
@@ -48,7 +50,7 @@ class Pix2Pix(Model):
     class Config(Model.Config):
         batch_size: Count = 1
         width: Count = 64  # filters next to the image, of both networks
-        judge_layers: int = 3  # 0, 1, 2, 3: the discriminator judges patches of 1, 16, 34, 70 pixels
+        judge_layers: Annotated[int, Ge(0)] = 3  # 0, 1, 2, 3: the discriminator judges patches of 1, 16, 34, 70 pixels
         judge_sees_source: bool = True  # False: the paper's unconditional GAN
         skips: bool = True  # False: the paper's encoder-decoder
         dropout: Fraction = 0.5  # the noise; 0 makes the translation a function
@@ -70,10 +72,14 @@ class Pix2Pix(Model):
                 f"from {spec.cond.shape[1:]}"
             )
         if not c.l1_weight and not c.gan_weight:
-            raise BadConfig("l1_weight or gan_weight must be above 0; got 0 for both, which leaves nothing to learn from")
+            raise BadConfig(
+                "l1_weight or gan_weight must be above 0; got 0 for both, which leaves nothing to learn from"
+            )
         n_source, (n_target, height, breadth) = spec.cond.shape[0], spec.event_shape
         sides, n_judged = (height, breadth), n_target + (n_source if c.judge_sees_source else 0)
-        self.generator = UNet(n_source, n_target, sides, c.width, dropout=c.dropout, skips=c.skips)  # (B, *C) -> (B, *E)
+        self.generator = UNet(
+            n_source, n_target, sides, c.width, dropout=c.dropout, skips=c.skips
+        )  # (B, *C) -> (B, *E)
         self.discriminator = PatchJudge(n_judged, sides, c.width, c.judge_layers, instance_norm)  # -> (B, P)
 
     def players(self) -> list[Player]:

@@ -1,11 +1,11 @@
-"""Networks from images to images: U-Net, residual translator, super-resolution, and judges of patches.
+"""Networks from images to images: U-Net, residual translator, super-resolution; judges of patches, a pool of fakes.
 
 Source      Isola et al. 2017 (arXiv:1611.07004, appendix 6.1), Zhu et al. 2017 (arXiv:1703.10593, section 4),
             Ledig et al. 2017 (arXiv:1609.04802, figure 4).
 Departures  1. Depths follow the image: a U-Net halves down to 2 pixels; a translator does not shrink below 16.
             2. Where the papers norm batches of one image, each example is normed alone, in batches of any size.
             3. SRResNet ends in a tanh, which keeps its images in their range.
-Shapes      B batch, C channels, H, W sides of the image, F filters.
+Shapes      B batch, C channels, H, W sides of the image, F filters, P patches, S places in a pool, *E event.
 """
 
 from __future__ import annotations
@@ -154,6 +154,38 @@ def residual_translator(n_in: int, n_out: int, sides: tuple[int, int], width: in
     made = nn.Sequential(*layers, nn.ReflectionPad2d(border), nn.Conv2d(width, n_out, kernel), nn.Tanh())
     init_normal(made)
     return made
+
+
+class ImagePool(nn.Module):
+    """The last fakes, in buffers: judges see each fresh one, or with probability 1/2 an older one in whose place it goes.
+
+    Until the pool is full, fresh ones are kept and seen (Shrivastava et al. 2017, as in the authors' code).
+    """
+
+    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.images: Tensor
+        self.count: Tensor
+        self.register_buffer("images", torch.zeros(size, *shape))  # (S, *E)
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def mix(self, fakes: Tensor, rng: torch.Generator) -> Tensor:
+        """What judges see in place of these, which the pool takes in: (B, *E) -> (B, *E), B at most S unless S is 0."""
+        n, size = len(fakes), len(self.images)
+        if not size:
+            return fakes
+        places = torch.arange(size, device=fakes.device)
+        free = self.count + places[:n]
+        filling = free < size
+        # Distinct filled places for the images past the free ones, which are the last of the batch, hence the flip.
+        order = torch.rand(size, generator=rng, device=fakes.device).masked_fill(places >= self.count, -1)
+        place = torch.where(filling, free, order.argsort(descending=True)[:n].flip(0))
+        change = torch.rand(n, generator=rng, device=fakes.device) < 0.5
+        old = self.images[place]
+        wide = (-1, *[1] * (fakes.ndim - 1))
+        self.images[place] = torch.where((filling | change).view(wide), fakes, old)
+        self.count.copy_((self.count + n).clamp(max=size))
+        return torch.where((~filling & change).view(wide), old, fakes)
 
 
 class SRResNet(nn.Module):

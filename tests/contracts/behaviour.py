@@ -83,7 +83,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every model on every kind of data that it takes, then the others."""
     for name, entry in tiny.ENTRIES.items():
         for kind in tiny.SPECS:
-            if ("vector" if kind == "vector" else "image") in entry.meta.get("events", ("vector", "image")):
+            if tiny.takes(entry, kind):
                 yield name, kind, {}
     yield from OTHERS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import ENTRIES, SPECS, K, build, cases, data, samples
+from tiny import ENTRIES, SPECS, K, build, cases, data, samples, takes
 
 from ganbench import engine, seeding
 from ganbench.engine import Batches, Turn, train
@@ -175,7 +175,8 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
     name, kind = case
     model, spec = trained(name, kind), SPECS[kind]
     rng = torch.Generator().manual_seed(5)
-    x = data(kind, ENTRIES[name]).x[:6]
+    split = data(kind, ENTRIES[name])
+    x = split.x[:6]
     known = torch.rand(spec.event_shape, generator=rng) < 0.5
     calls = {
         "encode": lambda: model.encode(x),
@@ -188,6 +189,7 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
         "cluster": lambda: model.cluster(x),
         "tangents": lambda: model.tangents(x),
         "vary": lambda: model.vary(6, rng).transpose(0, 1),
+        "translate": lambda: model.translate(split.cond[:6], rng),  # type: ignore[index]
     }
     shapes = {
         "from_codes": (6, *spec.event_shape),
@@ -196,6 +198,7 @@ def test_it_can_do_what_it_says(case: tuple[str, str]) -> None:
         "log_prob": (6,),
         "inpaint": (6, *spec.event_shape),
         "cluster": (6,),
+        "translate": (6, *spec.event_shape),
     }
     assert set(model.gives) <= {"sample", *calls}, "gives names an unknown capability"
     for capability, call in calls.items():
@@ -230,6 +233,7 @@ ON_IMAGES = [name for name, e in ENTRIES.items() if "image" in e.meta.get("event
 @pytest.mark.parametrize("name", ON_IMAGES)
 def test_its_pictures_can_be_drawn(name: str, tmp_path: Path) -> None:
     """A run draws them for every model on images; one that cannot be drawn would fail its job."""
-    x = data("image8", ENTRIES[name]).x
-    drawn = draw_views(tmp_path, trained(name, "image8"), x, torch.Generator().manual_seed(0))
+    kind = next(k for k in SPECS if takes(ENTRIES[name], k) and SPECS[k].event_shape == (1, 8, 8))
+    x = data(kind, ENTRIES[name]).x
+    drawn = draw_views(tmp_path, trained(name, kind), x, torch.Generator().manual_seed(0))
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"{view}.png" for view in drawn)

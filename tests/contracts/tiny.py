@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import DataSpec, Split
+from ganbench.data import Condition, DataSpec, Split
 from ganbench.errors import NotApplicable
 from ganbench.model import Model
 from ganbench.registry import MODELS, Entry
@@ -22,16 +22,35 @@ SPECS = {
     "image28": DataSpec("image28", (1, 28, 28), (-1.0, 1.0), K, N, N),
     "image32": DataSpec("image32", (3, 32, 32), (-1.0, 1.0), K, N, N),
 }
+SPECS |= {  # events made from conditions, for the models that ask for them
+    "pairs8": DataSpec("pairs8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (1, 8, 8))),
+    "half8": DataSpec("half8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (1, 4, 4))),
+    "unpaired8": DataSpec(
+        "unpaired8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (3, 8, 8), paired=False)
+    ),
+}
+LARGER = ("srgan",)  # they make images larger than their conditions
 IN_COLOUR = ("gan_ns", "dcgan", "wgan_gp", "vae_gaussian", "gmmn")  # slow for all of them
 ENTRIES = {e.name: e for e in MODELS}
+
+
+def takes(entry: Entry, kind: str) -> bool:
+    """Whether a model is made for this kind of data, as far as its registration says."""
+    cond, wanted = SPECS[kind].cond, entry.meta.get("conditions", ())
+    if cond is None or not wanted:
+        return cond is None and not wanted and SPECS[kind].kind in entry.meta.get("events", ("vector", "image"))
+    return (
+        cond.kind in wanted
+        and (cond.paired or "pairs" not in entry.meta.get("needs", ()))
+        and (kind == "half8") == (entry.name in LARGER)
+    )
 
 
 def cases() -> list[Any]:
     found = []
     for name, entry in ENTRIES.items():
-        events = entry.meta.get("events", ("vector", "image"))
         for spec in SPECS:
-            if ("vector" if spec == "vector" else "image") in events and (spec != "image32" or name in IN_COLOUR):
+            if takes(entry, spec) and (spec != "image32" or name in IN_COLOUR):
                 found.append(pytest.param((name, spec), id=f"{name}-{spec}"))
     return found
 
@@ -49,6 +68,8 @@ def data(kind: str, entry: Entry) -> Split:
         return Split(x, y)
     if "labels" in needs:
         return Split(x, y, torch.arange(4 * K))
+    if spec.cond is not None:
+        return Split(x, cond=torch.rand(N, *spec.cond.shape, generator=rng) * 2 - 1)
     return Split(x)
 
 
