@@ -72,9 +72,7 @@ class Pix2Pix(Model):
                 f"from {spec.cond.shape[1:]}"
             )
         if not c.l1_weight and not c.gan_weight:
-            raise BadConfig(
-                "l1_weight or gan_weight must be above 0; got 0 for both, which leaves nothing to learn from"
-            )
+            raise BadConfig("l1_weight or gan_weight must be above 0, to learn from something; got 0 for both")
         n_source, (n_target, height, breadth) = spec.cond.shape[0], spec.event_shape
         sides, n_judged = (height, breadth), n_target + (n_source if c.judge_sees_source else 0)
         self.generator = UNet(

@@ -96,7 +96,8 @@ class PatchJudge(nn.Module):
         super().__init__()
         if layers and min(sides) // 2**layers < 3:
             raise NotApplicable(
-                f"a judge of patches with {layers} strided layers takes {3 * 2**layers} or more pixels a side; got {sides}"
+                f"a judge of patches with {layers} strided layers takes images of {3 * 2**layers} or more pixels a side; "
+                f"got {sides}"
             )
         kernel, stride, border = (4, 2, 1) if layers else (1, 1, 0)
         body: list[nn.Module] = [nn.Conv2d(n_in, width, kernel, stride, border), nn.LeakyReLU(0.2)]
@@ -157,7 +158,7 @@ def residual_translator(n_in: int, n_out: int, sides: tuple[int, int], width: in
 
 
 class ImagePool(nn.Module):
-    """The last fakes, in buffers: judges see each fresh one, or with probability 1/2 an older one in whose place it goes.
+    """The last fakes, in buffers: judges see each fresh one, or half of the time an older one whose place it takes.
 
     Until the pool is full, fresh ones are kept and seen (Shrivastava et al. 2017, as in the authors' code).
     """
@@ -228,7 +229,7 @@ class SRBlock(nn.Module):
 def srgan_judge(n_channels: int, sides: tuple[int, int], width: int) -> nn.Sequential:
     """SRGAN's discriminator, one logit an image: (B, C, H, W) -> (B, 1).
 
-    Pairs of 3x3 convolutions, the second of stride 2, down to 4 or fewer pixels and four pairs at most; two dense layers.
+    Pairs of 3x3 convolutions, the second of stride 2, down to 4 pixels a side but at most four; then two dense layers.
     """
     layers: list[nn.Module] = [nn.Conv2d(n_channels, width, 3, 1, 1), nn.LeakyReLU(0.2)]
     before = width

@@ -72,7 +72,7 @@ def test_a_judge_with_nothing_left_to_judge_is_refused() -> None:
     for layers in (1, 2, 3):
         side = 3 * 2**layers
         assert PatchJudge(1, (side, side), 2, layers)(torch.randn(1, 1, side, side)).shape[1] >= 1
-        with pytest.raises(NotApplicable, match=f"takes {side} or more pixels"):
+        with pytest.raises(NotApplicable, match=f"takes images of {side} or more pixels"):
             PatchJudge(1, (side, side - 1), 2, layers)
 
 

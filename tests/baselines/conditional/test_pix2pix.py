@@ -59,7 +59,7 @@ def test_the_judge_sees_the_source_unless_told_otherwise() -> None:
 def test_l1_alone_has_no_discriminators_turn() -> None:
     assert [p.name for p in build(gan_weight=0).players()] == ["generator"]
     assert [p.name for p in build(l1_weight=0).players()] == ["discriminator", "generator"]
-    with pytest.raises(BadConfig, match="nothing to learn from"):
+    with pytest.raises(BadConfig, match="to learn from something; got 0 for both"):
         build(gan_weight=0, l1_weight=0)
 
 
