@@ -96,8 +96,8 @@ class PatchJudge(nn.Module):
         super().__init__()
         if layers and min(sides) // 2**layers < 3:
             raise NotApplicable(
-                f"a judge of patches with {layers} strided layers takes images of {3 * 2**layers} or more pixels a side; "
-                f"got {sides}"
+                f"a judge of patches with {layers} strided layers takes images of {3 * 2**layers} or more pixels a "
+                f"side; got {sides}"
             )
         kernel, stride, border = (4, 2, 1) if layers else (1, 1, 0)
         body: list[nn.Module] = [nn.Conv2d(n_in, width, kernel, stride, border), nn.LeakyReLU(0.2)]

@@ -48,7 +48,9 @@ def test_the_effective_config_of_every_model_on_every_kind_of_data() -> None:
     assert now == golden("configs")
 
 
-@pytest.mark.parametrize("kind", ["vector", "image8", pytest.param("image28", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", ["vector", "image8", "pairs8", "half8", "unpaired8", pytest.param("image28", marks=pytest.mark.slow)]
+)
 def test_the_first_weights_of_every_model(kind: str) -> None:
     wrong = []
     for name, k, config in cases():

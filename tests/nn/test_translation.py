@@ -17,7 +17,7 @@ from ganbench.nn.translation import (
     srgan_judge,
 )
 
-SIZES = [(1, (8, 8)), (1, (28, 28)), (3, (32, 32)), (2, (7, 9)), (1, (15, 30)), (1, (3, 3))]
+SIZES = [(1, (8, 8)), (1, (28, 28)), (3, (32, 32)), (2, (7, 9)), (1, (15, 30)), (1, (18, 21)), (1, (3, 3))]
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -177,17 +177,19 @@ def test_a_full_pool_gives_an_older_image_half_of_the_time() -> None:
     assert abs(late / trials - 0.5) < 4 * 0.5 / trials**0.5  # four standard errors
 
 
-def test_the_first_places_to_be_seen_again_are_equally_likely() -> None:
-    """The batch that finds 8 of 10 places filled fills 2 and asks for others among the 8 alone."""
-    counts, rng = torch.zeros(11), torch.Generator().manual_seed(0)
+@pytest.mark.parametrize(("kept", "more"), [(8, 3), (4, 8)])
+def test_a_batch_that_fills_the_pool_asks_only_for_places_filled_before(kept: int, more: int) -> None:
+    """Each of them equally often; the free places are filled by the first images of the batch."""
+    counts, rng = torch.zeros(101), torch.Generator().manual_seed(0)
     for _ in range(2000):
         pool = ImagePool(10, (1,))
-        pool.mix(numbered(1, 8), rng)
-        out = pool.mix(numbered(101, 3), rng)
-        assert out[:2].flatten().tolist() == [101.0, 102.0]
-        if out[2] != 103:
-            counts[int(out[2])] += 1
-    share = counts[1:9] / counts.sum()
-    assert counts[9:].sum() == 0
-    # Five standard errors of a share of 1/8 among some 1,000.
-    assert (share - 1 / 8).abs().max() < 5 * (7 / 64 / float(counts.sum())) ** 0.5
+        pool.mix(numbered(1, kept), rng)
+        fakes = numbered(101, more)
+        out = pool.mix(fakes, rng)
+        assert torch.equal(out[: 10 - kept], fakes[: 10 - kept])
+        for old in out[out != fakes]:
+            counts[int(old)] += 1
+    share = counts / counts.sum()
+    assert share[0] + share[kept + 1 :].sum() == 0
+    # Five standard errors of a share among that many.
+    assert (share[1 : kept + 1] - 1 / kept).abs().max() < 5 * (1 / kept / float(counts.sum())) ** 0.5
