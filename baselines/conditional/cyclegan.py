@@ -65,7 +65,8 @@ class CycleGAN(Model):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         if spec.cond is None or spec.cond.kind != "image" or spec.cond.shape[1:] != spec.event_shape[1:]:
-            raise NotApplicable(f"cyclegan makes images from images of the same sides; {spec.name} has none")
+            has = "has no conditions" if spec.cond is None else f"makes {spec.event_shape} from {spec.cond.shape}"
+            raise NotApplicable(f"cyclegan makes images from images of the same sides; {spec.name} {has}")
         if 0 < c.pool < c.batch_size:
             raise BadConfig(f"pool must be 0 or hold a batch of {c.batch_size}; got {c.pool}")
         n_source, (n_target, height, breadth) = spec.cond.shape[0], spec.event_shape
