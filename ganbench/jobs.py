@@ -276,7 +276,8 @@ def incompatible(model: Entry, dataset: Entry, metrics: Sequence[str] = ()) -> s
 def _inapplicable(metric: Entry, model: Entry, dataset: Entry) -> str | None:
     """Why a metric cannot be computed of a model on a data set, as far as registrations say."""
     needs, gives = set(metric.meta.get("needs", ())), set(model.meta.get("gives", ("sample",)))
-    asks = {"sample"} if needs & {"samples", "probs", "features"} else set(metric.meta.get("asks", ()))
+    drawn = {"sample", "translate"} if needs & {"samples", "probs", "features"} else set()
+    asks = set(metric.meta.get("asks", ())) or drawn
     if asks and not asks & gives:
         return f"{metric.name} needs a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
     if needs & LABELS and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):

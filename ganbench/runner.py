@@ -131,9 +131,16 @@ def score_trained(
     inputs = Inputs(
         place, job.dataset_ref, dataset, spec.n_samples, spec.seed, model=model, label_counts=counts, draw=draw_of
     )
-    if "sample" in model.gives:
-        with clock("sample"):
-            inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, pick_device(spec.device)), dataset.spec)
+    device = pick_device(spec.device)
+    with clock("sample"):
+        if "sample" in model.gives:
+            inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, device), dataset.spec)
+            inputs.sample_labels = asked_labels(model, dataset, inputs.n, spec, device)
+        if "translate" in model.gives:
+            made = translate(model, inputs.get("cond", METRICS.get("consistency")), spec, device, dataset.spec)
+            inputs.translated = check_samples(made, dataset.spec)
+            if inputs.samples is None:  # what a law's distance looks at
+                inputs.samples = inputs.translated
     model.to("cpu")  # metrics look at it with the real data, which stays there
     with clock("score"):
         rows, missing = score_all(spec.metrics, inputs)
@@ -223,6 +230,27 @@ def draw(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.de
             if tuple(out.shape) != (count, *dataset.spec.event_shape):
                 want = (count, *dataset.spec.event_shape)
                 raise BadInput(f"sample({count}, rng) must return shape {want}; got {tuple(out.shape)}")
+            batches.append(out.detach().to("cpu"))
+    return torch.cat(batches)
+
+
+def asked_labels(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.device) -> Tensor | None:
+    """The classes (n,) that `draw` asks for, on the CPU; None for a model that takes none."""
+    labels = _label_draws(model, dataset, n, seeding.stream("sampling", spec.dataset, spec.seed, device=device))
+    return None if labels is None else labels.to("cpu")
+
+
+def translate(model: Model, cond: Tensor, spec: JobSpec, device: torch.device, data: DataSpec) -> Tensor:
+    """Events made from conditions (N, *C), on the CPU, (N, *E), in batches whose size depends on the event alone."""
+    rng = seeding.stream("sampling", spec.dataset, spec.seed, device=device)
+    batches = []
+    with torch.no_grad(), seeding.global_stream("sampling", spec.dataset, spec.seed):
+        for part in cond.split(max(1, min(1000, (1 << 22) // data.n_dims))):
+            out = model.translate(part.to(device), rng)
+            want = (len(part), *data.event_shape)
+            if not isinstance(out, Tensor) or tuple(out.shape) != want:
+                got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+                raise BadInput(f"translate(cond, rng) must return a tensor of shape {want}; got {got}")
             batches.append(out.detach().to("cpu"))
     return torch.cat(batches)
 

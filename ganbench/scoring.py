@@ -18,6 +18,8 @@ from torch import Tensor
 from ganbench import seeding
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.load import load
+from ganbench.datasets.rendered import wanted_values
+from ganbench.datasets.rendering import measure
 from ganbench.environment import without_paths
 from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
 from ganbench.files import write_atomic
@@ -105,10 +107,13 @@ class Inputs:
         samples: Tensor | None = None,
         label_counts: Sequence[int] = (),
         draw: int | None = None,
+        sample_labels: Tensor | None = None,
+        translated: Tensor | None = None,
     ) -> None:
         self.place, self.ref, self.dataset, self.seed = place, ref, dataset, seed
         self.model, self.samples = model, samples
         self.label_counts, self.draw = label_counts, draw
+        self.sample_labels, self.translated = sample_labels, translated
         self.n = min(n_samples, dataset.spec.n_eval or n_samples)
         self._made: dict[str, Any] = {}
 
@@ -121,11 +126,14 @@ class Inputs:
             return self.scorer.signature if looks and self.scorer else "x"
         if name == "samples":
             return self._samples()
-        if name in ("probs", "features"):
+        if name in ("probs", "features", "translated_probs", "measured"):
             if name not in self._made:
-                look = self._probs if name == "probs" else self._features
-                self._made[name] = look(self._samples())
+                self._made[name] = self._seen(name)
             return self._made[name]
+        if name == "sample_labels":
+            return _there(self.sample_labels, "needs samples of classes that were asked for; this model takes none")
+        if name == "translated":
+            return _there(self.translated, "needs events made from conditions; this model does not translate")
         if name == "model":
             if self.model is None:
                 raise NotApplicable("needs the trained model, not only its samples")
@@ -133,6 +141,18 @@ class Inputs:
         if name == "label_draws":
             return label_draws(self.dataset, self.label_counts, int(str(self.seed)) if self.draw is None else self.draw)
         return self.real(name)
+
+    def _seen(self, name: str) -> Tensor:
+        """What is seen in the model's events, kept for the next metric."""
+        match name:
+            case "probs":
+                return self._probs(self._samples())
+            case "features":
+                return self._features(self._samples())
+            case "translated_probs":
+                return self._probs(self.get("translated", _NOBODY))
+        self.real("wanted")  # only rendered pictures have attributes to measure
+        return measure(self.get("translated", _NOBODY))
 
     def real(self, name: str) -> Any:
         """An input made of real data alone, kept between jobs. Raises `NotApplicable` where the data has none."""
@@ -198,6 +218,11 @@ class Inputs:
             case "test_labels":
                 index = _some(len(data.test), self.n, data.spec.name, "reference")
                 return _there(data.test.y, f"needs labels; {data.spec.name} has none")[index]
+            case "cond":
+                index = _some(len(data.test), self.n, data.spec.name, "reference")
+                return _there(data.test.conditions(index), f"needs conditions; {data.spec.name} has none")
+            case "wanted":
+                return wanted_values(data.spec, self.get("cond", _NOBODY))
         raise BadInput(f"no metric input is called {name!r}; ganbench/metrics/base.py lists them")
 
 

@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import Condition, Split
+from ganbench.data import Condition, DataSpec, Split
 from ganbench.datasets.base import Dataset, Rendered, Source, assemble, dataset
-from ganbench.datasets.captions import LENGTH, WORDS, captions
+from ganbench.datasets.captions import LENGTH, WORDS, captions, read
 from ganbench.datasets.digits import digits
 from ganbench.datasets.images import idx_dataset
 from ganbench.datasets.rendering import ATTRIBUTES, render
+from ganbench.errors import NotApplicable
 
 VERSION = 1
 BITS = ("blue", "large", "right", "thick")
@@ -131,6 +132,19 @@ def unseen(digits: Tensor, colours: Tensor) -> Tensor:
 def values_of_bits(bits: Tensor) -> Tensor:
     """Values of `ATTRIBUTES` for bits of -1 and 1: (N, 4) -> (N, 4) int64."""
     return torch.where(bits > 0, _SET, _UNSET)
+
+
+def wanted_values(spec: DataSpec, cond: Tensor) -> Tensor:
+    """Values of `ATTRIBUTES` that conditions ask for, -1 where they leave one free: (N, *C) -> (N, 4) int64.
+
+    Raises `NotApplicable` for data that is not rendered from attributes.
+    """
+    names = spec.cond.names if spec.cond is not None else ()
+    if names == WORDS:
+        return read(cond)[1]
+    if names == BITS:
+        return values_of_bits(cond)
+    raise NotApplicable(f"needs pictures rendered from attributes; {spec.name} is not")
 
 
 def glyphs(split: Split) -> Tensor:

@@ -11,6 +11,10 @@ mixture                 the exact `ganbench.data.Mixture` behind the data
 model                   the trained `Model`: metrics that use encode, features, classify, log_prob or reconstruct
 train_labels, test_labels   (N,) int64 labels of train and reference
 label_draws             {L: (L,) int64 rows of train}: the labels this seed reveals, for each number of labels asked for
+sample_labels           (N,) int64 classes that the samples were asked to be of
+translated, translated_probs   (N, *E), (N, K) events made from `cond`, in step with the reference; their posteriors
+cond                    (N, *C) conditions of the test split, in step with reference
+wanted, measured        (N, A) int64 attributes that `cond` asks for, -1 where it does not; those of `translated`
 space                   what distances look at, for the signature: "x" or the scorer's name and hash
 rng                     a `torch.Generator` of the metrics role
 """

@@ -28,7 +28,10 @@ from torch import Tensor
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.score import Score
 
-SETS = ("samples", "reference", "holdout", "train", "features", "reference_features", "train_features")
+SETS = (
+    "samples", "reference", "holdout", "train", "features", "reference_features", "train_features",
+    "translated", "cond",
+)  # fmt: skip
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BITS = (-60, 100)  # of float32's exponent that powers of a set may take: differences and sums need the others
 BITS_UNIT = (-100, 100)  # of float64's, beyond which sets are brought to unit size

@@ -38,14 +38,21 @@ def arguments(entry: Entry, seed: int = 0) -> dict[str, Any]:
     def draw(spread: float, shift: float) -> Tensor:
         return spread * torch.randn(ROWS, 1, 8, 8, generator=rng, dtype=torch.float64) + shift
 
-    made: dict[str, Any] = {"space": "inception-v3@test", "mixture": Mixture(torch.randn(5, 64, generator=rng), 2.0)}
+    made: dict[str, Any] = {
+        "space": "inception-tf2015@test",
+        "mixture": Mixture(torch.randn(5, 64, generator=rng), 2.0),
+    }
     for i, name in enumerate(SETS):
         made[name] = draw(1 + 0.1 * i, 0.05 * i)
     for name in ("features", "reference_features", "train_features"):
         made[name] = made[name].flatten(1)
     if "mixture" in entry.meta["needs"]:
         made["samples"] = made["samples"].flatten(1)
-    for name in ("probs", "reference_probs"):
+    for name in ("sample_labels", "test_labels"):
+        made[name] = torch.arange(ROWS) % 5
+    made |= {"measured": torch.arange(2 * ROWS).view(ROWS, 2) % 3, "wanted": torch.ones(ROWS, 2, dtype=torch.int64)}
+    made["cond"] = made["cond"][:, :, :4, :4]
+    for name in ("probs", "reference_probs", "translated_probs"):
         made[name] = torch.softmax(2 * torch.randn(ROWS, 5, generator=rng, dtype=torch.float64), 1)
     made["rng"] = torch.Generator().manual_seed(7)
     return {name: made[name] for name in entry.meta["needs"]}
@@ -185,7 +192,10 @@ def check_state(entry: Entry, names: list[str]) -> None:
             stack.enter_context(STATES[name]())
             hostile = {k: v.clone() if isinstance(v, Tensor) else v for k, v in given.items()}
             if name != "inference":
-                hostile = {k: v.requires_grad_() if isinstance(v, Tensor) else v for k, v in hostile.items()}
+                hostile = {
+                    k: v.requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v
+                    for k, v in hostile.items()
+                }
             before = state()
             got = scores(entry, hostile)
             assert state() == before, name

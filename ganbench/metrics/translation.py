@@ -1,0 +1,126 @@
+"""Translated events against the truth that belongs to their source: distances by pixel, structure, and class.
+
+Row i of `translated` is made from row i of `cond`, and row i of `reference` is its hidden truth.
+
+Source      Wang et al. 2004 (SSIM, equation 13 with an 11x11 Gaussian window of sigma 1.5).
+Shapes      N events, *E event shape, *C condition shape, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganbench.errors import BadInput, NotApplicable
+from ganbench.metrics.base import Score, check_events, check_pair, check_probs, metric, signature
+from ganbench.metrics.conditional import check_labels, share_of
+
+PEAK = 2.0  # pixels are in [-1, 1]
+
+
+@metric(
+    "translation_l1", direction="min", needs=("translated", "reference"), asks=("translate",), degree=1, power=1
+)  # fmt: skip
+def translation_l1(translated: Tensor, reference: Tensor) -> Score:
+    """Mean absolute difference of a number to the truth's: (N, *E), (N, *E); the error is over events."""
+    x, y = aligned(translated, reference)
+    return _mean("translation_l1", (x.double() - y.double()).abs().mean(1), "min")
+
+
+@metric("psnr", direction="max", needs=("translated", "reference"), asks=("translate",))
+def psnr(translated: Tensor, reference: Tensor) -> Score:
+    """Peak signal to noise of the pooled squared error, 10 log10(4 / MSE) dB for pixels in [-1, 1]: (N, *E), (N, *E).
+
+    Pooled, not averaged over pictures: flat ones would weigh most. Raises `BadInput` for sets that are equal.
+    """
+    x, y = aligned(translated, reference)
+    errors = (x.double() - y.double()).square().mean(1)
+    mse = float(errors.mean())
+    if mse == 0:
+        raise BadInput("translated and reference are equal: their PSNR is infinite")
+    se = 10 / math.log(10) * float(errors.std()) / math.sqrt(len(x)) / mse if len(x) > 1 else None
+    return Score("psnr", 10 * math.log10(PEAK**2 / mse), len(x), signature("psnr", "pooled", f"n={len(x)}"), "max", se)
+
+
+@metric("ssim", direction="max", needs=("translated", "reference"), asks=("translate",))
+def ssim(translated: Tensor, reference: Tensor) -> Score:
+    """Structural similarity of images in [-1, 1], mean over pixels, channels and images: (N, C, H, W), (N, C, H, W).
+
+    Windows that stick out of the image are left out. Smaller images take the largest odd window that fits.
+    Raises `NotApplicable` for events that are no images.
+    """
+    aligned(translated, reference)
+    if translated.ndim != 4:
+        raise NotApplicable(f"ssim compares images (N, C, H, W); got events of shape {tuple(translated.shape[1:])}")
+    side = min(11, *translated.shape[2:])
+    window = gaussian_window(side - 1 + side % 2)
+    parts = [_ssim(x, y, window) for x, y in zip(translated.split(200), reference.split(200), strict=True)]
+    return _mean("ssim", torch.cat(parts), "max", f"window={len(window)}")
+
+
+@metric(
+    "translation_agreement", direction="max", needs=("translated_probs", "test_labels", "space"), asks=("translate",)
+)
+def translation_agreement(translated_probs: Tensor, test_labels: Tensor, space: str = "probs") -> Score:
+    """Share of translated events that the scorer takes for the class of their truth: (N, K), (N,)."""
+    p = check_probs(translated_probs, "translated_probs")
+    y = check_labels(test_labels, len(p), p.shape[1], "test_labels")
+    text = signature("translation_agreement", f"K={p.shape[1]}", f"n={len(p)}", space)
+    return share_of(p.argmax(1) == y, "translation_agreement", text)
+
+
+@metric("consistency", direction="min", needs=("translated", "cond"), asks=("translate",))
+def consistency(translated: Tensor, cond: Tensor) -> Score:
+    """How far a large image, made small again by box means, is from its source: mean absolute, a pixel.
+
+    (N, C, H, W), (N, C, h, w). Raises `NotApplicable` unless the source is smaller by a whole factor.
+    """
+    check_events(translated, "translated")
+    fits = translated.ndim == cond.ndim == 4 and translated.shape[1] == cond.shape[1]
+    factor = translated.shape[-1] // cond.shape[-1] if fits else 0
+    if factor < 2 or tuple(translated.shape[2:]) != (factor * cond.shape[2], factor * cond.shape[3]):
+        raise NotApplicable("consistency compares images with sources that are smaller by a whole factor")
+    off = (F.avg_pool2d(translated.double(), factor) - cond.double()).abs().flatten(1).mean(1)
+    return _mean("consistency", off, "min", f"factor={factor}")
+
+
+def aligned(translated: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sets as matrices, row by row. Raises `BadInput` where they are not as many events of one shape."""
+    x, y = check_events(translated, "translated"), check_events(reference, "reference")
+    check_pair(translated, reference, "translated", "reference")
+    if len(x) != len(y):
+        raise BadInput(f"translated and reference must be as many, row by row; got {len(x)} and {len(y)}")
+    return x, y
+
+
+def gaussian_window(size: int, sigma: float = 1.5) -> Tensor:
+    """Weights (size,) that sum to 1."""
+    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    weights = torch.exp(-place.square() / (2 * sigma**2))
+    return weights / weights.sum()
+
+
+def _ssim(x: Tensor, y: Tensor, window: Tensor) -> Tensor:  # (N, C, H, W), (N, C, H, W) -> (N,)
+    x, y = ((t.double() + 1) / PEAK for t in (x, y))
+    kernel = (window[:, None] * window)[None, None].to(x.device)
+
+    def blurred(t: Tensor) -> Tensor:
+        out: Tensor = F.conv2d(t.flatten(0, 1)[:, None], kernel)
+        return out
+
+    mx, my = blurred(x), blurred(y)
+    vx, vy, cov = blurred(x * x) - mx * mx, blurred(y * y) - my * my, blurred(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    value = (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    return value.view(len(x), -1).mean(1)
+
+
+def _mean(name: str, each: Tensor, direction: str, *parts: str) -> Score:
+    """The mean over events (N,) with its standard error."""
+    n = len(each)
+    se = float(each.std()) / math.sqrt(n) if n > 1 else None
+    text = signature(name, *parts, f"n={n}")
+    return Score(name, float(each.mean()), n, text, direction, se)  # type: ignore[arg-type]
