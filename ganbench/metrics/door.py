@@ -95,7 +95,7 @@ class Door:
         function: Callable[..., Any],
         needs: tuple[str, ...],
         degree: int | None,
-        power: int,
+        power: int | None,
         holds_for: Mapping[str, tuple[Any, ...]],
         smallest: float,
     ) -> None:
@@ -129,7 +129,7 @@ class Door:
 
     def _within_range(self, given: dict[str, Any]) -> tuple[dict[str, Any], int]:
         """The arguments with all sets in a range that the metric's powers fit in, now in units of 2 to which power."""
-        if "model" in self.needs:  # its units are the model's
+        if "model" in self.needs or self.power is None:  # the units are the model's, or the metric chooses its own
             return given, 0
         sets = {k: x for k, x in given.items() if k in SETS and isinstance(x, Tensor) and is_events(x)}
         largest = {k: max(map(abs, map(float, torch.aminmax(x)))) for k, x in sets.items()}

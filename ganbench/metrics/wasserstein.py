@@ -16,7 +16,7 @@ from ganbench.ops.assignment import Solver, transport
 from ganbench.ops.costs import MEMORY_LIMIT
 
 
-@metric("wasserstein", direction="min", needs=("samples", "reference", "space", "rng"), degree=1)
+@metric("wasserstein", direction="min", needs=("samples", "reference", "space", "rng"), degree=1, power=None)
 def wasserstein(
     samples: Tensor,
     reference: Tensor,
