@@ -28,6 +28,7 @@ SPECS |= {  # events made from conditions, for the models that ask for them
     "unpaired8": DataSpec(
         "unpaired8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (3, 8, 8), paired=False)
     ),
+    "tokens16": DataSpec("tokens16", (3, 16, 16), (-1.0, 1.0), K, N, N, cond=Condition("tokens", (6,), vocabulary=9)),
 }
 LARGER = ("srgan",)  # they make images larger than their conditions
 IN_COLOUR = ("gan_ns", "dcgan", "wgan_gp", "vae_gaussian", "gmmn")  # slow for all of them
@@ -56,7 +57,7 @@ def cases() -> list[Any]:
 
 
 def data(kind: str, entry: Entry) -> Split:
-    """Random events in the domain, with the labels that the model registered a need for."""
+    """Random events in the domain, with the labels and conditions that the model registered a need for."""
     rng = torch.Generator().manual_seed(7)
     spec = SPECS[kind]
     x = torch.randn(N, *spec.event_shape, generator=rng)
@@ -64,13 +65,21 @@ def data(kind: str, entry: Entry) -> Split:
     x = (x + y.view(-1, *[1] * len(spec.event_shape))).mul(0.3)
     x = x.tanh() if spec.is_image else x
     needs = entry.meta.get("needs", ())
+    cond = None if spec.cond is None else conditions(spec.cond, rng)
     if "y" in needs:
-        return Split(x, y)
+        return Split(x, y, cond=cond)
     if "labels" in needs:
         return Split(x, y, torch.arange(4 * K))
-    if spec.cond is not None:
-        return Split(x, cond=torch.rand(N, *spec.cond.shape, generator=rng) * 2 - 1)
-    return Split(x)
+    return Split(x, cond=cond)
+
+
+def conditions(cond: Condition, rng: torch.Generator) -> Tensor:
+    """Random images, or captions of one word or more: -> (N, *C)."""
+    if cond.vocabulary is None:
+        return torch.rand(N, *cond.shape, generator=rng) * 2 - 1
+    words = torch.randint(cond.vocabulary, (N, *cond.shape), generator=rng)
+    ends = torch.randint(1, cond.shape[0] + 1, (N, 1), generator=rng)
+    return torch.where(torch.arange(cond.shape[0]) < ends, words, -1)
 
 
 def build(name: str, kind: str) -> Model:
