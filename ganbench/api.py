@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench.errors import BadConfig, BadInput, GanbenchError, UnknownName
+from ganbench.errors import BadConfig, BadInput, UnknownName
 from ganbench.jobs import display_name
 from ganbench.records import Record, RunFolder, parse_record
 from ganbench.registry import MODELS
@@ -58,8 +58,8 @@ def load(
 
     `path` is a job's folder of a run made with `--save-weights`; the run's folder, where `model` (a name, or a row
     such as "gmm[n_components=4]"), `dataset` and `seed` pick the job; or a bare .safetensors file, where `model` and
-    `dataset` say what it is and `config` what differs from the defaults. A model or data set of one's own is named as on the
-    command line, "path/to/file.py:Class" and "folder:PATH".
+    `dataset` say what it is and `config` what differs from the defaults. A model or data set of one's own is named as
+    on the command line, "path/to/file.py:Class" and "folder:PATH".
 
     Shapes are checked before anything is allocated. Raises `BadInput` for a job that is not there or kept no weights,
     and for a file that is not what was trained; `UnknownName`, `BadConfig`, `MissingResource`.
@@ -113,8 +113,8 @@ def results(path: str | Path) -> pd.DataFrame:
     """One row per job and metric, of a run folder, a results.jsonl or a board's records.jsonl: the last attempts.
 
     Columns are `COLUMNS`: `model` is the row that the job stands in, `value`, `se` and `floor` are in the metric's
-    units, `train_s` and `wall_s` in seconds, `config` is what differed from the defaults. A job without scores, such as a
-    failed one, is a row without a metric. Raises `BadInput`.
+    units, `train_s` and `wall_s` in seconds, `config` is what differed from the defaults. A job without scores, such
+    as a failed one, is a row without a metric. Raises `BadInput`.
     """
     import pandas as pd
 
@@ -127,7 +127,7 @@ def run(
     *,
     suite: str = "smoke",
     metrics: str | Sequence[str] | None = None,
-    seeds: int | str | Sequence[int] | None = None,
+    seeds: int | str | Iterable[int] | None = None,
     scale: str | None = None,
     budget: str | Mapping[str, float] | None = None,
     samples: int | None = None,
@@ -144,10 +144,11 @@ def run(
 ) -> pd.DataFrame:
     """What `ganbench run` does with these options, without printing; -> `results` of its folder.
 
-    Models may carry configs, "gmm[n_components=4,8]"; `config` is `--set`, keys or "model.key". `seeds` is a count, or the seeds
-    themselves. `budget` replaces the scale: "iterations=500" or {"iterations": 500}. Limits are in seconds. `out` again goes on where it
-    stopped; without it a folder under runs/ is made. The folder is in `frame.attrs["run_dir"]`, and jobs that a time
-    limit left in `frame.attrs["pending"]`. A job that fails is a row with its status and reason.
+    Models may carry configs, "gmm[n_components=4,8]"; `config` is `--set`, by key or "model.key". `seeds` is a count,
+    or the seeds themselves. `budget` replaces the scale: "iterations=500" or {"iterations": 500}. Limits are in
+    seconds. Weights are kept, for `load`. `out` again goes on where it stopped; without it a folder under runs/ is
+    made. The folder is in `frame.attrs["run_dir"]`, the number of jobs that a time limit left in
+    `frame.attrs["pending"]`. A job that fails is a row with its status and reason.
 
     Raises what the command line reports: `UnknownName`, `BadConfig`, `BadInput`, `MissingResource`. Ctrl-C raises
     `KeyboardInterrupt` when the records are written.
@@ -158,7 +159,7 @@ def run(
         least = 2 if name == "samples" else 1
         if number is not None and number < least:
             raise BadConfig(f"{name} must be at least {least}; got {number}")
-    if not isinstance(seeds, int | str | None):
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str):
         seeds = ",".join(map(str, seeds)) + ","
     selection = launch.select(
         suite,
@@ -205,6 +206,8 @@ def _job(path: Path, model: str | None, dataset: str | None, seed: int | None) -
     if not kept:
         raise BadInput(f"no job of {path.name!r} kept its weights; run with --save-weights")
     chosen = [(f, r) for f, r in kept if _fits(r, model, dataset, seed)]
+    exact = [(f, r) for f, r in chosen if r.spec.row == model]  # where rows with configs stand beside the plain one
+    chosen = exact or chosen
     if len(chosen) != 1:
         labels = [r.spec.label for _, r in chosen or kept]
         more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
@@ -281,7 +284,7 @@ def _budget(given: str | Mapping[str, float] | None) -> str | None:
     if given is None or isinstance(given, str):
         return given
     if len(given) != 1:
-        raise GanbenchError(f"a budget is one of iterations, examples or seconds; got {dict(given)}")
+        raise BadConfig(f"a budget is one of iterations, examples or seconds; got {dict(given)}")
     ((kind, amount),) = given.items()
     return f"{kind}={amount}"
 

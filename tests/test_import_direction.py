@@ -25,7 +25,7 @@ LAYERS = [
     {"jobs", "suites"},
     {"source", "contents", "identity", "environment"},
     {"weights"},
-    {"samples_io", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
+    {"samples_io", "samples_write", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
     {"data", "recipes", "registry", "seeding", "errors", "labels", "files", "variants"},
 ]

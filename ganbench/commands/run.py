@@ -14,8 +14,8 @@ MODELS = typer.Option(
     "--model",
     "-m",
     help="Name, glob, family:NAME or path/to/file.py:Class; repeat for more. With configs: "
-    r"'gmm\[n_components=4,8]' is two rows, several keys give the product. Values are JSON, 'gan_ns\[hidden=\[8,8]]', or "
-    "bare words; a word with comma, bracket, quote or = is JSON text in double quotes. They win over --set.",
+    r"'gmm\[n_components=4,8]' is two rows, several keys give the product. Values are JSON, 'gan_ns\[hidden=\[8,8]]', "
+    "or bare words; a word with comma, bracket, quote or = is JSON text in double quotes. They win over --set.",
 )
 DATA = typer.Option("--dataset", "-d", help="Name, glob, folder:PATH or array:PATH; repeat for more.")
 METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.")
