@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganbench.errors import BadConfig
@@ -17,6 +17,7 @@ VALUE = LEAF | st.lists(LEAF, max_size=3) | st.dictionaries(st.text(max_size=4),
 KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(KEYS, st.lists(VALUE, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_variants_are_the_product_of_their_values(values: dict[str, list[Any]]) -> None:
     inner = ",".join(f"{k}={','.join(json.dumps(v) for v in chosen)}" for k, chosen in values.items())
@@ -33,6 +34,7 @@ def test_variants_are_the_product_of_their_values(values: dict[str, list[Any]]) 
             assert texts.count(json.dumps(value)) == count // len(chosen) * same
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(KEYS, VALUE, min_size=1, max_size=3))
 def test_a_variant_survives_being_written_and_split(config: dict[str, Any]) -> None:
     ref = with_config("path.py:A" if "p" in config else "m", config)
