@@ -30,7 +30,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with weights of a model of points and of models of images, one of which is asked for classes."""
     root = tmp_path_factory.mktemp("sample") / "kept"
     budget: dict[str, int | float] = {"iterations": 3}
-    pairs = [(("gmm", "gan_ns"), "ring8"), (("lsgan", "cgan"), "digits")]
+    pairs = [(("gmm", "gan_ns"), "ring8"), (("lsgan", "acgan"), "digits")]
     with RunFolder.create(root, {}) as folder:
         for models, dataset in pairs:
             for job in plan(Selection("t", models, (dataset,), (0, 1), "custom", ("mmd",), 300, budget=budget)):
@@ -111,7 +111,7 @@ def test_what_cannot_be_written_is_refused(kept: Path, tmp_path: Path, capsys: p
         ([*one, "-n", 5, "-o", tmp_path / "there.npz"], "nothing is overwritten"),
         ([*one, "-n", 5, "-o", tmp_path / "folder"], "nothing is overwritten"),
         ([*one, "-n", 5, "-o", tmp_path / "x.pt"], "must end in .npz"),
-        ([*one, "-n", 5, "-o", tmp_path / "pictures"], "name a file such as s0.npz"),
+        ([*one, "-n", 5, "-o", tmp_path / "pictures"], "has none: name a file"),
         ([*one, "-n", 10**9, "-o", tmp_path / "x.npy"], "holds at most 1000000 samples"),
         ([*one, "-n", 0, "-o", tmp_path / "x.npy"], "-n"),
         ([kept, "-n", 5, "-o", tmp_path / "x.npy"], "8 jobs fit"),
