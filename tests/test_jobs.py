@@ -394,7 +394,7 @@ def test_what_was_edited_after_the_plan_is_refused_before_it_is_imported(tmp_pat
         before = file.read_bytes()
         file.write_bytes(before.replace(b"lr: float = 0", change) if file == model else before + change)
         (tmp_path / says).mkdir()
-        record = worker.work(job, worker.Orders(str(tmp_path / says), {}), 1)
+        record = json.loads(worker.work(job, worker.Orders(str(tmp_path / says), {}), 1)["record"])
         assert record["status"] == "failed"
         assert says in record["reason"]
         assert "run the same command again" in record["reason"]
