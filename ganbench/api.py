@@ -103,9 +103,7 @@ def load_trained(
     folder, record = _job(given, model, dataset, seed)
     own = dataset or record.spec.dataset
     if ":" in own and dataset is None:
-        raise BadInput(
-            f"the data are a user's own, and records hold no paths: name them, dataset='{own}' with its path"
-        )
+        raise BadInput(f"records hold no paths of a user's own data: name them, dataset='{own}' with its path")
     ref = single(model)[0] if model is not None and ".py:" in model else record.spec.model
     if ref not in MODELS.entries and ".py:" not in ref:
         raise BadInput(f"{ref} is no registered model: name its file, model='path/to/file.py:Class'")

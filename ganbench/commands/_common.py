@@ -16,7 +16,7 @@ from ganbench.variants import split_names as split_names
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 DataDir = Annotated[
     str | None,
-    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out [default: $GANBENCH_DATA]."),
+    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out \\[default: $GANBENCH_DATA]."),
 ]
 LOOK, WORK = "Look", "Work"  # panels of --help
 

@@ -32,7 +32,7 @@ RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. '
 OUT = typer.Option(
     "--out", "-o", callback=named_path, help="Run folder; the same folder again goes on where it stopped."
 )
-JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
+JOBS = typer.Option("--jobs", "-j", help="Worker processes \\[default: one per core].", min=1, max=256)
 THREADS = typer.Option("--threads", help="Cores of each worker, for a few large jobs; recorded.", min=1, max=256)
 
 
