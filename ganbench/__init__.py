@@ -3,13 +3,14 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "evaluate"]
+__all__ = ["__version__", "compare", "evaluate", "load", "results", "run"]
+_HOMES = {"compare": "evaluation", "evaluate": "evaluation", "load": "api", "results": "api", "run": "api"}
 
 
 def __getattr__(name: str) -> Any:
-    """`ganbench.evaluate` and `ganbench.compare`, imported when first asked for: they need torch, the package not."""
-    if name in ("evaluate", "compare"):
+    """What Python users call, imported when first asked for: it needs torch or pandas, the package needs neither."""
+    if name in _HOMES:
         import importlib
 
-        return getattr(importlib.import_module("ganbench.evaluation"), name)
+        return getattr(importlib.import_module(f"ganbench.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'ganbench' has no attribute {name!r}")

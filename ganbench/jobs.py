@@ -25,6 +25,7 @@ from ganbench.errors import BadConfig, ImportFailed, UnknownName
 from ganbench.recipes import Recipe
 from ganbench.registry import DATASETS, METRICS, MODELS, Entry
 from ganbench.source import canonical_hash, look_again
+from ganbench.variants import expand, parse_value, single, split_config, with_config
 
 MAX_SEEDS = 10_000
 LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
@@ -106,7 +107,7 @@ class Selection:
     """What the user asked for, before it is expanded into jobs."""
 
     suite: str
-    models: tuple[str, ...]  # names, globs, family:NAME, or path/to/file.py:Class
+    models: tuple[str, ...]  # names, globs, family:NAME, or path/to/file.py:Class; with a config: name[k=v1,v2]
     datasets: tuple[str, ...]
     seeds: tuple[int, ...]
     scale: str
@@ -150,6 +151,9 @@ class Selection:
 def display_name(ref: str) -> str:
     """A reference without its folders: `models/m.py:A` -> `m.py:A`, `folder:data/cats` -> `folder:cats`."""
     if ".py:" in ref:
+        ref, inside = split_config(ref)
+        if inside is not None:
+            return f"{display_name(ref)}[{inside}]"
         path, _, attribute = ref.rpartition(":")
         return f"{os.path.basename(path)}:{attribute}"
     stem, colon, argument = ref.partition(":")
@@ -159,25 +163,26 @@ def display_name(ref: str) -> str:
 def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
     """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
 
-    `configs` maps a model reference to its checked overrides (`ganbench.make.resolve_config`). At scale `paper` each
-    of a model's recipes for a data set is a job with its config and budget, and its number of samples where its
-    protocol says one.
+    `configs` maps a reference of `selected_models` to its checked overrides (`ganbench.make.resolve_config`); variants
+    that these make equal are one. At scale `paper` each of a model's recipes for a data set is a job with its config
+    and budget, and its number of samples where its protocol says one.
     Pairs that do not go together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
     """
-    models = _select(MODELS.entries, selection.models, MODELS)
+    models = selected_models(selection)
+    overriding = {ref: (configs or {}).get(ref, single(ref)[1]) for ref in models}
     datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
-    recipes = published.of(models) if selection.scale == "paper" else None
+    recipes = published.of(map(base, models)) if selection.scale == "paper" else None
     _check_recipes(selection, recipes)
     look_again()
     files = {ref: identity.files_of(ref, entry, selection.scorer_weights) for ref, entry in datasets.items()}
-    jobs = []
+    jobs: dict[str, Job] = {}  # by id
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
             for model_ref, model in models.items():
-                overrides, skip = (configs or {}).get(model_ref, {}), incompatible(model, dataset, selection.metrics)
+                overrides, skip = overriding[model_ref], incompatible(model, dataset, selection.metrics)
                 variants = [Variant(overrides, {}, s) for s in _supervisions(selection, model)]
                 if recipes is not None:
-                    known = recipes.get(model_ref, ())
+                    known = recipes.get(base(model_ref), ())
                     found = _published(selection, model, dataset, known, overrides)
                     if selection.recipes and not found:
                         continue
@@ -185,10 +190,10 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
                     skip = skip or (None if found else _no_recipe(selection, model, dataset, known))
                 for variant in variants:
                     spec = _spec(selection, model, (dataset_ref, dataset), seed, variant, files[dataset_ref])
-                    jobs.append(Job(spec, model_ref, dataset_ref, selection.data_dir, skip))
+                    jobs.setdefault(spec.job_id, Job(spec, base(model_ref), dataset_ref, selection.data_dir, skip))
     if not jobs:
         raise BadConfig("the selection holds no job: name at least one model, data set and seed")
-    return jobs
+    return list(jobs.values())
 
 
 @dataclass(frozen=True)
@@ -348,11 +353,7 @@ def parse_sets(sets: Iterable[str], models: Iterable[str]) -> Iterator[tuple[str
         model, dot, key = left.rpartition(".")
         if dot and model not in chosen:
             raise UnknownName("model in --set", model, chosen)
-        try:
-            value = json.loads(right)
-        except ValueError:
-            value = right
-        yield model or None, key if dot else left, value
+        yield model or None, key if dot else left, parse_value(right)
 
 
 def metric_names(patterns: Sequence[str]) -> tuple[str, ...]:
@@ -366,8 +367,18 @@ def metric_names(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def selected_models(selection: Selection) -> dict[str, Entry]:
-    """The models a selection names: reference -> entry."""
-    return _select(MODELS.entries, selection.models, MODELS)
+    """The models a selection names, each variant for itself: reference -> entry. Raises `UnknownName`, `BadConfig`."""
+    found: dict[str, Entry] = {}
+    for variant in [v for text in selection.models for v in expand(text)]:
+        name, config = single(variant)
+        found |= {with_config(ref, config): e for ref, e in _select(MODELS.entries, [name], MODELS).items()}
+    _refuse_twins({base(ref): entry for ref, entry in found.items()}, MODELS)
+    return found
+
+
+def base(reference: str) -> str:
+    """A model's reference without its config: what the registry knows it by."""
+    return split_config(reference)[0]
 
 
 def selected_datasets(selection: Selection) -> dict[str, Entry]:
@@ -396,11 +407,16 @@ def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -
             except ImportFailed:  # a user's file that is not Python: its jobs fail with that reason, and the others run
                 path, _, attribute = ref.rpartition(":")
                 chosen[ref] = Entry(attribute, path, attribute, Path(path))
+    _refuse_twins(chosen, registry)
+    return chosen
+
+
+def _refuse_twins(chosen: Mapping[str, Entry], registry: Any) -> None:
+    """Raise `BadConfig` where two things would go by one name."""
     names = [display_name(r) if e.meta.get("prefix") else e.name for r, e in chosen.items()]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise BadConfig(f"two references share the {registry.kind} name {', '.join(sorted(twice))}; rename one")
-    return chosen
 
 
 def _spec(

@@ -6,18 +6,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
+from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput
 from ganbench.jobs import Job, JobSpec
-from ganbench.make import effective_config
+from ganbench.make import effective_config, model_class
 from ganbench.model import Model
 from ganbench.records import Record, RunFolder
 from ganbench.registry import METRICS
-from ganbench.runner import Clock, make_model, now, pick_device, score_trained
+from ganbench.runner import Clock, now, pick_device, score_trained
 from ganbench.scoring import Workplace
+from ganbench.weights import make_with_weights
 
 WEIGHTS = "weights.safetensors"
 
@@ -60,11 +58,7 @@ def _rescored(
     spec = JobSpec(**{**old, **changes})
     job = Job(spec, spec.model, spec.dataset, data_dir)
     dataset = place.dataset(job.dataset_ref, data_dir)
-    if dataset.spec.sha256 != record.data_sha256:
-        raise BadInput(f"{spec.row} was trained on other data of the name {spec.dataset!r}; their hashes differ")
-    model = make_model(job, dataset.spec)
-    _load(model, path, record)
-    model.to(pick_device(spec.device)).eval()
+    model = trained_model(record, path, dataset).to(pick_device(spec.device))
     found = score_trained(job, place, dataset, model, Clock())
     del found["artifacts"]
     changed = {
@@ -77,17 +71,19 @@ def _rescored(
     return record.model_copy(update=changed)
 
 
-def _load(model: Model, path: Path, record: Record) -> None:
-    """Put the kept weights in place. Raises `BadInput` where the file or the network is another one."""
+def trained_model(record: Record, path: Path, dataset: Dataset, ref: str = "") -> Model:
+    """The model of a record with the weights that its job kept in `path`, in eval mode on the CPU.
+
+    The config is the one that held in training, also where defaults are others by now. `ref` names a model that the
+    registry does not know. Raises `BadInput` where the data, the file or the network is another one.
+    """
+    spec = record.spec
+    if dataset.spec.sha256 != record.data_sha256:
+        raise BadInput(f"{spec.row} was trained on other data of the name {spec.dataset!r}; their hashes differ")
     said = next((a["sha256"] for a in record.artifacts if a["kind"] == "weights"), None)
     if hashlib.sha256(path.read_bytes()).hexdigest() != said:
         raise BadInput(f"{path.parent.name}/{path.name} is not the file that was written after training")
-    try:
-        model.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
-        raise BadInput(
-            f"the weights of {record.spec.row} are of another network: {str(error).splitlines()[0]}"
-        ) from None
-    with torch.no_grad():
-        if not all(torch.isfinite(p).all() for p in model.parameters()):
-            raise BadInput(f"the weights of {record.spec.row} are not finite")
+    ref = ref or spec.model
+    now_holds = effective_config(model_class(ref).configure(dataset.spec, **spec.config))
+    moved = {k: v for k, v in record.config.items() if now_holds.get(k) != v}
+    return make_with_weights(ref, dataset.spec, {**spec.config, **moved}, path, (spec.model, spec.dataset, spec.seed))

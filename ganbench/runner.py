@@ -215,12 +215,18 @@ def check_labels(spec: JobSpec, dataset: Dataset) -> None:
 
 
 def draw(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.device) -> Tensor:
-    """n samples on the CPU, (n, *E), in batches whose size depends on the event alone."""
-    rng = seeding.stream("sampling", spec.dataset, spec.seed, device=device)
+    """n samples on the CPU, (n, *E), from the streams of a job."""
+    return torch.cat(list(draw_batches(model, dataset, n, (spec.dataset, spec.seed), device)))
+
+
+def draw_batches(
+    model: Model, dataset: Dataset, n: int, seed: tuple[object, ...], device: torch.device
+) -> Iterator[Tensor]:
+    """n samples on the CPU, in batches (b, *E) whose size depends on the event alone."""
+    rng = seeding.stream("sampling", *seed, device=device)
     size = max(1, min(1000, (1 << 22) // dataset.spec.n_dims))
     labels = _label_draws(model, dataset, n, rng)
-    batches = []
-    with torch.no_grad(), seeding.global_stream("sampling", spec.dataset, spec.seed):
+    with torch.no_grad(), seeding.global_stream("sampling", *seed):
         for start in range(0, n, size):
             count = min(size, n - start)
             more = () if labels is None else (labels[start : start + count],)
@@ -230,8 +236,7 @@ def draw(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.de
             if tuple(out.shape) != (count, *dataset.spec.event_shape):
                 want = (count, *dataset.spec.event_shape)
                 raise BadInput(f"sample({count}, rng) must return shape {want}; got {tuple(out.shape)}")
-            batches.append(out.detach().to("cpu"))
-    return torch.cat(batches)
+            yield out.detach().to("cpu")
 
 
 def asked_labels(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: torch.device) -> Tensor | None:

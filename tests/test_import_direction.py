@@ -13,6 +13,8 @@ LAYERS = [
     {"cli"},
     {"commands"},
     {"gates", "selftest"},
+    {"api"},
+    {"launch"},
     {"boards", "bench", "report"},
     {"executors"},
     {"rescore"},
@@ -22,9 +24,10 @@ LAYERS = [
     {"records"},
     {"jobs", "suites"},
     {"source", "contents", "identity", "environment"},
-    {"samples_io", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
+    {"weights"},
+    {"samples_io", "samples_write", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
     {"model", "nn", "losses", "ops"},
-    {"data", "recipes", "registry", "seeding", "errors", "labels", "files"},
+    {"data", "recipes", "registry", "seeding", "errors", "labels", "files", "variants"},
 ]
 FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
 
@@ -100,6 +103,9 @@ def test_light_modules_do_not_import_torch() -> None:
         "errors",
         "registry",
         "jobs",
+        "variants",
+        "launch",
+        "api",
         "source",
         "contents",
         "identity",

@@ -442,3 +442,52 @@ def test_bad_suites(tmp_path: Path) -> None:
 )
 def test_a_row_is_a_model_with_what_sets_it_apart(spec: dict[str, Any], name: str) -> None:
     assert jobs.row_name(spec) == name
+
+
+def test_variants_of_a_model_are_jobs_of_their_own() -> None:
+    chosen = replace(BASE, models=("gmm[n_components=4,8]", "gan_*[lr=0.5]"), seeds=(0,))
+    planned = jobs.plan(chosen)
+    rows = [j.spec.row for j in planned]
+    assert rows[:2] == ["gmm[n_components=4]", "gmm[n_components=8]"]
+    assert {r.partition("[")[2] for r in rows[2:]} == {"lr=0.5]"}
+    assert len(rows) > 3
+    assert all(j.model_ref in MODELS.entries for j in planned)
+    assert len({j.spec.job_id for j in planned}) == len(planned)
+
+
+def test_a_config_in_brackets_names_its_model_alone() -> None:
+    """`[n_components=4]` read as a glob's set of letters would train gmmn."""
+    assert {j.spec.model for j in jobs.plan(replace(BASE, models=("gmm[n_components=4]",)))} == {"gmm"}
+    assert {j.spec.model for j in jobs.plan(replace(BASE, models=("gmm[n]",)))} == {"gmmn"}
+
+
+def test_a_variant_is_the_job_that_set_makes() -> None:
+    by_set = jobs.plan(replace(BASE, models=("gmm",)), {"gmm": {"n_components": 4}})
+    by_brackets = jobs.plan(replace(BASE, models=("gmm[n_components=4]", "gmm[n_components=4]")))
+    assert [j.spec for j in by_set] == [j.spec for j in by_brackets]
+
+
+def test_variants_are_checked_beside_set_and_win() -> None:
+    refs = ["gan_ns[lr=0.5]", "gan_ns", "gmm[n_components=3]"]
+    found = worker.check_configs(refs, [(None, "lr", 0.1), ("gan_ns", "hidden", [4, 4])])["configs"]
+    assert found["gan_ns[lr=0.5]"] == {"lr": 0.5, "hidden": [4, 4]}
+    assert found["gan_ns"] == {"lr": 0.1, "hidden": [4, 4]}
+    assert found["gmm[n_components=3]"] == {"n_components": 3}
+
+
+@pytest.mark.parametrize(
+    ("ref", "said"),
+    [
+        ("gmm[n_component=4]", "did you mean n_components"),
+        ("gmm[lr=4]", "unknown config field of gmm"),
+        ("gmm[n_components=0]", "gmm: n_components = 0"),
+        ("gmm[n_components=many]", "gmm: n_components = 'many'"),
+    ],
+)
+def test_a_config_that_the_model_has_not_is_refused(ref: str, said: str) -> None:
+    assert said in worker.check_configs([ref, "gan_ns"], [])["error"]
+
+
+def test_a_manifest_shows_configs_without_folders(tmp_path: Path) -> None:
+    ref = f'{tmp_path}/m.py:A[x={{"a":1}},y=2,3]'
+    assert replace(BASE, models=(ref,)).manifest()["models"] == ['m.py:A[x={"a":1},y=2,3]']

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.errors import BadConfig
+from ganbench.variants import split_names as split_names
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 DataDir = Annotated[
     str | None,
-    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out [default: $GANBENCH_DATA]."),
+    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out \\[default: $GANBENCH_DATA]."),
 ]
 LOOK, WORK = "Look", "Work"  # panels of --help
 
@@ -49,11 +50,6 @@ def console(stderr: bool = False) -> Any:
 def say(text: str) -> None:
     """A line for people, on stderr."""
     typer.echo(text, err=True)
-
-
-def split_names(values: list[str] | None) -> list[str]:
-    """`-m a -m b` and `-m a,b` alike; a path with a comma stays whole."""
-    return [n for v in values or [] for n in ([v] if "/" in v or ".py:" in v else v.split(",")) if n]
 
 
 def seconds(text: str, option: str) -> float:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.commands._common import LOOK, Json, console, print_json, print_table
-from ganbench.errors import GanbenchError, UnknownName
+from ganbench.errors import BadConfig, GanbenchError, UnknownName
+from ganbench.variants import split_config
 
 KINDS = ("models", "datasets", "metrics", "suites", "scorers")
 
@@ -45,6 +46,9 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Everything about one model, data set, metric, suite or scorer."""
+    model, config = split_config(name)
+    if config is not None:
+        raise BadConfig(f"{name!r} has a config, which `run` and `plan` take; ask for `ganbench describe {model}`")
     found = details(name)
     if as_json:
         return print_json(found)

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import time
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ganbench.commands._common import (
-    WORK,
-    DataDir,
-    Json,
-    duration,
-    named_path,
-    print_json,
-    print_table,
-    say,
-    seconds,
-    split_names,
-)
-from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource, UnknownName
+from ganbench.commands._common import WORK, DataDir, Json, duration, named_path, print_json, print_table, say, seconds
 
 SUITE = typer.Option("--suite", "-s", help="Suite that supplies what other options leave open; see `list suites`.")
-MODELS = typer.Option("--model", "-m", help="Name, glob, family:NAME or path/to/file.py:Class; repeat for more.")
+MODELS = typer.Option(
+    "--model",
+    "-m",
+    help="Name, glob, family:NAME or path/to/file.py:Class; repeat for more. With configs: "
+    r"'gmm\[n_components=4,8]' is two rows, several keys give the product. Values are JSON, 'gan_ns\[hidden=\[8,8]]', "
+    "or bare words; a word with comma, bracket, quote or = is JSON text in double quotes. They win over --set.",
+)
 DATA = typer.Option("--dataset", "-d", help="Name, glob, folder:PATH or array:PATH; repeat for more.")
 METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.")
 SEEDS = typer.Option("--seeds", help="A count (3), a range (4-6) or a list (1,5).")
@@ -43,11 +32,8 @@ RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. '
 OUT = typer.Option(
     "--out", "-o", callback=named_path, help="Run folder; the same folder again goes on where it stopped."
 )
-JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
+JOBS = typer.Option("--jobs", "-j", help="Worker processes \\[default: one per core].", min=1, max=256)
 THREADS = typer.Option("--threads", help="Cores of each worker, for a few large jobs; recorded.", min=1, max=256)
-
-# Seconds after which one job is stopped, unless --job-timeout says otherwise; a plain GAN needs 2, 5 and 30 to 240.
-TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}
 
 
 def attach(app: typer.Typer) -> None:
@@ -85,48 +71,29 @@ def run(
     """Train, score, print the table; results, summary and pictures land in the run folder."""
     limit = None if time_limit is None else seconds(time_limit, "--time-limit")
     per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
-    if scorer_weights is not None and not Path(scorer_weights).is_file():
-        raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
-    selection = select(
+    from ganbench import launch
+
+    selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws, recipe,
+        label_draws, recipe, scorer_weights,
     )  # fmt: skip
-    jobs = make_jobs(replace(selection, scorer_weights=scorer_weights))
+    jobs = launch.make_jobs(selection)
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
 
     from ganbench.commands import _results
-    from ganbench.executors import local
-    from ganbench.records import RunFolder
     from ganbench.report.progress import watch
 
-    check_data(jobs)
-    root = Path(out) if out else Path("runs") / _run_name(selection.suite)
-    most = max(1, local.default_workers() // threads)
-    count = workers or (most if selection.device == "cpu" else min(4, most))
-    start = time.monotonic()
-    try:
-        folder = RunFolder.create(root, selection.manifest())
-    except OSError as error:
-        raise GanbenchError(f"cannot write to --out {root.name!r}: {error.strerror or error}") from None
-    with folder:
-        folder.set_plan(jobs)
-        say(f"{len(jobs)} jobs, about {duration(_total(jobs, root, count))} with {count} workers, in {root.as_posix()}")
-        with watch(jobs, count) as watcher:
-            outcome = local.run(
-                jobs,
-                folder,
-                watcher,
-                workers=count,
-                threads=threads,
-                job_timeout=lambda job: TIMEOUTS.get(job.spec.scale) if per_job is None else per_job or None,
-                time_limit=limit,
-                save_weights=save_weights,
-                scorer_weights=scorer_weights,
-            )
-        records = folder.records()
-        _results.write_summary(root, records)
-    return _results.finish(root, records, outcome, len(jobs), time.monotonic() - start, as_json)
+    def announced(root: Path, count: int) -> Any:
+        expected = duration(_total(jobs, root, count))
+        say(f"{len(jobs)} jobs, about {expected} with {count} workers, in {root.as_posix()}")
+        return watch(jobs, count)
+
+    done = launch.carry_out(
+        selection, jobs, out, announced, workers=workers, threads=threads, job_timeout=per_job, time_limit=limit,
+        save_weights=save_weights, say=say,
+    )  # fmt: skip
+    return _results.finish(done.root, done.records, done.outcome, len(jobs), done.seconds, as_json)
 
 
 def plan(
@@ -150,90 +117,13 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
-    selection = select(
+    from ganbench import launch
+
+    selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
         label_draws, recipe,
     )  # fmt: skip
-    print_plan(make_jobs(selection), Path(out) if out else None, workers, as_json)
-
-
-def select(
-    suite: str,
-    models: list[str] | None,
-    datasets: list[str] | None,
-    metrics: list[str] | None,
-    seeds: str | None,
-    scale: str | None,
-    budget: str | None,
-    samples: int | None,
-    sets: list[str] | None,
-    device: str,
-    data_dir: str | None,
-    precision: str = "ieee",
-    labels: str | None = None,
-    draws: str | None = None,
-    recipes: list[str] | None = None,
-) -> Any:
-    """The selection that options describe; the suite fills what they leave open."""
-    from ganbench import jobs, suites
-
-    base = suites.load(suite)
-    if scale is not None and scale not in jobs.SCALES:
-        raise UnknownName("scale", scale, jobs.SCALES)
-    if scale is not None and budget is not None:
-        raise BadConfig("--scale and --budget both say how long to train; give one")
-    if device not in ("auto", "cpu", "cuda", "mps"):
-        raise UnknownName("device", device, ("auto", "cpu", "cuda", "mps"))
-    if precision not in ("ieee", "tf32", "bf16"):
-        raise UnknownName("precision", precision, ("ieee", "tf32", "bf16"))
-    return jobs.Selection(
-        suite=base.name,
-        models=tuple(split_names(models)) or base.models,
-        datasets=tuple(split_names(datasets)) or base.datasets,
-        seeds=tuple(range(base.seeds)) if seeds is None else jobs.parse_seeds(seeds),
-        scale=scale or base.scale,
-        budget={} if budget is None else jobs.parse_budget(budget),
-        metrics=jobs.metric_names(tuple(split_names(metrics)) or base.metrics),
-        n_samples=samples or base.n_samples,
-        device=_auto_device() if device == "auto" else device,
-        sets=tuple(sets or ()),
-        data_dir=data_dir,
-        precision=precision,
-        labels=base.labels if labels is None else jobs.parse_labels(labels),
-        draws=() if draws is None else jobs.parse_seeds(draws),
-        recipes=tuple(recipes or ()),
-    )
-
-
-def make_jobs(selection: Any) -> list[Any]:
-    """The jobs of a selection; config overrides are checked in a process of their own, for that takes torch."""
-    from ganbench import jobs
-
-    configs = None
-    if selection.sets:
-        refs = jobs.selected_models(selection)
-        sets = list(jobs.parse_sets(selection.sets, [n for r, e in refs.items() for n in (r, e.name)]))
-        from ganbench.executors import local, worker
-
-        answer = local.ask(worker.check_configs, list(refs), sets)
-        if "error" in answer:
-            raise BadConfig(answer["error"])
-        configs = answer["configs"]
-    return jobs.plan(selection, configs)
-
-
-def check_data(jobs: list[Any]) -> None:
-    """Load the user's own data once, in a process of its own, before anything is written. Raises `BadInput`."""
-    from ganbench.executors import local, worker
-    from ganbench.jobs import display_name
-    from ganbench.registry import DATASETS
-
-    own = {job.dataset_ref for job in jobs if not job.skip and DATASETS.get(job.dataset_ref).meta.get("prefix")}
-    if own:
-        say(f"reading {', '.join(sorted(map(display_name, own)))}")
-        problem = local.ask(worker.check_data, sorted(own), jobs[0].data_dir, timeout=3600)
-        if problem:
-            raise BadInput(problem)
+    print_plan(launch.make_jobs(selection), Path(out) if out else None, workers, as_json)
 
 
 def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:
@@ -287,13 +177,3 @@ def _total(jobs: list[Any], root: Path, workers: int) -> float:
 
     known = estimate.past_seconds(root)
     return estimate.wall([estimate.of(j, known)["estimated_s"] for j in jobs if not j.skip], workers)
-
-
-def _run_name(suite: str) -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{suite}-{secrets.token_hex(2)}"
-
-
-def _auto_device() -> str:
-    """cuda where the system has an NVIDIA device that is not hidden, else cpu; found without importing torch."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
-    return "cuda" if not hidden and any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"

@@ -27,6 +27,7 @@ def show(
     """The tables of a run, what has no score and why; ends with code 3 when a job failed."""
     from ganbench.commands import _results
     from ganbench.records import STATUSES, RunFolder
+    from ganbench.report.summary import as_data
 
     folder = RunFolder.open(Path(run))
     records = folder.records()
@@ -44,7 +45,7 @@ def show(
                 "run_dir": Path(run).as_posix(),
                 "request": manifest["request"],
                 "jobs": {"total": total, **counts, "pending": total - len(records)},
-                **_results.as_data(records),
+                **as_data(records),
                 "records": [_brief(r) for r in records],
             }
         )

@@ -203,31 +203,38 @@ def write_plain(path: Path, text: str) -> None:
 def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any]]) -> dict[str, Any]:
     """Overrides per model reference as its config coerces them: {"configs": {...}} or {"error": message}.
 
-    A key without a model goes to every model that has it; one that none has is an error with near matches.
+    A key without a model goes to every model that has it; one that none has is an error with near matches. What a
+    reference says in brackets is of it alone, and wins.
     """
     from ganbench.make import config_fields, resolve_config
     from ganbench.registry import MODELS
+    from ganbench.variants import single
 
+    names = {ref: single(ref)[0] for ref in refs}
     fields: dict[str, dict[str, Any]] = {}
     for ref in refs:
         with contextlib.suppress(ImportFailed):  # its jobs will fail with this reason, and the others run
-            fields[ref] = config_fields(ref)
+            fields[ref] = config_fields(names[ref])
     configs: dict[str, dict[str, Any]] = {ref: {} for ref in refs}
     try:
         for model, key, value in sets:
-            targets = [r for r in fields if model is None or model in (r, MODELS.get(r).name)]
+            targets = [r for r in fields if model is None or model in (names[r], MODELS.get(names[r]).name)]
             having = [r for r in targets if key in fields[r]]
             if not having and targets:
-                where = model or (targets[0] if len(targets) == 1 else "the selected models")
+                where = model or (names[targets[0]] if len(targets) == 1 else "the selected models")
                 raise UnknownName(f"config field of {where}", key, {k for r in targets for k in fields[r]})
             for ref in having:
                 configs[ref][key] = value
         resolved = {}
-        for ref, overrides in configs.items():
+        for ref, shared in configs.items():
+            overrides = shared | single(ref)[1]
+            for key in overrides if ref in fields else ():
+                if key not in fields[ref]:
+                    raise UnknownName(f"config field of {MODELS.get(names[ref]).name}", key, fields[ref])
             try:
-                resolved[ref] = resolve_config(ref, overrides) if overrides else {}
+                resolved[ref] = resolve_config(names[ref], overrides) if overrides and ref in fields else {}
             except BadConfig as error:
-                raise BadConfig(f"{MODELS.get(ref).name}: {error}") from None
+                raise BadConfig(f"{MODELS.get(names[ref]).name}: {error}") from None
         return {"configs": json.loads(json.dumps(resolved))}
     except GanbenchError as error:
         return {"error": str(error)}
