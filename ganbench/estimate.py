@@ -16,6 +16,7 @@ STEP = {
     "digits": 0.004, "mnist": 0.12, "fashion_mnist": 0.12, "kmnist": 0.12, "stacked_mnist": 0.3, "celeba": 1.6,
 }  # fmt: skip
 STEP_OF = {"vector": 0.003, "image": 0.4}  # of other data sets, by their events
+SMALL = 10_000  # iterations at `standard` of data sets whose images are as small as the digits
 GPU_STEP = 0.006  # small networks wait for launches, whatever the data
 FACTOR = 5  # within which four of five rows of the boards lie
 UNKNOWN = 3600.0  # of a recipe whose budget is not known before its model is imported
@@ -53,7 +54,9 @@ def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
     past = known.get((spec.model, spec.dataset, json.dumps([spec.budget, spec.scale])))
     if past is not None:
         return {"estimated_s": round(past, 2), "estimated_bytes": size, "estimate_from": "measured"}
-    nominal = {"estimated_s": round(_nominal(spec, event), 2), "estimated_bytes": size}
+    small = event == "image" and entry.meta.get("iterations", {}).get("standard", 0) >= SMALL
+    known_step = STEP["digits"] if small else STEP_OF.get(event, STEP_OF["vector"])
+    nominal = {"estimated_s": round(_nominal(spec, known_step), 2), "estimated_bytes": size}
     return nominal | {"estimate_from": "nominal", "estimate_factor": FACTOR}
 
 
@@ -64,9 +67,9 @@ def wall(seconds: Sequence[float], workers: int) -> float:
     return START + max(sum(seconds) / min(workers, len(seconds)), max(seconds))
 
 
-def _nominal(spec: JobSpec, event: str) -> float:
-    """Seconds of the middle one of our models on this data set with this budget."""
-    known = STEP.get(spec.dataset, STEP_OF.get(event, STEP_OF["vector"]))
+def _nominal(spec: JobSpec, usual: float) -> float:
+    """Seconds of the middle one of our models on this data set with this budget; `usual` is a step where none is known."""
+    known = STEP.get(spec.dataset, usual)
     step = known if spec.device == "cpu" else min(known, GPU_STEP)
     score = SCORE_IMAGES if known >= STEP["mnist"] else SCORE
     if "seconds" in spec.budget:
