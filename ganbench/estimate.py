@@ -68,7 +68,7 @@ def wall(seconds: Sequence[float], workers: int) -> float:
 
 
 def _nominal(spec: JobSpec, usual: float) -> float:
-    """Seconds of the middle one of our models on this data set with this budget; `usual` is a step where none is known."""
+    """Seconds of the middle one of our models on this data set with this budget; `usual` is an unknown one's step."""
     known = STEP.get(spec.dataset, usual)
     step = known if spec.device == "cpu" else min(known, GPU_STEP)
     score = SCORE_IMAGES if known >= STEP["mnist"] else SCORE
