@@ -47,17 +47,23 @@ def check(ref: str, kinds: Sequence[str] = (), limit: float = 120.0) -> Iterator
     entry = MODELS.get(ref)
     ref = f"{entry.source.resolve()}:{entry.attribute}" if entry.module.endswith(".py") else ref
     with Crew(jobs=False) as crew:
-        worker = crew.start()
-        found = answer(crew, worker, outline, ref, tuple(kinds), timeout=START)
-        if "error" in found:
-            raise BadInput(found["error"])
-        for kind, fact in found["plan"]:
+        worker, plan = _start(crew, ref, kinds)
+        for kind, fact in plan:
             start = time.perf_counter()
             verdict, alive = _ask(crew, worker, ref, kind, fact, limit)
             yield Verdict(**verdict, seconds=round(time.perf_counter() - start, 3))
             if not alive:
                 worker.end()
-                worker = crew.start()
+                worker, _ = _start(crew, ref, kinds)
+
+
+def _start(crew: Crew, ref: str, kinds: Sequence[str]) -> tuple[Worker, list[tuple[str, str]]]:
+    """A worker that has imported the model, and the facts to look at on each kind of data. Raises `BadInput`."""
+    worker = crew.start()
+    found = answer(crew, worker, outline, ref, tuple(kinds), timeout=START)
+    if "error" in found:
+        raise BadInput(found["error"])
+    return worker, found["plan"]
 
 
 def _ask(crew: Crew, worker: Worker, ref: str, kind: str, fact: str, limit: float) -> tuple[dict[str, Any], bool]:
