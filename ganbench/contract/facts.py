@@ -99,7 +99,9 @@ def it_samples_events_of_the_data(case: Case) -> None:
     _needs(model, "sample")
     for n in (1, 5):
         x, shape = samples(model, n, 0), (n, *spec.event_shape)
-        must(tuple(x.shape) == shape, f"sample({n}, rng) must be {shape}", tuple(x.shape), "view it as spec.event_shape")
+        must(
+            tuple(x.shape) == shape, f"sample({n}, rng) must be {shape}", tuple(x.shape), "view it as spec.event_shape"
+        )
         must(x.dtype == torch.float32, "samples must be torch.float32", x.dtype, "x.float()")
         must(not x.requires_grad, "samples must carry no graph", "requires_grad", "x.detach()")
         _finite("samples", x)
@@ -216,7 +218,9 @@ def a_judges_turn_keeps_no_graph_of_the_other_players(case: Case) -> None:
         gradients = torch.autograd.grad(loss, list(others.values()), allow_unused=True) if others else ()
         reached = [k for k, g in zip(others, gradients, strict=True) if g is not None]
         rule = f"the loss of {player.name} must not reach other players' parameters"
-        must(not reached, rule, f"gradients of {', '.join(reached)}", "make fakes under torch.no_grad(), or detach them")
+        must(
+            not reached, rule, f"gradients of {', '.join(reached)}", "make fakes under torch.no_grad(), or detach them"
+        )
 
 
 def it_declares_what_it_can_do(case: Case) -> None:
@@ -349,7 +353,9 @@ def _conditions(case: Case) -> Tensor:
 
 def _finite(what: str, x: Tensor) -> None:
     count = int((~torch.isfinite(x)).sum())
-    must(count == 0, f"{what} must be finite", f"{count} of {x.numel()} not finite", "look for log 0, 0 / 0 and overflow")
+    must(
+        count == 0, f"{what} must be finite", f"{count} of {x.numel()} not finite", "look for log 0, 0 / 0 and overflow"
+    )
 
 
 def _differ(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

@@ -78,7 +78,9 @@ CHANGES = (
         "generator=rng",
     ),
     Change("another rng gives other samples", ((SAMPLE, "return self.generate(n, rng.manual_seed(0))"),), "the same"),
-    Change("the same seed trains the same model", (("* self.turns", "* random.SystemRandom().random()"),), "generator."),
+    Change(
+        "the same seed trains the same model", (("* self.turns", "* random.SystemRandom().random()"),), "generator."
+    ),
     Change(
         "a training that was cut off goes on with the same bits",
         (("* self.turns", "* (self.count % 3).cos()"),),
