@@ -1,4 +1,4 @@
-"""The layers of ganbench, and its imports as its source has them: what a test checks and the architecture page shows."""
+"""The layers of ganbench and the imports of its source: a test checks them, the architecture page shows them."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ FAILED = 3
 
 def attach(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("test", rich_help_panel=WORK)(test)
+    app.command("test", rich_help_panel=WORK)(contract)
 
 
-def test(
+def contract(
     model: Annotated[str, typer.Argument(help="path/to/file.py:Class, or a registered name.")],
     dataset: Annotated[
         list[str] | None,

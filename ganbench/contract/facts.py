@@ -6,9 +6,11 @@ a fact's docstring is what must hold. A fact that says nothing about a model rai
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import patch
@@ -153,10 +155,8 @@ def a_training_that_was_cut_off_goes_on_with_the_same_bits(case: Case) -> None:
 
     with tempfile.TemporaryDirectory() as folder, patch.multiple(engine, CHUNK=1, SAVE_EVERY=0.0):
         path = Path(folder) / "checkpoint"
-        try:
+        with contextlib.suppress(InterruptedError):
             case.train(case.built(), checkpoint=path, on_progress=cut_after_a_save)
-        except InterruptedError:
-            pass
         model = case.built()
         case.train(model, "another", checkpoint=path)
     cure = "keep what changes over training in buffers (register_buffer), changed in place"
@@ -214,7 +214,7 @@ def a_judges_turn_keeps_no_graph_of_the_other_players(case: Case) -> None:
     for player in judges:
         own = {id(p) for p in player.module.parameters()}
         others = {k: p for k, p in model.named_parameters() if p.requires_grad and id(p) not in own}
-        loss = case.seeded(lambda loss=player.loss: loss(batches.gather(batches.draw())))
+        loss = case.seeded(partial(player.loss, batches.gather(batches.draw())))
         gradients = torch.autograd.grad(loss, list(others.values()), allow_unused=True) if others else ()
         reached = [k for k, g in zip(others, gradients, strict=True) if g is not None]
         rule = f"the loss of {player.name} must not reach other players' parameters"

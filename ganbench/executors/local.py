@@ -117,7 +117,7 @@ def ask(function: Callable[..., Any], *arguments: Any, timeout: float = 120) -> 
 
 
 def answer(crew: Crew, asked: Worker, function: Callable[..., Any], *arguments: Any, timeout: float) -> Any:
-    """What one worker answers to one call, which is what JSON makes of it. Raises `GanbenchError` when there is none."""
+    """What one worker answers to one call, as JSON has it. Raises `GanbenchError` when there is no answer."""
     asked.call(function, *arguments)
     end = time.monotonic() + timeout
     with contextlib.suppress(Empty):

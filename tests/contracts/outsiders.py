@@ -104,8 +104,8 @@ CHANGES = (
             ('"features")', '"features", "vary")'),
             (
                 "    def sample(",
-                "    def vary(self, n, rng):\n        return self.generate(6, rng).view(1, n, *self.spec.event_shape)\n\n"
-                "    def sample(",
+                "    def vary(self, n, rng):\n        six = self.generate(6, rng)\n"
+                "        return six.view(1, n, *self.spec.event_shape)\n\n    def sample(",
             ),
         ),
         "mine.py",
