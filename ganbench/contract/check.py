@@ -98,9 +98,21 @@ def outline(ref: str, kinds: tuple[str, ...]) -> dict[str, Any]:
         chosen = kinds or tuple(k for k in SPECS if takes(entry, k) and k not in SLOW)
         if not chosen:
             raise BadInput(f"{entry.name} takes none of the kinds of tiny data: {', '.join(SPECS)}")
-        return {"plan": [[kind, fact.__name__] for kind, fact in plan(chosen)]}
+        first = sorted(chosen, key=lambda kind: _refuses(ref, kind))  # facts looked at once are so on what it takes
+        return {"plan": [[kind, fact.__name__] for kind, fact in plan(first)]}
     except GanbenchError as error:
         return {"error": str(error)}
+
+
+def _refuses(ref: str, kind: str) -> bool:
+    """Whether the model says that it does not take this kind of data; any other trouble is for the facts to tell."""
+    try:
+        _case(ref, kind).build()
+    except NotApplicable:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def judge(ref: str, kind: str, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import DataSpec, Split
+from ganbench.data import Condition, DataSpec, Split
 from ganbench.engine import Batches, Training, train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget, Model
@@ -24,14 +24,22 @@ SPECS = {
     "image28": DataSpec("image28", (1, 28, 28), (-1.0, 1.0), K, N, N),
     "image32": DataSpec("image32", (3, 32, 32), (-1.0, 1.0), K, N, N),
 }
+SPECS |= {  # events made from conditions, for the models that ask for them
+    "pairs8": DataSpec("pairs8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (1, 8, 8))),
+    "half8": DataSpec("half8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (1, 4, 4))),
+    "unpaired8": DataSpec(
+        "unpaired8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (3, 8, 8), paired=False)
+    ),
+}
 SLOW = ("image32",)  # kinds that are tried only where they are asked for
 
 
 def takes(entry: Entry, kind: str) -> bool:
     """Whether a model registered for such events and conditions; one that reads no conditions is not tried on them."""
-    spec, wanted = SPECS[kind], entry.meta.get("conditions", ())
-    conditioned = spec.cond is None if not wanted else spec.cond is not None and spec.cond.kind in wanted
-    return conditioned and spec.kind in entry.meta.get("events", ("vector", "image"))
+    spec, cond, wanted = SPECS[kind], SPECS[kind].cond, entry.meta.get("conditions", ())
+    if spec.kind not in entry.meta.get("events", ("vector", "image")) or (cond is not None) != bool(wanted):
+        return False
+    return cond is None or (cond.kind in wanted and (cond.paired or "pairs" not in entry.meta.get("needs", ())))
 
 
 def data(kind: str, entry: Entry) -> Split:
@@ -52,9 +60,12 @@ def data(kind: str, entry: Entry) -> Split:
 
 
 def conditions(spec: DataSpec, rng: torch.Generator) -> Tensor | None:
-    """Random captions of one word or more, where the spec asks for them: -> (N, L)."""
-    if spec.cond is None or spec.cond.vocabulary is None:
+    """Random images, attributes, or captions of one word or more, where the spec asks for any: -> (N, *C)."""
+    if spec.cond is None:
         return None
+    if spec.cond.vocabulary is None:
+        x = 2 * torch.rand(N, *spec.cond.shape, generator=rng) - 1
+        return x if spec.cond.kind == "image" else x.sign()
     (length,) = spec.cond.shape
     words = torch.randint(spec.cond.vocabulary, (N, length), generator=rng)
     ends = torch.randint(1, length + 1, (N, 1), generator=rng)
