@@ -20,8 +20,9 @@ lint: install
 test: lint
 	$(PYTEST) -n 2 -m "not slow and not browser" $(ARGS)
 
-# In a minute or so: what algorithms are made of, the ground floor and the core, and every model's contract on points.
-FAST := tests/nn tests/losses tests/ops tests/contracts/test_every_model.py $(wildcard tests/test_*.py)
+# In a minute or so: what algorithms are made of, the core that trains no job, and every model's contract on points.
+FAST := tests/nn tests/losses tests/ops tests/contracts/test_every_model.py \
+  $(addprefix tests/test_,import_direction.py registry.py make.py engine.py records.py)
 test-fast: lint
 	$(PYTEST) -n 2 -m "not slow and not browser" -k "not test_a_fact or vector" $(FAST) $(ARGS)
 
