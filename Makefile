@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 
-.PHONY: run test test-slow test-browser lint install clean
+.PHONY: run test test-fast test-slow test-browser lint install clean
 install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
@@ -19,6 +19,12 @@ lint: install
 
 test: lint
 	$(PYTEST) -n 2 -m "not slow and not browser" $(ARGS)
+
+# In a minute or so: what algorithms are made of, the core that trains no job, and every model's contract on points.
+FAST := tests/nn tests/losses tests/ops tests/contracts/test_every_model.py \
+  $(addprefix tests/test_,import_direction.py registry.py make.py engine.py records.py)
+test-fast: lint
+	$(PYTEST) -n 2 -m "not slow and not browser" -k "not test_a_fact or vector" $(FAST) $(ARGS)
 
 test-slow: install
 	$(PYTEST) -n 2 -m slow $(ARGS)

@@ -3,72 +3,15 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-
-# Layers from the top; a module may import from its own layer and from those below it, never from above.
-LAYERS = [
-    {"__main__"},
-    {"cli"},
-    {"commands"},
-    {"gates", "selftest"},
-    {"api"},
-    {"launch"},
-    {"boards", "bench", "report"},
-    {"executors"},
-    {"rescore"},
-    {"runner", "keep", "estimate"},
-    {"scoring", "evaluation"},
-    {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
-    {"records"},
-    {"jobs", "suites"},
-    {"source", "contents", "identity", "environment"},
-    {"weights"},
-    {"samples_io", "samples_write", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
-    {"model", "nn", "losses", "ops"},
-    {"data", "recipes", "registry", "seeding", "errors", "labels", "files", "variants"},
-]
-FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
-
-
-def imports(path: Path) -> list[str]:
-    """Dotted names of ganbench and baselines modules that a file imports, outside `if TYPE_CHECKING`."""
-    found = []
-    tree = ast.parse(path.read_text())
-    hidden = {
-        n for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for n in ast.walk(node)
-    }  # fmt: skip
-    for node in ast.walk(tree):
-        if node in hidden:
-            continue
-        if isinstance(node, ast.Import):
-            found += [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            found += [f"{base}.{a.name}" if base in ("ganbench", "baselines") else base for a in node.names]
-    return [name for name in found if name.split(".")[0] in ("ganbench", "baselines") or name.startswith(".")]
-
-
-def room(name: str) -> str:
-    """The first part of a name inside ganbench; two parts where a module stands apart from its folder."""
-    parts = name.split(".")[1:]
-    apart = ".".join(parts[:2])
-    return apart if level(apart) is not None else parts[0] if parts else ""
-
-
-def level(name: str) -> int | None:
-    return next((i for i, layer in enumerate(LAYERS) if name in layer), None)
+import architecture
+from layers import FOR_BASELINES, ROOT, circles, files, floors, imports, level, module_arrows, room
 
 
 def test_ganbench_imports_downwards() -> None:
     wrong = []
-    for path in sorted((ROOT / "ganbench").rglob("*.py")):
-        own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        if own == "__init__":
-            continue
-        assert level(own) is not None, f"{own} has no layer: add it to LAYERS"
+    for own, path in files():
+        assert level(own) is not None, f"{own} has no layer: add it to LAYERS in docs/scripts/layers.py"
         for name in imports(path):
             target = level(room(name))
             if name.startswith("baselines"):
@@ -78,6 +21,29 @@ def test_ganbench_imports_downwards() -> None:
             elif target is not None and target < (level(own) or 0):
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}, which stands above it")
     assert not wrong, "\n".join(wrong)
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    assert circles(module_arrows()) == []
+
+
+def test_floors_and_circles_are_counted_as_drawn() -> None:
+    house = {("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("a", "d")}
+    assert floors(house) == {"a": 3, "b": 2, "c": 2, "d": 1}
+    assert circles(house) == ["b <-> c"]
+
+
+def test_the_architecture_page_says_what_the_source_says() -> None:
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    assert architecture.updated(page) == page, (
+        "docs/architecture.md is out of date; run python docs/scripts/architecture.py"
+    )
+
+
+def test_the_architecture_page_names_every_room() -> None:
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    shown = {own: f"`{own.replace('.', '/')}" for own, _ in files()}
+    assert [own for own, text in shown.items() if f"{text}/`" not in page and f"{text}.py`" not in page] == []
 
 
 def test_baselines_import_what_a_submitter_has() -> None:
@@ -103,9 +69,6 @@ def test_light_modules_do_not_import_torch() -> None:
         "errors",
         "registry",
         "jobs",
-        "variants",
-        "launch",
-        "api",
         "source",
         "contents",
         "identity",

@@ -113,19 +113,25 @@ def ask(function: Callable[..., Any], *arguments: Any, timeout: float = 120) -> 
     The answer is what JSON makes of it. Raises `GanbenchError` when there is none.
     """
     with Crew(jobs=False) as crew:
-        try:
-            crew.start().call(function, *arguments)
-            end = time.monotonic() + timeout
-            while True:
-                event = crew.events.get(timeout=max(0.0, end - time.monotonic()))
-                if event.said is None:
-                    raise GanbenchError(f"the process that checks configs died: {_cause_of_death(event.ended)}")
-                if "error" in event.said:
-                    raise GanbenchError(f"the process that checks configs failed: {event.said['error']}")
-                if "answer" in event.said:
-                    return event.said["answer"]
-        except Empty:
-            raise GanbenchError(f"the process that checks configs did not answer within {timeout:g} s") from None
+        return answer(crew, crew.start(), function, *arguments, timeout=timeout)
+
+
+def answer(crew: Crew, asked: Worker, function: Callable[..., Any], *arguments: Any, timeout: float) -> Any:
+    """What one worker answers to one call, as JSON has it. Raises `GanbenchError` when there is no answer."""
+    asked.call(function, *arguments)
+    end = time.monotonic() + timeout
+    with contextlib.suppress(Empty):
+        while True:
+            event = crew.events.get(timeout=max(0.0, end - time.monotonic()))
+            if event.worker != asked.number:
+                continue
+            if event.said is None:
+                raise GanbenchError(f"a process that was asked died: {_cause_of_death(event.ended)}")
+            if "error" in event.said:
+                raise GanbenchError(f"a process that was asked failed: {event.said['error']}")
+            if "answer" in event.said:
+                return event.said["answer"]
+    raise GanbenchError(f"a process that was asked did not answer within {timeout:g} s")
 
 
 def default_workers() -> int:

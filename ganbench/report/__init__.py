@@ -1,0 +1,1 @@
+"""Tables, progress and pictures of records, for the terminal and for pages."""

@@ -1,0 +1,124 @@
+"""The layers of ganbench and the imports of its source: a test checks them, the architecture page shows them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Layers from the top; a module may import from its own layer and from those below it, never from above.
+LAYERS = [
+    {"__main__"},
+    {"cli"},
+    {"commands"},
+    {"gates", "selftest", "contract"},
+    {"api"},
+    {"launch"},
+    {"boards", "bench", "report"},
+    {"executors"},
+    {"rescore"},
+    {"runner", "keep", "estimate"},
+    {"scoring", "evaluation"},
+    {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
+    {"records"},
+    {"jobs", "suites"},
+    {"source", "contents", "identity", "environment"},
+    {"weights"},
+    {"samples_io", "samples_write", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
+    {"model", "nn", "losses", "ops"},
+    {"data", "recipes", "registry", "seeding", "errors", "labels", "files", "variants"},
+]
+Arrow = tuple[str, str]
+FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
+
+
+def imports(path: Path, at_import: bool = False) -> list[str]:
+    """Dotted names of ganbench and baselines modules that a file imports, outside `if TYPE_CHECKING`.
+
+    With `at_import`, those alone that stand outside functions, with the modules that `from package import` may mean.
+    """
+    found = []
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hidden = {
+        n for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for n in ast.walk(node)
+    }  # fmt: skip
+    if at_import:
+        hidden |= {n for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            found += [f"{base}.{a.name}" if base in ("ganbench", "baselines") else base for a in node.names]
+            found += [f"{base}.{a.name}" for a in node.names] if at_import else []
+    return [name for name in found if name.split(".")[0] in ("ganbench", "baselines") or name.startswith(".")]
+
+
+def level(name: str) -> int | None:
+    """The layer of a room, 0 at the top; None for what is no room."""
+    return next((i for i, layer in enumerate(LAYERS) if name in layer), None)
+
+
+def room(name: str) -> str:
+    """The first part of a name inside ganbench; two parts where a module stands apart from its folder."""
+    parts = name.split(".")[1:]
+    apart = ".".join(parts[:2])
+    return apart if level(apart) is not None else parts[0] if parts else ""
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    """Every file of ganbench with the room that it belongs to."""
+    for path in sorted((ROOT / "ganbench").rglob("*.py")):
+        own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        if own != "__init__":  # the package's own names, which anyone may import
+            yield own, path
+
+
+def arrows() -> set[Arrow]:
+    """(from, to) for each pair of rooms of which one imports the other."""
+    found = {(own, room(name)) for own, path in files() for name in imports(path)}
+    return {(a, b) for a, b in found if a != b and level(a) is not None and level(b) is not None}
+
+
+def module_arrows() -> set[Arrow]:
+    """(from, to) for each pair of modules of which one imports the other as it is itself imported."""
+    named = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for _, path in files()}
+    found = {(name, target) for name, path in named.items() for target in imports(path, at_import=True)}
+    return {(a, b) for a, b in found if a != b and b in named}
+
+
+def floors(pairs: set[Arrow]) -> dict[str, int]:
+    """Name -> the longest way down from it, counted in groups of names; those in one circle are one group."""
+    below = {name: {b for a, b in pairs if a == name} for pair in pairs for name in pair}
+    reach = _reach(pairs)
+    group = {name: frozenset({name} | {b for b in reach[name] if name in reach[b]}) for name in reach}
+
+    @cache
+    def depth(members: frozenset[str]) -> int:
+        return 1 + max((depth(group[b]) for a in members for b in below[a] if group[b] != members), default=0)
+
+    return {name: depth(members) for name, members in group.items()}
+
+
+def circles(pairs: set[Arrow]) -> list[str]:
+    """Pairs of names that import each other, straight or by others, as "a <-> b"."""
+    reach = _reach(pairs)
+    return sorted(f"{a} <-> {b}" for a in reach for b in reach[a] if a < b and a in reach[b])
+
+
+def _reach(pairs: set[Arrow]) -> dict[str, set[str]]:
+    """Name -> all names that imports lead to from it."""
+    reach = {name: {b for a, b in pairs if a == name} for pair in pairs for name in pair}
+    grew = True
+    while grew:
+        before = sum(map(len, reach.values()))
+        for found in reach.values():
+            found |= {far for near in list(found) for far in reach[near]}
+        grew = sum(map(len, reach.values())) > before
+    return reach
