@@ -19,7 +19,7 @@ from ganbench.report import published
 HEAD = """# Published recipes run in full
 
 Made by `python docs/scripts/reproductions.py` from `reproductions.jsonl`. What departs from a paper stands in the
-model's header: `ganbench describe NAME`.
+model's header: `ganbench describe NAME`. Seconds are wall time, of some runs beside other work on the same cores.
 """
 PICTURE = """## InfoGAN's codes
 
