@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import ganbench
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OPTIONAL = [r for group in PROJECT["optional-dependencies"].values() for r in group]
+BROUGHT = {"annotated_types", "markupsafe", "threadpoolctl"}  # by pydantic, jinja2 and scikit-learn
 NAMES = {
     "PIL": "pillow",
     "ot": "pot",
@@ -51,3 +54,6 @@ def test_every_requirement_is_imported():
     used = {NAMES.get(name, name).lower() for name in imported()}
     required = {re.split(r"[\[<>=]", r)[0].lower() for r in PROJECT["dependencies"]}
     assert required - used == set(), "a requirement that nothing imports"
+    own, extras = {"ganbench", "baselines"}, {re.split(r"[\[<>=]", r)[0].lower().replace("-", "_") for r in OPTIONAL}
+    known = own | extras | BROUGHT | {name.lower() for name in sys.stdlib_module_names} | required
+    assert used - known == set(), "an import that nothing requires"
