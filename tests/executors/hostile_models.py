@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import json
 import multiprocessing
+import multiprocessing.synchronize
 import os
 import random
 import resource
@@ -329,7 +330,8 @@ class LeavesProgram(Hostile):
 @register("leaves_semaphores", family="test")
 class LeavesSemaphores(Hostile):
     def deed(self, data: Split) -> None:
-        multiprocessing.current_process()._config["semprefix"] = "/" + os.environ["HOSTILE_MARK"]  # type: ignore[attr-defined]
+        name = f"/{os.environ['HOSTILE_MARK']}-{os.getpid()}"
+        multiprocessing.synchronize.SemLock._make_name = staticmethod(lambda: name)  # type: ignore[attr-defined]
         self.lock = multiprocessing.get_context("spawn").Lock()
         assert shared(os.environ["HOSTILE_MARK"])
         os.kill(os.getpid(), signal.SIGKILL)
