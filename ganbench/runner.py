@@ -137,7 +137,7 @@ def score_trained(
             inputs.samples = check_samples(draw(model, dataset, inputs.n, spec, device), dataset.spec)
             inputs.sample_labels = asked_labels(model, dataset, inputs.n, spec, device)
         if "translate" in model.gives:
-            made = translate(model, inputs.get("cond", METRICS.get("consistency")), spec, device, dataset.spec)
+            made = translate(model, inputs.real("cond"), spec, device, dataset.spec)
             inputs.translated = check_samples(made, dataset.spec)
             if inputs.samples is None:  # what a law's distance looks at
                 inputs.samples = inputs.translated

@@ -44,11 +44,8 @@ class ManifoldTangents(Model):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        if c.n_tangents > min(c.n_units, spec.n_dims):
-            raise NotApplicable(
-                f"n_tangents = {c.n_tangents}: a Jacobian of {c.n_units} x {spec.n_dims} has at most "
-                f"{min(c.n_units, spec.n_dims)} directions; lower n_tangents"
-            )
+        if c.n_tangents > (most := min(c.n_units, spec.n_dims)):
+            raise NotApplicable(f"n_tangents = {c.n_tangents}: there are at most {most} directions; lower n_tangents")
         if c.output == "bernoulli":
             bounds(spec)  # refuses unbounded data, whose values are no probabilities
         self.layer = nn.Linear(spec.n_dims, c.n_units)  # W (F, D) and b_h; the decoder is tied to W
@@ -67,8 +64,7 @@ class ManifoldTangents(Model):
 
     def loss(self, batch: Batch) -> Tensor:
         h = self.encode(batch.x)
-        # |dh/dx|_F^2 of a sigmoid layer in closed form.
-        penalty = (h * (1 - h)).square() @ self.layer.weight.square().sum(1)
+        penalty = (h * (1 - h)).square() @ self.layer.weight.square().sum(1)  # |dh/dx|_F^2, in closed form
         if self.config.output == "bernoulli":
             error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.output(h))
         else:
