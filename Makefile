@@ -21,8 +21,8 @@ test: lint
 	$(PYTEST) -n 2 -m "not slow and not browser" $(ARGS)
 
 # In a minute or so: what algorithms are made of, the core that trains no job, and every model's contract on points.
-FAST := tests/nn tests/losses tests/ops tests/contracts/test_every_model.py \
-  $(addprefix tests/test_,import_direction.py registry.py make.py engine.py records.py)
+FAST := tests/nn tests/losses tests/ops tests/contracts/test_every_model.py tests/test_import_direction.py \
+  tests/test_registry.py tests/test_make.py tests/engine/test_engine.py tests/jobs/test_records.py
 test-fast: lint
 	$(PYTEST) -n 2 -m "not slow and not browser" -k "not test_a_fact or vector" $(FAST) $(ARGS)
 

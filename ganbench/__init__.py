@@ -4,7 +4,13 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "compare", "evaluate", "load", "results", "run"]
-_HOMES = {"compare": "evaluation", "evaluate": "evaluation", "load": "api", "results": "api", "run": "api"}
+_HOMES = {
+    "compare": "scoring.evaluation",
+    "evaluate": "scoring.evaluation",
+    "load": "api",
+    "results": "api",
+    "run": "api",
+}
 
 
 def __getattr__(name: str) -> Any:

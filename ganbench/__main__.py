@@ -68,7 +68,7 @@ def mend_streams() -> None:
 
 def _main(arguments: list[str]) -> int:
     as_json = "--json" in arguments
-    from ganbench.cli import invoke
+    from ganbench.commands import invoke
     from ganbench.errors import GanbenchError
 
     try:
@@ -94,7 +94,7 @@ def _main(arguments: list[str]) -> int:
 
 def _unforeseen(error: Exception) -> str:
     """One line about an error that ganbench did not foresee, and the file that holds its traceback."""
-    from ganbench.environment import in_one_line
+    from ganbench.provenance.environment import in_one_line
 
     try:
         with tempfile.NamedTemporaryFile(

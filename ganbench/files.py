@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ganbench.errors import BadInput
 
@@ -40,3 +41,18 @@ def open_plain(path: Path) -> IO[bytes]:
 def is_clutter(name: str) -> bool:
     """True for hidden files and for those that systems leave in folders of pictures."""
     return name.startswith(".") or name.lower() in CLUTTER
+
+
+def finite(value: Any) -> Any:
+    """JSON-ready copy of nested data: NaN and infinities become None, tuples lists, numpy and torch numbers floats."""
+    if isinstance(value, dict):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if hasattr(value, "tolist"):
+        return finite(value.tolist())
+    return str(value)

@@ -9,8 +9,8 @@ import time
 import torch
 from torch import Tensor, nn
 
-from ganbench import engine
 from ganbench.data import Batch, DataSpec, Split
+from ganbench.engine import loop as engine
 from ganbench.model import Budget, Config, Model, Player, Positive, register
 
 

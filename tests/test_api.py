@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import ganbench
-from ganbench import runner
 from ganbench.errors import BadConfig, BadInput, UnknownName
-from ganbench.jobs import Selection, plan
-from ganbench.records import RunFolder
-from ganbench.rescore import WEIGHTS
-from ganbench.scoring import Workplace
+from ganbench.jobs import runner
+from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.records import RunFolder
+from ganbench.jobs.rescore import WEIGHTS
+from ganbench.scoring.inputs import Workplace
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGET: dict[str, int | float] = {"iterations": 20}

@@ -12,12 +12,14 @@ from torch import nn
 
 from ganbench.data import Condition, DataSpec, Split
 from ganbench.datasets.base import assemble, fingerprint
-from ganbench.engine import Batches, train
+from ganbench.engine.loop import train
+from ganbench.engine.turns import Batches
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.jobs import JobSpec, incompatible
+from ganbench.jobs.plan import incompatible
+from ganbench.jobs.runner import training_data
+from ganbench.jobs.spec import JobSpec
 from ganbench.model import Budget, Config, Model, Player
 from ganbench.registry import Entry
-from ganbench.runner import training_data
 
 N = 40
 
@@ -100,8 +102,8 @@ def test_labels_alone_bring_no_condition():
 
 
 def test_training_goes_on_from_a_checkpoint_with_the_same_conditions(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("ganbench.engine.SAVE_EVERY", 0.0)
-    monkeypatch.setattr("ganbench.engine.CHUNK", 1)
+    monkeypatch.setattr("ganbench.engine.loop.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("ganbench.engine.loop.CHUNK", 1)
     dataset = data(paired=False)
 
     def run(iterations, path):

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganbench import runner
 from ganbench.data import Split
 from ganbench.datasets.base import Dataset
-from ganbench.jobs import Job, JobSpec
-from ganbench.labels import draw_labels
+from ganbench.datasets.labels import draw_labels
+from ganbench.jobs import runner
+from ganbench.jobs.spec import Job, JobSpec
 from ganbench.registry import MODELS
-from ganbench.scoring import Workplace
+from ganbench.scoring.inputs import Workplace
 
 FEW = [e.name for e in MODELS if "labels" in e.meta.get("needs", ())]
 LABELS = 20

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 import baselines
-from ganbench import recipes, suites
+from ganbench import recipes
 from ganbench.errors import BadConfig, UnknownName
-from ganbench.jobs import Selection, plan, row_name
+from ganbench.jobs import suites
+from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.spec import row_name
 from ganbench.registry import DATASETS, METRICS, MODELS
 
 

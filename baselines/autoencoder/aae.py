@@ -17,10 +17,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import Batch, DataSpec, Defaults, Fraction, Player, Positive, register
 from ganbench.nn import MLP, make_decoder, make_encoder
-from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(

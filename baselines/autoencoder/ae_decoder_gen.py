@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Split, register
 from ganbench.nn import make_decoder, make_encoder
-from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(

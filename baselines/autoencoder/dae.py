@@ -16,10 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.losses.likelihoods import bernoulli_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, Probability, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
-from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register("dae", family="autoencoder", paper="Vincent et al., ICML 2008", gives=("encode", "from_codes", "reconstruct"))

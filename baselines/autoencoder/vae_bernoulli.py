@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.losses.likelihoods import (
     bernoulli_log_prob,
     gaussian_kl,
@@ -27,7 +28,6 @@ from ganbench.losses.likelihoods import (
 )
 from ganbench.model import Batch, Count, DataSpec, Player, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
-from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(

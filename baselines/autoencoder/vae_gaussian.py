@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob, log_mean_exp, standard_normal_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder
-from ganbench.nn.encoder_decoder import EncoderDecoder
 
 
 @register(

@@ -17,9 +17,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.model import Batch, Count, DataSpec, Defaults, Fraction, NonNegative, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder
-from ganbench.nn.encoder_decoder import EncoderDecoder
 from ganbench.ops.kernels import InverseMultiquadric, mmd2
 
 

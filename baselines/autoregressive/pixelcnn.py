@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganbench.bases.pixels import PixelModel
 from ganbench.model import Count, register
 from ganbench.nn.masked import LeftConv, head_at, shift_down
-from ganbench.nn.pixels import PixelModel
 
 
 def gate(x: Tensor) -> Tensor:

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
+from ganbench.bases.pixels import PixelModel
 from ganbench.model import Count, register
 from ganbench.nn.masked import LeftConv, head_at, shift_down
-from ganbench.nn.pixels import PixelModel
 
 
 def cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:

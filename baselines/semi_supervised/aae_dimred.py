@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganbench.bases.categorical_codes import CategoricalAutoencoder
 from ganbench.model import Batch, DataSpec, Defaults, NonNegative, Positive, register
 from ganbench.nn import MLP
-from ganbench.nn.categorical_codes import CategoricalAutoencoder
 
 
 def head_cost(heads: Tensor, threshold: float) -> Tensor:

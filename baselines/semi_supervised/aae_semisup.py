@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ganbench.bases.categorical_codes import CategoricalAutoencoder
 from ganbench.model import DataSpec, Defaults, register
 from ganbench.nn import MLP
-from ganbench.nn.categorical_codes import CategoricalAutoencoder
 
 
 @register(

@@ -12,27 +12,25 @@ ROOT = Path(__file__).resolve().parents[2]
 # Layers from the top; a module may import from its own layer and from those below it, never from above.
 LAYERS = [
     {"__main__"},
-    {"cli"},
     {"commands"},
-    {"gates", "selftest", "contract"},
+    {"gates"},
     {"api"},
-    {"launch"},
-    {"boards", "bench", "report"},
-    {"executors"},
-    {"rescore"},
-    {"runner", "keep", "estimate"},
-    {"scoring", "evaluation"},
-    {"report.grids", "report.views"},  # pictures that jobs leave behind; pages and tables of records stand above
-    {"records"},
-    {"jobs", "suites"},
-    {"source", "contents", "identity", "environment"},
-    {"weights"},
-    {"samples_io", "samples_write", "engine", "checkpoint", "make", "datasets", "scorers", "metrics"},
-    {"model", "nn", "losses", "ops"},
-    {"data", "recipes", "registry", "seeding", "errors", "labels", "files", "variants"},
+    {"boards", "bench"},
+    {"report"},
+    {"jobs"},
+    {"scoring"},
+    {"provenance", "pictures"},
+    {"engine", "make", "metrics"},
+    {"datasets", "scorers", "bases"},
+    {"model"},
+    {"losses"},
+    {"nn"},
+    {"data", "recipes", "ops"},
+    {"registry", "seeding", "files", "stats"},
+    {"errors"},
 ]
 Arrow = tuple[str, str]
-FOR_BASELINES = {"model", "nn", "losses", "ops", "errors"}
+FOR_BASELINES = {"model", "bases", "nn", "losses", "ops", "errors"}
 
 
 def imports(path: Path, at_import: bool = False) -> list[str]:

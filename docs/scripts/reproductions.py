@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
 from ganbench.recipes import of
 from ganbench.report import published
 

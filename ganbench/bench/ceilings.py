@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ganbench import environment
 from ganbench.bench.timing import Clock, repeat
 from ganbench.ops.pairwise import product
+from ganbench.provenance import environment
 
 GEMM = {"cpu": 1536, "cuda": 8192}  # rows and columns of the square product: beyond the caches, within seconds
 COPY = {"cpu": 1 << 26, "cuda": 1 << 30}  # bytes: beyond the caches of one core, of a GPU

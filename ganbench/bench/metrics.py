@@ -26,9 +26,9 @@ from tabulate import tabulate
 from torch import Tensor
 
 from ganbench.bench.timing import CLOCKS, Clock
-from ganbench.environment import cpu_name, scratch
 from ganbench.errors import UnknownName
 from ganbench.ops.pairwise import product
+from ganbench.provenance.environment import cpu_name, scratch
 
 Value = float | list[float]
 

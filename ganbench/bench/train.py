@@ -19,9 +19,10 @@ from torch.utils.flop_counter import flop_registry
 from ganbench.bench.timing import CLOCKS, Clock, once, ratio
 from ganbench.data import Batch, Split
 from ganbench.datasets.load import load
-from ganbench.engine import Batches, train
+from ganbench.engine.loop import train
+from ganbench.engine.turns import Batches
 from ganbench.errors import GanbenchError, NotApplicable, UnknownName
-from ganbench.jobs import incompatible
+from ganbench.jobs.plan import incompatible
 from ganbench.make import make
 from ganbench.model import Budget, Model, Player
 from ganbench.registry import DATASETS, MODELS

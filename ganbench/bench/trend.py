@@ -17,11 +17,11 @@ from typing import Annotated, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ganbench import environment
 from ganbench.bench import calibration, workloads
 from ganbench.bench.ceilings import device_class
 from ganbench.bench.timing import Clock, repeat
 from ganbench.errors import BadInput, UnknownName
+from ganbench.provenance import environment
 
 STEP = 0.20  # fall of a calibrated rate that is flagged
 SHOWN = 8  # points of a series in its table

@@ -20,11 +20,11 @@ from typing import Any
 
 import torch
 
-from ganbench import environment
 from ganbench.bench.timing import CLOCKS, Clock, ratio
 from ganbench.bench.train import iteration_flops
-from ganbench.engine import Precision
+from ganbench.engine.turns import Precision
 from ganbench.errors import MissingResource
+from ganbench.provenance import environment
 
 CASES = {"usual_script": "ganbench.bench.usual_gan", "ssl_script": "ganbench.bench.usual_ssl"}
 ITERATIONS = 100  # of one reading

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ganbench.data import Split
 from ganbench.datasets.load import load
-from ganbench.engine import Precision, matmul_precision, train
+from ganbench.engine.loop import train
+from ganbench.engine.turns import Precision, matmul_precision
 from ganbench.make import make
 from ganbench.model import Budget
 from ganbench.nn.mlp import MLP

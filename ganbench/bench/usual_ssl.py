@@ -20,7 +20,8 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from ganbench.data import Split
 from ganbench.datasets.load import load
-from ganbench.engine import Precision, matmul_precision, train
+from ganbench.engine.loop import train
+from ganbench.engine.turns import Precision, matmul_precision
 from ganbench.make import make
 from ganbench.model import Budget
 

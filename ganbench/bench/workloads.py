@@ -251,7 +251,7 @@ def training_step(model_name: str, dataset: str, iterations: int, device: torch.
     """Some iterations of a registered model through the engine, going on where the last call stopped."""
     from ganbench.data import Split
     from ganbench.datasets.load import load
-    from ganbench.engine import train
+    from ganbench.engine.loop import train
     from ganbench.make import make
     from ganbench.model import Budget
 
@@ -294,7 +294,7 @@ def ab_make(name: str, device: torch.device) -> Load:
 def serve(device: torch.device) -> None:
     """Answer orders on stdin, one JSON line each: make a case, or run it and say how long it took."""
     import ganbench
-    from ganbench import environment
+    from ganbench.provenance import environment
 
     torch.set_num_threads(1)
     getattr(environment, "keep_freed_memory", lambda: None)()  # as the processes that run jobs do

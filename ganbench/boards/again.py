@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from ganbench import runner
 from ganbench.boards.board import Board
 from ganbench.errors import BadInput, GanbenchError
-from ganbench.identity import code_of
-from ganbench.jobs import Job, JobSpec, row_name
+from ganbench.jobs import runner
+from ganbench.jobs.spec import Job, JobSpec, row_name
 from ganbench.make import effective_config, make
+from ganbench.provenance.identity import code_of
 from ganbench.registry import DATASETS, METRICS, MODELS
-from ganbench.scoring import Inputs, Workplace
+from ganbench.scoring.inputs import Inputs, Workplace
 
 Record = Mapping[str, Any]
 # Of one row: the seed moves none of them.

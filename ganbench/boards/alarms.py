@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ganbench.boards.board import Board
-from ganbench.boards.rank import estimate
 from ganbench.boards.standings import Record as Row
 from ganbench.boards.submission import Submission
 from ganbench.errors import BadInput
+from ganbench.stats import estimate
 
 ALARM = 4.0  # standard errors: chance alone goes so far once in 16,000 times where they are well known
 SAME = 0.01  # relative difference at which a claim still counts as confirmed

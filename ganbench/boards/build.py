@@ -33,7 +33,7 @@ from ganbench.boards.standings import Standing, block_name, latest, standings
 from ganbench.boards.submission import find_submissions
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
 from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")

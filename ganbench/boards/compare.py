@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from ganbench.boards.rank import estimate, holm, welch
 from ganbench.boards.standings import Record, latest
 from ganbench.errors import BadInput
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
+from ganbench.stats import estimate, holm, welch
 
 Verdict = Literal["better", "worse", "same", "not comparable"]
 

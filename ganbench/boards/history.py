@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganbench.boards.rank import Estimate, estimate
 from ganbench.boards.reading import read_records
 from ganbench.boards.standings import latest
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
+from ganbench.stats import Estimate, estimate
 
 LIMIT = 200  # versions of one file that are read
 

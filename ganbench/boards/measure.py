@@ -14,7 +14,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ganbench import runner
 from ganbench.boards.alarms import better_than_real, confirm_claims
 from ganbench.boards.board import Board, Task
 from ganbench.boards.leaks import LEVEL, LOOKED_AT, copied_share, find_leaks, same_set
@@ -22,14 +21,16 @@ from ganbench.boards.standings import Record as Row
 from ganbench.boards.submission import BADGES, FileOf, Submission
 from ganbench.boards.weights import draw_from_weights
 from ganbench.datasets.base import Dataset
+from ganbench.datasets.samples import file_sha256, read_samples
 from ganbench.errors import BadInput
-from ganbench.jobs import Job, JobSpec, budget_for
+from ganbench.jobs import runner
+from ganbench.jobs.plan import budget_for
+from ganbench.jobs.records import SCHEMA, MetricRow, Record
+from ganbench.jobs.spec import Job, JobSpec
 from ganbench.make import effective_config, model_class
-from ganbench.records import SCHEMA, MetricRow, Record
+from ganbench.provenance.source import code_sha256
 from ganbench.registry import DATASETS, METRICS, MODELS
-from ganbench.samples_io import file_sha256, read_samples
-from ganbench.scoring import Inputs, Workplace, score_all
-from ganbench.source import code_sha256
+from ganbench.scoring.inputs import Inputs, Workplace, score_all
 
 COPIES = 0.1  # share of copies, beyond what held-out data shows, above which samples are refused
 

@@ -17,9 +17,9 @@ from ganbench.boards.reading import read_records
 from ganbench.boards.standings import Record, standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
-from ganbench.jobs import JobSpec, row_name
+from ganbench.jobs.records import RunFolder
+from ganbench.jobs.spec import JobSpec, row_name
 from ganbench.recipes import Recipe, of
-from ganbench.records import RunFolder
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
 from ganbench.report.columns import columns

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ganbench.boards.board import first_problem
 from ganbench.boards.render import visible
 from ganbench.errors import BadInput
-from ganbench.records import parse_record
+from ganbench.jobs.records import parse_record
 
 MAX_FILE = 1 << 26  # bytes
 MAX_LINE = 1 << 20  # characters

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from ganbench.boards.rank import Estimate, Rank
+from ganbench.boards.rank import Rank
+from ganbench.stats import Estimate
 
 Format = Literal["md", "csv", "json", "tex", "html"]
 ARROWS = {"min": "↓", "max": "↑", "floor": "→ floor", "none": ""}

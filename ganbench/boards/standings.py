@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.boards.board import Board, Metric, Task
-from ganbench.boards.rank import Estimate, Rank, estimate, impute_worst, overall, tie_letters
+from ganbench.boards.rank import Rank, impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
 from ganbench.report.label_counts import SVM, reached
+from ganbench.stats import Estimate, estimate
 
 Record = Mapping[str, Any]
 

@@ -21,10 +21,11 @@ from ganbench.boards.reading import read_records
 from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
+from ganbench.stats import Estimate, estimate
 
 if TYPE_CHECKING:
     from ganbench.boards.measure import Measurement
-    from ganbench.scoring import Workplace
+    from ganbench.scoring.inputs import Workplace
 
 MAX_FILE = 1 << 30  # bytes of any one file
 FREE = ("submission.toml", RESULTS, "README.md", "CARD.md")  # files that need not be listed in submission.toml
@@ -36,6 +37,15 @@ class Checked:
 
     submission: Submission
     measurement: Measurement
+
+    @property
+    def means(self) -> dict[tuple[str, str], Estimate]:
+        """What was measured, over seeds: (data set, metric) -> mean with its interval."""
+        values: dict[tuple[str, str], list[float]] = {}
+        for record in self.measurement.records:
+            for m in record["metrics"]:
+                values.setdefault((record["spec"]["dataset"], m["name"]), []).append(m["value"])
+        return {key: estimate(v) for key, v in values.items()}
 
 
 def check(
@@ -211,7 +221,7 @@ def _copy(
     data_dir: str | None,
 ) -> None:
     """The submission's files as a board keeps them: samples in one form, hashes filled in."""
-    from ganbench.samples_io import file_sha256
+    from ganbench.datasets.samples import file_sha256
 
     board = load_board(board_folder)
     files = []
@@ -242,8 +252,8 @@ def _pack_samples(
 
     import numpy as np
 
-    from ganbench.samples_io import read_samples
-    from ganbench.scoring import Workplace
+    from ganbench.datasets.samples import read_samples
+    from ganbench.scoring.inputs import Workplace
 
     dataset = (place or Workplace()).dataset(f.dataset, data_dir)
     x = read_samples(source, dataset.spec, board.task(f.dataset).n)

@@ -20,7 +20,7 @@ from ganbench.boards.submit import check, check_tree
 from ganbench.errors import BadInput, GanbenchError, MissingResource
 
 if TYPE_CHECKING:
-    from ganbench.scoring import Workplace
+    from ganbench.scoring.inputs import Workplace
 
 # Relative, of a value or its own standard error: what another processor's rounding moves; a rank it cannot move.
 AGAIN = 1e-4
@@ -188,7 +188,7 @@ def check_own(
     need the training. Returns in words what was not computed again. Raises `BadInput` for the first difference.
     """
     from ganbench.boards.again import check_against_data, train_again
-    from ganbench.scoring import Workplace
+    from ganbench.scoring.inputs import Workplace
 
     place = place or Workplace()
     notes = []

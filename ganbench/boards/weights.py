@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganbench import runner
 from ganbench.boards.submission import Submission
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput
-from ganbench.jobs import JobSpec
+from ganbench.jobs import runner
+from ganbench.jobs.spec import JobSpec
+from ganbench.make import make_with_weights
 from ganbench.registry import MODELS
-from ganbench.weights import make_with_weights
 
 MAX_CONFIG = 4096  # characters of the config as JSON: a network is described by few numbers
 

@@ -1,1 +1,68 @@
-"""The verbs of the command line, one module each; `ganbench.cli` attaches every module here that has no underscore."""
+"""The command line: one Typer application, whose verbs are the modules here that have no underscore.
+
+A module defines `attach(app)`; it parses, calls one function and prints. None imports torch or pandas at the top.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ganbench import __version__
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def build() -> typer.Typer:
+    """The application with every verb."""
+    app = typer.Typer(
+        name="ganbench",
+        help="Train, score and rank classical deep generative models.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings=CONTEXT,
+    )
+    app.callback()(_root)
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{__name__}.{module.name}").attach(app)
+    return app
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Parse and run; returns the exit code. Unknown verbs and flags end with code 2 and a near match.
+
+    Raises `BrokenPipeError` when nobody reads the output any more.
+    """
+    streams = sys.stdout, sys.stderr
+    try:
+        code = build()(list(arguments), prog_name="ganbench", standalone_mode=True)
+    except SystemExit as done:
+        if isinstance(done.__context__, BrokenPipeError):  # which the parser makes an exit code of 1
+            sys.stdout, sys.stderr = streams
+            raise done.__context__ from None
+        if isinstance(done.code, str):
+            typer.echo(done.code, err=True)
+        return done.code if isinstance(done.code, int) else 0 if done.code is None else 2
+    return code if isinstance(code, int) else 0
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, score and rank classical deep generative models."""

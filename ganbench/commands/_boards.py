@@ -55,7 +55,7 @@ def records_of(source: str) -> list[dict[str, Any]]:
 
     path = Path(source)
     if (path / "run.json").is_file():
-        from ganbench.records import RunFolder
+        from ganbench.jobs.records import RunFolder
 
         return [r.model_dump(mode="json", by_alias=True) for r in RunFolder.open(path).records()]
     if path.is_file():

@@ -9,7 +9,7 @@ import typer
 
 from ganbench.commands._common import console, duration, print_json, print_table, say
 from ganbench.errors import BadInput, GanbenchError, MissingResource
-from ganbench.records import STATUSES, Record
+from ganbench.jobs.records import STATUSES, Record
 from ganbench.report import label_counts, published, tables
 from ganbench.report.summary import as_data, beside_papers, plain
 

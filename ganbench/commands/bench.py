@@ -39,9 +39,9 @@ def kernels(
 ) -> None:
     """Every numerical kernel: time, rate, and share of what the device could do at best."""
     _prepare(device, clock, threads)
-    from ganbench import environment
     from ganbench.bench import kernels as bench
     from ganbench.bench import tables
+    from ganbench.provenance import environment
 
     names = split_names(kernel)
     environment.keep_freed_memory()  # as the processes that run jobs do
@@ -165,8 +165,8 @@ def trend(
 ) -> None:
     """Add today's calibrated rates to a file and print them beside the earlier ones of this device class."""
     _prepare(device, clock, threads)
-    from ganbench import environment
     from ganbench.bench import trend as bench
+    from ganbench.provenance import environment
 
     path = Path(file)
     if not show:
@@ -200,7 +200,7 @@ def _prepare(device: str, clock: str, threads: int) -> None:
         raise BadConfig("--clock cpu does not see a GPU's time; leave it out with --device cuda")
     import torch
 
-    from ganbench.runner import pick_device
+    from ganbench.jobs.runner import pick_device
 
     pick_device(device)
     torch.set_num_threads(threads)
@@ -209,6 +209,6 @@ def _prepare(device: str, clock: str, threads: int) -> None:
 def _data(value: Any) -> Any:
     from dataclasses import asdict
 
-    from ganbench.records import finite
+    from ganbench.files import finite
 
     return finite([asdict(v) for v in value] if isinstance(value, list) else asdict(value))

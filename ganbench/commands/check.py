@@ -30,9 +30,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Compare with a baseline: 0 as good, 1 a regression, 4 cannot tell, 5 nothing to compare with or on."""
-    from ganbench.executors.local import default_workers
     from ganbench.gates import quality as gate
     from ganbench.gates.verdict import exit_code
+    from ganbench.jobs.executors.local import default_workers
 
     layers = split_names(only) or list(gate.LAYERS)
     for layer in layers:

@@ -22,7 +22,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Check packages, devices, registries, data and disk; ends with code 5 when something needed is missing."""
     checks = [*_packages(), *_registries(), _disk(), _data(data_dir)]
     if as_json:
-        from ganbench import environment
+        from ganbench.provenance import environment
 
         whole = all(c["ok"] for c in checks if c["needed"])
         env = environment.describe() if whole else {}
@@ -39,8 +39,8 @@ def _check(name: str, ok: bool, found: str, needed: bool = True) -> dict[str, An
 
 
 def _packages() -> list[dict[str, Any]]:
-    from ganbench import environment
-    from ganbench.executors.local import default_workers
+    from ganbench.jobs.executors.local import default_workers
+    from ganbench.provenance import environment
 
     versions = environment.versions()
     checks = [_check(n, v is not None, v or f"pip install {n}") for n, v in versions.items() if n != "pillow"]

@@ -29,8 +29,8 @@ def ensemble(
 ) -> None:
     """Average the class probabilities of a row's seeds; writes records that `leaderboard build --from` takes."""
     from ganbench.files import write_atomic
+    from ganbench.jobs.ensembles import ensembles
     from ganbench.report import label_counts
-    from ganbench.report.ensembles import ensembles
 
     records = [record for run in runs for record in ensembles(Path(run), size)]
     ids = [r.job_id for r in records]

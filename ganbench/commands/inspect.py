@@ -8,7 +8,7 @@ import typer
 
 from ganbench.commands._common import LOOK, Json, console, print_json, print_table
 from ganbench.errors import BadConfig, GanbenchError, UnknownName
-from ganbench.variants import split_config
+from ganbench.jobs.variants import split_config
 
 KINDS = ("models", "datasets", "metrics", "suites", "scorers")
 
@@ -68,7 +68,7 @@ def describe(
 
 def models() -> list[dict[str, Any]]:
     """All models with the data sets that they can take."""
-    from ganbench.jobs import incompatible
+    from ganbench.jobs.plan import incompatible
     from ganbench.registry import DATASETS, MODELS
 
     return [
@@ -125,7 +125,7 @@ def metrics() -> list[dict[str, Any]]:
 
 def all_suites() -> list[dict[str, Any]]:
     """All suites."""
-    from ganbench import suites
+    from ganbench.jobs import suites
 
     return [_suite(suites.load(name)) for name in suites.names()]
 
@@ -147,7 +147,7 @@ def scorers() -> list[dict[str, Any]]:
 
 def details(name: str) -> dict[str, Any]:
     """Everything about `name`, whatever kind it is of. Raises `UnknownName` over all kinds."""
-    from ganbench import suites
+    from ganbench.jobs import suites
     from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS
 
     if name in suites.names():

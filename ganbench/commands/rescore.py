@@ -33,8 +33,8 @@ def rescore(
 ) -> None:
     """Score a run's models again from the weights it kept; writes records that `leaderboard build --from` takes."""
     from ganbench.files import write_atomic
-    from ganbench.jobs import metric_names
-    from ganbench.rescore import rescored
+    from ganbench.jobs.plan import metric_names
+    from ganbench.jobs.rescore import rescored
 
     asked = split_names(metrics)
     names = metric_names(tuple(asked)) if asked else ()

@@ -71,7 +71,7 @@ def run(
     """Train, score, print the table; results, summary and pictures land in the run folder."""
     limit = None if time_limit is None else seconds(time_limit, "--time-limit")
     per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
-    from ganbench import launch
+    from ganbench.api import launch
 
     selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
@@ -117,7 +117,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
-    from ganbench import launch
+    from ganbench.api import launch
 
     selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
@@ -128,9 +128,9 @@ def plan(
 
 def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:
     """The jobs with their estimates."""
-    from ganbench import estimate
-    from ganbench.executors.local import default_workers
-    from ganbench.records import RunFolder
+    from ganbench.jobs import estimate
+    from ganbench.jobs.executors.local import default_workers
+    from ganbench.jobs.records import RunFolder
 
     count = workers or default_workers()
     known = estimate.past_seconds(out)
@@ -173,7 +173,7 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
 
 
 def _total(jobs: list[Any], root: Path, workers: int) -> float:
-    from ganbench import estimate
+    from ganbench.jobs import estimate
 
     known = estimate.past_seconds(root)
     return estimate.wall([estimate.of(j, known)["estimated_s"] for j in jobs if not j.skip], workers)

@@ -58,9 +58,10 @@ def sample(
     import torch
 
     from ganbench.api import load_trained
-    from ganbench.jobs import display_name, parse_sets
-    from ganbench.runner import check_samples, draw_batches
-    from ganbench.samples_write import check_target, write_samples
+    from ganbench.datasets.writing import check_target, write_samples
+    from ganbench.jobs.plan import parse_sets
+    from ganbench.jobs.runner import check_samples, draw_batches
+    from ganbench.jobs.spec import display_name
 
     config = {key: value for _, key, value in parse_sets(set_ or (), [model] if model else [])}
     found = load_trained(

@@ -15,7 +15,7 @@ from ganbench.commands._common import WORK, DataDir, Json, print_json, print_tab
 from ganbench.errors import BadInput, MissingResource
 
 if TYPE_CHECKING:
-    from ganbench.scoring import Inputs
+    from ganbench.scoring.inputs import Inputs
 
 
 def attach(app: typer.Typer) -> None:
@@ -37,7 +37,8 @@ def score(
 ) -> None:
     """Score samples that were made elsewhere; each value stands beside that of real data."""
     from ganbench.commands._common import split_names
-    from ganbench.jobs import display_name, metric_names
+    from ganbench.jobs.plan import metric_names
+    from ganbench.jobs.spec import display_name
     from ganbench.registry import DATASETS
 
     DATASETS.get(dataset)
@@ -65,8 +66,8 @@ def score_file(
     scorer_weights: str | None = None,
 ) -> dict[str, Any]:
     """{"n", "metrics", "not_applicable"} of a file or folder of samples. Raises `BadInput` or `MissingResource`."""
-    from ganbench.samples_io import read_samples
-    from ganbench.scoring import Inputs, Workplace, score_all
+    from ganbench.datasets.samples import read_samples
+    from ganbench.scoring.inputs import Inputs, Workplace, score_all
 
     place = Workplace(scorer_weights=scorer_weights)
     data = place.dataset(dataset, data_dir)
@@ -96,7 +97,7 @@ def announced(names: Iterable[str], after: float = 2.0) -> Iterator[str]:
 
 def _raise_if_scorer_missing(inputs: Inputs, reasons: set[str]) -> None:
     """Raise the `MissingResource` of the data set's scorer where that is why nothing could be computed."""
-    from ganbench.environment import without_paths
+    from ganbench.provenance.environment import without_paths
 
     try:
         _ = inputs.scorer

@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """The tables of a run, what has no score and why; ends with code 3 when a job failed."""
     from ganbench.commands import _results
-    from ganbench.records import STATUSES, RunFolder
+    from ganbench.jobs.records import STATUSES, RunFolder
     from ganbench.report.summary import as_data
 
     folder = RunFolder.open(Path(run))

@@ -98,15 +98,9 @@ def _board(folder: str, root: str, *, write: bool = False) -> Path:
 
 
 def _report(done: Any, more: dict[str, Any], as_json: bool) -> None:
-    from ganbench.boards.rank import estimate
     from ganbench.boards.render import Measured
 
-    submission, found = done.submission, done.measurement
-    values: dict[tuple[str, str], list[float]] = {}
-    for record in found.records:
-        for m in record["metrics"]:
-            values.setdefault((record["spec"]["dataset"], m["name"]), []).append(m["value"])
-    means = {key: estimate(v) for key, v in values.items()}
+    submission, found, means = done.submission, done.measurement, done.means
     if as_json:
         return print_json(
             {

@@ -11,7 +11,7 @@ import typer
 from ganbench.commands._common import WORK, Json, print_json, say, split_names
 
 if TYPE_CHECKING:
-    from ganbench.contract.check import Verdict
+    from ganbench.gates.contract.check import Verdict
 
 FAILED = 3
 
@@ -36,7 +36,7 @@ def contract(
     as_json: Json = False,
 ) -> None:
     """Check that a model keeps the contract: shapes, seeds, checkpoints, whom a turn moves, what it says it can do."""
-    from ganbench.contract.check import check
+    from ganbench.gates.contract.check import check
 
     verdicts: list[Verdict] = []
     start = time.perf_counter()

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from ganbench.errors import BadInput
 from ganbench.gates.golden import FOLDER
 from ganbench.gates.training import CONFIRM_SEEDS, SCREEN_SEEDS, SIGNED, Measure, Pool, Runs
-from ganbench.jobs import Job, Selection, plan, row_name
-from ganbench.records import Record, RunFolder, parse_record
+from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.records import Record, RunFolder, parse_record
+from ganbench.jobs.spec import Job, row_name
 
 POOL = "pool.json"
 MOST_TOLERANCE = 1.0  # of a score for which nothing is declared: a doubling
@@ -110,7 +111,7 @@ def candidate(run: Mapping[str, Any], workers: int, revision: str) -> Measure:
 
 def train_jobs(jobs: Sequence[Mapping[str, Any]], seeds: Iterable[int], n_samples: int, workers: int) -> list[Record]:
     """The records of these jobs on these seeds. Raises `JobsFailed` naming the first that ended with an error."""
-    from ganbench.executors import local
+    from ganbench.jobs.executors import local
 
     chosen: list[Job] = []
     for j in jobs:

@@ -18,15 +18,16 @@ import numpy as np
 import torch
 
 from ganbench import seeding
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import BadInput, Diverged, MissingResource, NotApplicable
 from ganbench.gates.golden import FOLDER
 from ganbench.gates.platform import platform_tag
 from ganbench.gates.verdict import Verdict
-from ganbench.jobs import Job, Selection, plan
+from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.runner import budget_of, draw, make_model, training_data
+from ganbench.jobs.spec import Job
 from ganbench.registry import MODELS
-from ganbench.runner import budget_of, draw, make_model, training_data
-from ganbench.scoring import Workplace
+from ganbench.scoring.inputs import Workplace
 
 ITERATIONS, SAMPLES = 50, 64
 RTOL = 1e-4

@@ -33,7 +33,7 @@ from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplica
 from ganbench.gates.platform import platform_tag, processor
 from ganbench.gates.verdict import Outcome, Verdict
 from ganbench.registry import METRICS, Entry
-from ganbench.scoring import Inputs, Workplace, call
+from ganbench.scoring.inputs import Inputs, Workplace, call
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 VALUES = "metrics.json"

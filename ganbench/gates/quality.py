@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ganbench import environment
 from ganbench.errors import MissingResource
 from ganbench.gates import candidates, fingerprints, golden, revisions
 from ganbench.gates.platform import platform_tag
 from ganbench.gates.training import read_pools, screen_and_confirm
 from ganbench.gates.verdict import Verdict
+from ganbench.provenance import environment
 
 LAYERS = ("golden", "fingerprint", "training")
 GOLDEN_FOLDER = "ganbench/golden"

@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ganbench.boards.rank import holm
 from ganbench.errors import BadInput
 from ganbench.gates.statistics import detectable, more_often, welch_greater
 from ganbench.gates.verdict import Outcome, Verdict
+from ganbench.stats import holm
 
 SCREEN_SEEDS, CONFIRM_SEEDS = 5, 10
 SCREEN_ALPHA, CONFIRM_ALPHA = 0.05, 0.01

@@ -23,7 +23,7 @@ class Verdict:
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON; numbers that are not finite become None."""
-        from ganbench.records import finite
+        from ganbench.files import finite
 
         data: dict[str, Any] = finite(asdict(self))
         return data

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.metrics.base import Score, metric, signature
-from ganbench.metrics.intervals import wilson
+from ganbench.stats import wilson
 
 BATCH = 1000
 

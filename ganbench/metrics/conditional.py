@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.metrics.base import Score, check_events, check_probs, metric, signature
-from ganbench.metrics.intervals import wilson
+from ganbench.stats import wilson
 
 
 @metric("label_agreement", direction="max", needs=("probs", "sample_labels", "space"))

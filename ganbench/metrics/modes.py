@@ -17,9 +17,9 @@ from torch import Tensor
 from ganbench.data import Mixture
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, metric, signature
-from ganbench.metrics.intervals import wilson
 from ganbench.metrics.partial import check_same
 from ganbench.ops.pairwise import slices
+from ganbench.stats import wilson
 
 
 @metric(

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ganbench.errors import BadInput
 from ganbench.metrics.base import Score, check_events, metric, signature
-from ganbench.metrics.intervals import wilson
 from ganbench.metrics.semi_supervised import extractor
 from ganbench.ops.neighbors import nearest
+from ganbench.stats import wilson
 
 BATCH = 1000
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy.stats import t as student_t
 from torch import Tensor
 
 from ganbench.errors import BadConfig
 from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
-from ganbench.metrics.intervals import wilson
 from ganbench.ops.balls import balls
 from ganbench.ops.neighbors import nearest, nearest_both
 from ganbench.ops.pairwise import precision_name
+from ganbench.stats import half_width, wilson
 
 LEAST_ROWS = 100  # fewer tell nothing about how much rows share
 MOST_BLOCKS = 13  # the fewer, the nearer are blocks to the whole; of 13 two divisions have freedom enough
@@ -72,7 +71,7 @@ def prdc(
         if effects is not None:
             effect = float(effects[i])
             se = (effect * float(variances[i])) ** 0.5
-            half = se * float(student_t.ppf(0.975, freedom))
+            half = half_width(se, freedom)
             effective = len(points) / effect
             if name in ("density", "f1"):
                 interval = max(value - half, 0.0), value + half if name == "density" else min(value + half, 1.0)

@@ -17,12 +17,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import t as student
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.metrics.base import Score, check_events, metric, signature
-from ganbench.metrics.intervals import wilson
+from ganbench.stats import half_width, wilson
 
 Classifier = Literal["logistic", "svm", "nearest"]
 Array = NDArray[Any]
@@ -208,7 +207,7 @@ def accuracy_of_features(
             accuracies.append(float((classes[fit.predict(test)] == truth).mean()))
             strengths.append(strength)
     mean, se = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) / math.sqrt(draws)
-    half = float(student.ppf(0.975, draws - 1)) * se
+    half = half_width(se, draws - 1)
     extra = {
         "accuracies": accuracies,
         "errors_per_10000": 1e4 * (1 - mean),

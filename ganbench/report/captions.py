@@ -1,4 +1,4 @@
-"""The pictures that `ganbench.report.views` draws, in words; apart from it so that a page is made without torch."""
+"""The pictures that `ganbench.pictures.views` draws, in words; apart from it so that a page is made without torch."""
 
 CAPTIONS = {  # kind, which is also the name of the file -> what it shows
     "reconstructions": "Reconstructions: test images above, what the model makes of them below.",

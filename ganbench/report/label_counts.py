@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
 
 NOTE = (
     "Errors of 10,000 test examples (and per cent): mean [95 % Student-t interval] over seeds, each a draw of the "
@@ -91,7 +91,7 @@ def tables(found: Iterable[Curve]) -> list[Table]:
 
 def cell(errors: Iterable[float], usual: int) -> str:
     """`93.2 [88.5, 97.9] 0.93 %`; without an interval under 3 seeds."""
-    from ganbench.boards.rank import estimate
+    from ganbench.stats import estimate
 
     values = [1e4 * e for e in errors]
     if not values:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from ganbench.boards.rank import estimate
-from ganbench.report.grids import blank
+from ganbench.pictures.grids import blank
 from ganbench.report.label_counts import LAST, Curve
+from ganbench.stats import estimate
 
 MARKS = "os^Dv<>Pp*Xhd"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ganbench.jobs import Job
-from ganbench.records import Record
+from ganbench.jobs.records import Record
+from ganbench.jobs.spec import Job
 
 SILENCE = 60.0  # seconds after which a log names the running jobs
 Watcher = Any  # finished(record, cached), tick(running)

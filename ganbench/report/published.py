@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ganbench.jobs import row_name
+from ganbench.jobs.spec import row_name
 from ganbench.recipes import Recipe
 
 HEADER = ["row", "data set", "metric", "ours", "n", "published", "source"]
@@ -33,7 +33,7 @@ class Line:
 
     def cells(self) -> list[str]:
         """As printed, in the order of `HEADER`."""
-        from ganbench.boards.rank import estimate
+        from ganbench.stats import estimate
 
         e = estimate(self.ours)
         ours = f"{e.mean:.4g}" if e.low is None or e.high is None else f"{e.mean:.4g} [{e.low:.4g}, {e.high:.4g}]"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ganbench import recipes
 from ganbench.files import write_atomic
-from ganbench.records import Record
+from ganbench.jobs.records import Record
 from ganbench.report import label_counts, published, tables
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganbench.records import MetricRow, Record
+from ganbench.jobs.records import MetricRow, Record
 from ganbench.report.columns import columns
 
 ARROWS = {"max": "↑", "min": "↓", "floor": "→ floor", "none": ""}

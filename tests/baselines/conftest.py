@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import Batches, Turn
+from ganbench.engine.turns import Batches, Turn
 from ganbench.model import Model
 
 

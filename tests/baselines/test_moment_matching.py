@@ -14,7 +14,7 @@ from baselines.moment.gmmn_ae import GMMNAE
 from baselines.moment.mmd_gan import MMDGAN, infeasibility
 from baselines.moment.swg import SlicedWassersteinGenerator
 from ganbench.data import Batch, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.metrics.mmd import mmd
 from ganbench.model import Budget
 

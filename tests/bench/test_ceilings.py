@@ -13,7 +13,7 @@ from ganbench.bench.ceilings import Ceilings, Work
 from ganbench.bench.timing import interleave, ratio, repeat, summary
 from ganbench.bench.train import PlainLoop, iteration_flops, turns
 from ganbench.data import DataSpec, Split
-from ganbench.engine import matmul_precision
+from ganbench.engine.turns import matmul_precision
 from ganbench.errors import UnknownName
 from ganbench.make import make
 
@@ -94,7 +94,7 @@ def test_flops_of_gradient_penalties_and_large_layers_are_counted() -> None:
 
 
 def test_the_plain_loop_takes_the_same_steps_as_the_engine() -> None:
-    from ganbench.engine import train
+    from ganbench.engine.loop import train
     from ganbench.model import Budget
 
     spec = DataSpec("vector", (2,), n_train=256, n_eval=64)

@@ -12,7 +12,7 @@ import pytest
 from ganbench.bench import trend
 from ganbench.bench.calibration import Calibration
 from ganbench.bench.trend import Point
-from ganbench.cli import invoke
+from ganbench.commands import invoke
 from ganbench.errors import BadInput, UnknownName
 
 

@@ -15,7 +15,7 @@ from outsider import BOARD, outside_generator, toml
 def place() -> Any:
     """One workplace for all tests: data, scorer and floors are loaded once."""
     pytest.importorskip("ganbench.scoring")
-    from ganbench.scoring import Workplace
+    from ganbench.scoring.inputs import Workplace
 
     return Workplace()
 

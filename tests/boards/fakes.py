@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganbench.boards.board import Board
-from ganbench.source import canonical_hash
+from ganbench.provenance.source import canonical_hash
 
 
 def record(

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ganbench.boards.rank import estimate, holm, impute_worst, overall, tie_letters, welch
+from ganbench.boards.rank import impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
+from ganbench.stats import estimate, holm, welch
 
 VALUES = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=2, max_size=6)
 

@@ -18,7 +18,7 @@ from ganbench.boards.pages import board_page
 from ganbench.boards.reading import read_record, read_records
 from ganbench.boards.render import to_dict, to_html, to_latex
 from ganbench.errors import BadInput, GanbenchError
-from ganbench.source import canonical_hash
+from ganbench.provenance.source import canonical_hash
 
 ME = "example-lab__my-gmm"
 ODD: list[Any] = [

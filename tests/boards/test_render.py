@@ -11,7 +11,7 @@ import pytest
 from fakes import board, record
 
 from ganbench.boards.build import Built, readme, tables
-from ganbench.boards.rank import Estimate, Rank
+from ganbench.boards.rank import Rank
 from ganbench.boards.render import (
     Column,
     Measured,
@@ -30,6 +30,7 @@ from ganbench.boards.render import (
     visible,
 )
 from ganbench.boards.standings import standings
+from ganbench.stats import Estimate
 
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a|b", "a\nb", "\x1b[31mred", "a\u202eb", "=1+1",

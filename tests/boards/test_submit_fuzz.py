@@ -180,7 +180,7 @@ JSON = st.recursive(
 @settings(QUICK, max_examples=200)
 @given(JSON)
 def test_any_json_as_a_safetensors_header_is_read_or_refused(value: Any) -> None:
-    from ganbench.samples_io import safetensors_header
+    from ganbench.datasets.samples import safetensors_header
 
     header = json.dumps({"x": value} if not isinstance(value, dict) else value).encode()
     with tempfile.TemporaryDirectory() as temporary:
@@ -192,7 +192,7 @@ def test_any_json_as_a_safetensors_header_is_read_or_refused(value: Any) -> None
 @pytest.mark.parametrize("kind", ["s0.npz", "stored/s0.npz"])
 def test_every_single_byte_of_a_zip_can_be_damaged(kind: str, place: Any) -> None:
     """All positions of the archive's structure, not a random sample: each ends in samples or in a refusal."""
-    from ganbench.samples_io import read_samples
+    from ganbench.datasets.samples import read_samples
 
     data = ORIGINALS[kind]
     start = zipfile.ZipFile(io.BytesIO(data)).start_dir

@@ -15,9 +15,9 @@ from test_submit import CODE, WEIGHTS_CONFIG
 from ganbench.boards import again, build, verify
 from ganbench.boards.submit import Checked, add
 from ganbench.boards.verify import UNREPEATABLE
-from ganbench.jobs import Selection, plan
+from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.runner import run_job
 from ganbench.make import make
-from ganbench.runner import run_job
 
 Mutation = tuple[str, Any]  # where, and the record that holds something else there
 

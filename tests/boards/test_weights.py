@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from outsider import toml
 
-from ganbench import runner
 from ganbench.boards.submission import parse_submission
 from ganbench.boards.submit import check
 from ganbench.boards.weights import draw_from_weights
-from ganbench.jobs import Selection, plan
+from ganbench.jobs import runner
+from ganbench.jobs.plan import Selection, plan
 from ganbench.registry import DATASETS, MODELS
-from ganbench.scoring import Workplace
+from ganbench.scoring.inputs import Workplace
 
 QUICK = {"gan_ns", "lsgan", "vae_gaussian", "gmmn", "gmm", "infogan", "wgan_gp", "kmeans"}
 

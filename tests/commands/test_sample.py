@@ -12,15 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from ganbench import runner
 from ganbench.__main__ import main
 from ganbench.commands.score import score_file
-from ganbench.jobs import Selection, plan
-from ganbench.records import Record, RunFolder
-from ganbench.rescore import WEIGHTS
-from ganbench.samples_io import read_samples
-from ganbench.samples_write import write_samples
-from ganbench.scoring import Workplace
+from ganbench.datasets.samples import read_samples
+from ganbench.datasets.writing import write_samples
+from ganbench.jobs import runner
+from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.records import Record, RunFolder
+from ganbench.jobs.rescore import WEIGHTS
+from ganbench.scoring.inputs import Workplace
 
 PLACE = Workplace()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ganbench.commands.score import announced, score_file
-from ganbench.jobs import metric_names
+from ganbench.jobs.plan import metric_names
 
 
 def test_a_metric_over_the_limit_is_announced_while_it_runs_and_when_it_ends(

@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from ganbench import seeding
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import NotApplicable
 from ganbench.gates.platform import platform_tag
 from ganbench.model import Budget, Model

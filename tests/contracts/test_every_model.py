@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tiny import ENTRIES, kinds
 
-from ganbench.contract.events import Case
-from ganbench.contract.facts import Fact, plan
 from ganbench.errors import NotApplicable
+from ganbench.gates.contract.events import Case
+from ganbench.gates.contract.facts import Fact, plan
 
 
 @lru_cache(maxsize=2)

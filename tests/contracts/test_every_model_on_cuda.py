@@ -9,7 +9,8 @@ import torch
 from tiny import ENTRIES, build, cases, data, samples
 
 from ganbench import seeding
-from ganbench.engine import WARM_UP, Training, train
+from ganbench.engine.loop import Training, train
+from ganbench.engine.turns import WARM_UP
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget, Model
 

@@ -9,9 +9,9 @@ import pytest
 from outsiders import CHANGES, GOOD, SAMPLE, Change
 
 from ganbench.__main__ import main
-from ganbench.contract.check import check, verdict
-from ganbench.contract.events import Case
-from ganbench.contract.facts import FACTS, plan
+from ganbench.gates.contract.check import check, verdict
+from ganbench.gates.contract.events import Case
+from ganbench.gates.contract.facts import FACTS, plan
 from ganbench.registry import MODELS
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ganbench.contract import events
-from ganbench.contract.events import SLOW, SPECS, Case, K, data, samples
 from ganbench.errors import NotApplicable
+from ganbench.gates.contract import events
+from ganbench.gates.contract.events import SLOW, SPECS, Case, K, data, samples
 from ganbench.model import Model
 from ganbench.registry import MODELS, Entry
 

@@ -11,9 +11,9 @@ from safetensors.numpy import save_file
 
 from ganbench.data import DataSpec
 from ganbench.datasets.load import load
+from ganbench.datasets.samples import read_samples
 from ganbench.errors import BadInput
-from ganbench.evaluation import evaluate
-from ganbench.samples_io import read_samples
+from ganbench.scoring.evaluation import evaluate
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(30, 3)).astype(np.float32)

@@ -18,9 +18,9 @@ from ganbench.__main__ import main
 from ganbench.data import DataSpec
 from ganbench.datasets.load import load
 from ganbench.datasets.pictures import read_folder
+from ganbench.datasets.samples import read_samples
 from ganbench.errors import BadInput
-from ganbench.evaluation import evaluate
-from ganbench.samples_io import read_samples
+from ganbench.scoring.evaluation import evaluate
 
 SHAPE = (3, 6, 5)
 COLOUR = DataSpec("colour", SHAPE, (-1.0, 1.0))

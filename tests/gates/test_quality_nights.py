@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from ganbench.boards.rank import holm
 from ganbench.errors import BadInput
 from ganbench.gates.statistics import detectable, more_often, welch_greater
 from ganbench.gates.training import Pool, Runs, read_pools, screen_and_confirm
 from ganbench.gates.verdict import Verdict, exit_code
+from ganbench.stats import holm
 
 METRICS = 20
 SD = 0.2  # of the logarithm over seeds

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from torch import Tensor, nn
 
 from ganbench.data import Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.losses.adversarial import critic_wasserstein, discriminator_bce
 from ganbench.losses.divergences import DIVERGENCES, Divergence, variational_bound
 from ganbench.losses.penalties import clip_weights_

@@ -8,8 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.metrics.intervals import wilson
 from ganbench.metrics.nearest_neighbour import nn_accuracy
+from ganbench.stats import wilson
 
 
 class Encoder:

@@ -11,9 +11,10 @@ import pytest
 from scipy.special import softmax
 
 from ganbench.errors import BadInput
-from ganbench.jobs import Job, JobSpec
-from ganbench.records import SCHEMA, MetricRow, Record, RunFolder
-from ganbench.report import ensembles, label_counts
+from ganbench.jobs import ensembles
+from ganbench.jobs.records import SCHEMA, MetricRow, Record, RunFolder
+from ganbench.jobs.spec import Job, JobSpec
+from ganbench.report import label_counts
 
 
 def record(model: str, seed: int, scores: dict[str, float], **extra: Any) -> Record:

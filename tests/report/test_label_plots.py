@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganbench.report.grids import confusion, mistakes
+from ganbench.pictures.grids import confusion, mistakes
 from ganbench.report.label_counts import Curve
 from ganbench.report.label_plots import accuracy_over_labels
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ganbench.jobs import JobSpec
-from ganbench.records import SCHEMA, MetricRow, Record
+from ganbench.jobs.records import SCHEMA, MetricRow, Record
+from ganbench.jobs.spec import JobSpec
 from ganbench.report import tables
 
 

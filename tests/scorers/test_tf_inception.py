@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from ganbench.errors import BadInput, MissingResource
-from ganbench.evaluation import evaluate
 from ganbench.scorers.load import load_scorer
+from ganbench.scoring.evaluation import evaluate
 
 pytest.importorskip("torch_fidelity", reason="needs the extra [fidelity]")
 from torch_fidelity import calculate_metrics, feature_extractor_inceptionv3

@@ -14,7 +14,7 @@ from baselines.adversarial.began import BEGAN, balance, convergence
 from baselines.adversarial.ebgan import EBGAN, pulling_away
 from baselines.adversarial.infogan import InfoGAN
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.model import Budget
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ganbench import recipes
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget
 from ganbench.nn import ROBUSTNESS

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ganbench import recipes
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import BadConfig, NotApplicable
 from ganbench.model import GAN, Budget
 from ganbench.registry import MODELS

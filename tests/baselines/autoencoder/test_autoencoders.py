@@ -19,7 +19,7 @@ from baselines.autoencoder.dae import DenoisingAutoencoder
 from baselines.autoencoder.tangent_prop import TangentProp, transformation_tangents
 from baselines.autoencoder.tangents import ManifoldTangents
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.model import Budget, NotApplicable
 
 

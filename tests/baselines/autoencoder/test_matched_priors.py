@@ -13,7 +13,7 @@ from baselines.autoencoder.aae import AdversarialAutoencoder
 from baselines.autoencoder.wae_gan import WAEGAN
 from baselines.autoencoder.wae_mmd import WAEMMD
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.model import Budget
 
 

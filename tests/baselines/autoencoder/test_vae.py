@@ -17,7 +17,7 @@ from baselines.autoencoder.beta_vae import BetaVAE
 from baselines.autoencoder.vae_bernoulli import BernoulliVAE
 from baselines.autoencoder.vae_gaussian import GaussianVAE
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.model import Budget, NotApplicable
 
 SPEC = DataSpec("plane", (4,), n_train=2000)

@@ -12,7 +12,7 @@ from torch import nn
 from ganbench import seeding
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.datasets.load import load
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.losses.conditional import discriminator_matching
 from ganbench.model import Budget

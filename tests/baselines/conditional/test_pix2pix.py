@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from baselines.conditional.pix2pix import Pix2Pix
 from ganbench.data import Batch, Condition, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import BadConfig, NotApplicable
 from ganbench.model import Budget
 

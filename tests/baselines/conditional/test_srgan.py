@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from baselines.conditional.srgan import SRGAN
 from ganbench.data import Batch, Condition, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget
 

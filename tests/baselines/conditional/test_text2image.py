@@ -12,7 +12,7 @@ from ganbench.data import Batch, Condition, DataSpec, Split
 from ganbench.datasets.captions import WORDS, captions
 from ganbench.datasets.load import load
 from ganbench.datasets.rendering import ATTRIBUTES
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.losses.adversarial import generator_non_saturating
 from ganbench.losses.conditional import symmetric_classification

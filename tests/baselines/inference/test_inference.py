@@ -19,7 +19,7 @@ from baselines.inference.latent_regressor import LatentRegressor
 from baselines.inference.posthoc_encoder import PosthocEncoder
 from baselines.inference.veegan import VEEGAN
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import BadConfig
 from ganbench.model import Budget, NotApplicable
 

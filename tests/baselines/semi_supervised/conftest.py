@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ganbench.data import DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.metrics.semi_supervised import balanced_draw
 from ganbench.model import Budget, Model
 

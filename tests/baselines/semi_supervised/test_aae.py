@@ -14,7 +14,8 @@ from baselines.semi_supervised.aae_dimred import DimensionReducingAAE, head_cost
 from baselines.semi_supervised.aae_semisup import SemiSupervisedAAE
 from baselines.semi_supervised.aae_supervised import SupervisedAAE
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import Batches, Turn, train
+from ganbench.engine.loop import train
+from ganbench.engine.turns import Batches, Turn
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget, Model
 

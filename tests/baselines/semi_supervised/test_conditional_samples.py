@@ -7,7 +7,7 @@ import torch
 
 from ganbench import seeding
 from ganbench.datasets.load import load
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.model import Budget
 from ganbench.registry import MODELS
 from ganbench.scorers.load import load_scorer

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from baselines.semi_supervised.ladder import Combinator, Ladder, LadderNetwork, denoising_cost, moments
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget
 

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from baselines.semi_supervised.m1_m2 import M1M2, M2, Gaussian, labelled_bound, unlabelled_bound
 from ganbench.data import Batch, DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.errors import NotApplicable
 from ganbench.losses.likelihoods import gaussian_kl
 from ganbench.model import Budget

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from baselines.semi_supervised.ssl_gan import SemiSupervisedGAN
 from ganbench.data import DataSpec, Split
-from ganbench.engine import train
+from ganbench.engine.loop import train
 from ganbench.model import Budget, NotApplicable
 from ganbench.nn import DropoutClassifier, NoisyClassifier
 

@@ -1,0 +1,169 @@
+"""From a request to a finished run: what `ganbench run`, `ganbench plan` and `ganbench.run` share. Prints nothing.
+
+`select` reads options into a selection, `make_jobs` checks configs and plans, `carry_out` trains into a run folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource, UnknownName
+from ganbench.jobs import plan as jobs
+from ganbench.jobs import suites
+from ganbench.jobs.executors import local, worker
+from ganbench.jobs.plan import Selection
+from ganbench.jobs.records import Record, RunFolder
+from ganbench.jobs.spec import SCALES, Job, display_name
+from ganbench.jobs.variants import split_names
+from ganbench.registry import DATASETS
+
+# Seconds after which one job is stopped, unless the user says otherwise; a plain GAN needs 2, 5 and 30 to 240.
+TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}
+
+
+def select(
+    suite: str = "smoke",
+    models: Sequence[str] | None = None,
+    datasets: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    seeds: str | None = None,
+    scale: str | None = None,
+    budget: str | None = None,
+    samples: int | None = None,
+    sets: Sequence[str] | None = None,
+    device: str = "auto",
+    data_dir: str | None = None,
+    precision: str = "ieee",
+    labels: str | None = None,
+    draws: str | None = None,
+    recipes: Sequence[str] | None = None,
+    scorer_weights: str | None = None,
+) -> Selection:
+    """The selection that options describe; the suite fills what they leave open. Raises `BadConfig`, `UnknownName`."""
+    base = suites.load(suite)
+    if scale is not None and scale not in SCALES:
+        raise UnknownName("scale", scale, SCALES)
+    if scale is not None and budget is not None:
+        raise BadConfig("--scale and --budget both say how long to train; give one")
+    if device not in ("auto", "cpu", "cuda", "mps"):
+        raise UnknownName("device", device, ("auto", "cpu", "cuda", "mps"))
+    if precision not in ("ieee", "tf32", "bf16"):
+        raise UnknownName("precision", precision, ("ieee", "tf32", "bf16"))
+    if scorer_weights is not None and not Path(scorer_weights).is_file():
+        raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
+    return Selection(
+        suite=base.name,
+        models=tuple(split_names(models)) or base.models,
+        datasets=tuple(split_names(datasets)) or base.datasets,
+        seeds=tuple(range(base.seeds)) if seeds is None else jobs.parse_seeds(seeds),
+        scale=scale or base.scale,
+        budget={} if budget is None else jobs.parse_budget(budget),
+        metrics=jobs.metric_names(tuple(split_names(metrics)) or base.metrics),
+        n_samples=samples or base.n_samples,
+        device=_auto_device() if device == "auto" else device,
+        sets=tuple(sets or ()),
+        data_dir=data_dir,
+        scorer_weights=scorer_weights,
+        precision=precision,
+        labels=base.labels if labels is None else jobs.parse_labels(labels),
+        draws=() if draws is None else jobs.parse_seeds(draws),
+        recipes=tuple(recipes or ()),
+    )
+
+
+def make_jobs(selection: Selection) -> list[Job]:
+    """The jobs of a selection; config overrides are checked in a process of their own, for that takes torch."""
+    configs = None
+    refs = jobs.selected_models(selection)
+    if selection.sets or any(jobs.base(ref) != ref for ref in refs):
+        names = [n for r, e in refs.items() for n in (jobs.base(r), e.name)]
+        answer = local.ask(worker.check_configs, list(refs), list(jobs.parse_sets(selection.sets, names)))
+        if "error" in answer:
+            raise BadConfig(answer["error"])
+        configs = answer["configs"]
+    return jobs.plan(selection, configs)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended, or was stopped."""
+
+    root: Path
+    records: list[Record]  # of all its jobs, also of earlier runs of the same command
+    outcome: local.Outcome
+    seconds: float
+
+
+def carry_out(
+    selection: Selection,
+    planned: Sequence[Job],
+    out: str | Path | None,
+    watch: Callable[[Path, int], AbstractContextManager[local.Watcher]],
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    job_timeout: float | None = None,
+    time_limit: float | None = None,
+    save_weights: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Finished:
+    """Train and score every job into the run folder `out`, with its summary files; a new one where none is named.
+
+    `watch(folder, workers)` opens what is told of progress. `job_timeout` and `time_limit` are in seconds; a timeout
+    of 0 is none, one of None that of the scale. Raises `BadInput` or `BadConfig` before anything is written.
+    """
+    from ganbench.report.summary import write_summary
+
+    _check_data(planned, say)
+    root = Path(out) if out else Path("runs") / _run_name(selection.suite)
+    most = max(1, local.default_workers() // threads)
+    count = workers or (most if selection.device == "cpu" else min(4, most))
+    start = time.monotonic()
+    try:
+        folder = RunFolder.create(root, selection.manifest())
+    except OSError as error:
+        raise GanbenchError(f"cannot write to --out {root.name!r}: {error.strerror or error}") from None
+    with folder:
+        folder.set_plan(list(planned))
+        with watch(root, count) as watcher:
+            outcome = local.run(
+                planned,
+                folder,
+                watcher,
+                workers=count,
+                threads=threads,
+                job_timeout=lambda job: TIMEOUTS.get(job.spec.scale) if job_timeout is None else job_timeout or None,
+                time_limit=time_limit,
+                save_weights=save_weights,
+                scorer_weights=selection.scorer_weights,
+            )
+        records = folder.records()
+        write_summary(root, records)
+    return Finished(root, records, outcome, time.monotonic() - start)
+
+
+def _check_data(planned: Sequence[Job], say: Callable[[str], None]) -> None:
+    """Load the user's own data once, in a process of its own, before anything is written. Raises `BadInput`."""
+    own = {job.dataset_ref for job in planned if not job.skip and DATASETS.get(job.dataset_ref).meta.get("prefix")}
+    if own:
+        say(f"reading {', '.join(sorted(map(display_name, own)))}")
+        problem = local.ask(worker.check_data, sorted(own), planned[0].data_dir, timeout=3600)
+        if problem:
+            raise BadInput(problem)
+
+
+def _run_name(suite: str) -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{suite}-{secrets.token_hex(2)}"
+
+
+def _auto_device() -> str:
+    """cuda where the system has an NVIDIA device that is not hidden, else cpu; found without importing torch."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    return "cuda" if not hidden and any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"

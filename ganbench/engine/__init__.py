@@ -1,0 +1,1 @@
+"""The one training loop over players, its turns and its checkpoints."""

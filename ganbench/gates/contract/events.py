@@ -1,0 +1,144 @@
+"""Tiny random data of every kind of event, and one model on one kind of it: what the facts of the contract look at."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganbench import seeding
+from ganbench.data import Condition, DataSpec, Split
+from ganbench.engine.loop import Training, train
+from ganbench.engine.turns import Batches
+from ganbench.errors import NotApplicable
+from ganbench.model import Budget, Model
+from ganbench.registry import Entry
+
+N, K = 96, 4
+ITERATIONS = 2
+SPECS = {
+    "vector": DataSpec("vector", (2,), None, K, N, N),
+    "image8": DataSpec("image8", (1, 8, 8), (-1.0, 1.0), K, N, N),
+    "image28": DataSpec("image28", (1, 28, 28), (-1.0, 1.0), K, N, N),
+    "image32": DataSpec("image32", (3, 32, 32), (-1.0, 1.0), K, N, N),
+}
+SPECS |= {  # events made from conditions, for the models that ask for them
+    "pairs8": DataSpec("pairs8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (1, 8, 8))),
+    "half8": DataSpec("half8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (1, 4, 4))),
+    "unpaired8": DataSpec(
+        "unpaired8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (3, 8, 8), paired=False)
+    ),
+    "tokens16": DataSpec("tokens16", (3, 16, 16), (-1.0, 1.0), K, N, N, cond=Condition("tokens", (6,), vocabulary=9)),
+}
+SLOW = ("image32",)  # kinds that are tried only where they are asked for
+
+
+def takes(entry: Entry, kind: str) -> bool:
+    """Whether a model registered for such events and conditions; one that reads no conditions is not tried on them."""
+    spec, cond, wanted = SPECS[kind], SPECS[kind].cond, entry.meta.get("conditions", ())
+    if spec.kind not in entry.meta.get("events", ("vector", "image")) or (cond is not None) != bool(wanted):
+        return False
+    return cond is None or (cond.kind in wanted and (cond.paired or "pairs" not in entry.meta.get("needs", ())))
+
+
+def data(kind: str, entry: Entry) -> Split:
+    """Random events in the domain, with the labels and conditions that the model registered a need for."""
+    rng = torch.Generator().manual_seed(7)
+    spec = SPECS[kind]
+    x = torch.randn(N, *spec.event_shape, generator=rng)
+    y = torch.arange(N) % K
+    x = (x + y.view(-1, *[1] * len(spec.event_shape))).mul(0.3)
+    x = x.tanh() if spec.is_image else x
+    needs = entry.meta.get("needs", ())
+    cond = conditions(spec, rng) if "cond" in needs else None
+    if "y" in needs:
+        return Split(x, y, cond=cond)
+    if "labels" in needs:
+        return Split(x, y, torch.arange(4 * K))
+    return Split(x, cond=cond)
+
+
+def conditions(spec: DataSpec, rng: torch.Generator) -> Tensor | None:
+    """Random images, attributes, or captions of one word or more, where the spec asks for any: -> (N, *C)."""
+    if spec.cond is None:
+        return None
+    if spec.cond.vocabulary is None:
+        x = 2 * torch.rand(N, *spec.cond.shape, generator=rng) - 1
+        return x if spec.cond.kind == "image" else x.sign()
+    (length,) = spec.cond.shape
+    words = torch.randint(spec.cond.vocabulary, (N, length), generator=rng)
+    ends = torch.randint(1, length + 1, (N, 1), generator=rng)
+    return torch.where(torch.arange(length) < ends, words, -1)
+
+
+def samples(model: Model, n: int, seed: int, device: str = "cpu") -> Tensor:
+    """n samples, of as many classes where the model takes them: -> (n, *E)."""
+    rng = torch.Generator(device).manual_seed(seed)
+    more = (torch.arange(n, device=device) % K,) if len(inspect.signature(model.sample).parameters) > 2 else ()
+    with torch.no_grad():
+        return model.sample(n, rng, *more)
+
+
+class Case:
+    """One model on one kind of tiny data; trained once, and handed to one fact after the other."""
+
+    def __init__(self, entry: Entry, kind: str) -> None:
+        self.entry, self.kind, self.spec = entry, kind, SPECS[kind]
+        self.data = data(kind, entry)
+        self._trained: Model | None = None
+
+    def build(self) -> Model:
+        """The model as a run makes it, with small batches. Raises what the model raises."""
+        cls: type[Model] = self.entry.load()
+        model = cls(cls.configure(self.spec, batch_size=16))
+        with seeding.global_stream("init", self.entry.name):
+            model.build(self.spec)
+        return model
+
+    def train(
+        self,
+        model: Model,
+        seed: str = "",
+        checkpoint: Path | None = None,
+        on_progress: Callable[[int, float], None] | None = None,
+    ) -> Training:
+        """A few iterations, from a seed that the model's name gives or another one. Raises what the model raises."""
+        seed, budget = seed or self.entry.name, Budget(iterations=ITERATIONS)
+        with seeding.global_stream("training", seed):
+            rng = seeding.stream("training", seed)
+            return train(model, self.data, budget, rng, checkpoint=checkpoint, on_progress=on_progress)
+
+    def seeded(self, turn: Callable[[], Tensor]) -> Tensor:
+        """What a turn gives under the global stream of a training."""
+        with seeding.global_stream("training", self.entry.name):
+            return turn()
+
+    def built(self) -> Model:
+        """As `build`, for facts about what comes after. Raises `NotApplicable` where the model does not get there."""
+        try:
+            return self.build()
+        except NotApplicable:
+            raise
+        except Exception as error:
+            raise NotApplicable("not reached: it does not build") from error
+
+    @property
+    def trained(self) -> Model:
+        """The model after a few iterations, in eval mode. Raises `NotApplicable` where it does not get there."""
+        if self._trained is None:
+            model = self.built()
+            try:
+                self.train(model)
+            except NotApplicable:  # what only the data can tell: negative entries, values that are not counts
+                raise
+            except Exception as error:
+                raise NotApplicable("not reached: it does not train") from error
+            self._trained = model
+        return self._trained
+
+    def batches(self, model: Model) -> Batches:
+        """Batches for turns of a built model, which is set to training."""
+        return Batches(model.train(), self.data, seeding.stream("training", self.entry.name))
