@@ -14,7 +14,7 @@ import pytest
 from ganbench import __version__
 from ganbench.__main__ import main
 from ganbench.registry import DATASETS, METRICS, MODELS
-from ganbench.suites import names as suite_names
+from ganbench.jobs.suites import names as suite_names
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "numpy", "pandas", "scipy", "sklearn", "matplotlib")
@@ -222,7 +222,7 @@ def test_an_unforeseen_error_is_one_line_and_never_a_regression(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("ganbench.suites.names", fail)
+    monkeypatch.setattr("ganbench.jobs.suites.names", fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, out, said = run(capsys, "list", "suites", "--json")
     assert code == 5
@@ -239,7 +239,7 @@ def test_only_a_gate_ends_with_code_1(monkeypatch: pytest.MonkeyPatch, code: obj
     def leave(*_: object) -> None:
         sys.exit(code)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ganbench.suites.names", leave)
+    monkeypatch.setattr("ganbench.jobs.suites.names", leave)
     assert main(["list", "suites"]) == {None: 0, "a message": 2, 3: 3}[code]  # type: ignore[index]
 
 
