@@ -38,16 +38,18 @@ def cost_matrix(x: Tensor, y: Tensor, p: float = 1.0, limit: float = MEMORY_LIMI
     if unit != 1:
         x, y = ((t / unit).clamp(-(2.0**450), 2.0**450) for t in (x, y))  # squares of differences stay finite
     cost = x.new_empty(n, m)
-    centre = y.median(0).values  # unlike the mean it stays among the points when a few are far away
-    left, right = x - centre, y - centre
-    left_norm, right_norm = left.square().sum(1), right.square().sum(1)
-    terms = min(d, 8 * math.sqrt(d)) + 6  # rounding of a product in units of |x|^2 + |y|^2, as in `ops.pairwise`
-    near = terms * 2.0**-53 / PRECISION
-    scratch = x.new_empty(min(BLOCK, n), m)
+    by_product = d > 16
+    if by_product:
+        centre = y.median(0).values  # unlike the mean it stays among the points when a few are far away
+        left, right = x - centre, y - centre
+        left_norm, right_norm = left.square().sum(1), right.square().sum(1)
+        terms = min(d, 8 * math.sqrt(d)) + 6  # rounding of a product in units of |x|^2 + |y|^2, as in `ops.pairwise`
+        near = terms * 2.0**-53 / PRECISION
+        scratch = x.new_empty(min(BLOCK, n), m)
     for i in range(0, n, BLOCK):
         rows, block = x[i : i + BLOCK], cost[i : i + BLOCK]
-        direct = d <= 16
-        if not direct:
+        direct = not by_product
+        if by_product:
             norms = torch.add(left_norm[i : i + BLOCK, None], right_norm, out=scratch[: len(rows)])
             torch.addmm(norms, left[i : i + BLOCK], right.T, alpha=-2, out=block)
             again = (block < norms.mul_(near)).nonzero()

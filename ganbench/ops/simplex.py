@@ -111,12 +111,15 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
         pairs, u = _first_pairs(cost, v, a, b, cap)
     best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
     for _ in range(PASSES):
-        if pairs is None:
-            reduced = (_cut(cost, cap).cpu() - u[:, None]) - v
+        cold = best is None and dense  # nothing is known yet that potentials of zero would say
+        if cold:
+            reduced = _cut(cost, cap).cpu()
+        elif pairs is None:
+            reduced = ((_cut(cost, cap).cpu() - u[:, None]) - v).clamp_max_(ceiling)
         else:
             costs = _cut(cost.flatten()[pairs.to(cost.device)].cpu(), cap)
-            reduced = (costs - u[pairs // m]) - v[pairs % m]
-        result = _run(reduced.clamp_max_(ceiling), pairs, a, b, iterations)
+            reduced = ((costs - u[pairs // m]) - v[pairs % m]).clamp_max_(ceiling)
+        result = _run(reduced, pairs, a, b, iterations, cold)
         if result is None:
             break
         plan, du, dv = result
@@ -146,18 +149,19 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
     return best
 
 
-def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: int) -> Solved | None:
+def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: int, cold: bool) -> Solved | None:
     """POT's network simplex: a plan and potentials, or None if it stopped early.
 
-    `cost` holds the costs of the pairs i * M + j, (E,), or of all, (N, M).
+    `cost` holds the costs of the pairs i * M + j, (E,), or of all, (N, M). It starts at potentials of zero unless `cold`.
     """
     from ot.lp.emd_wrap import emd_c, emd_c_sparse
 
     n, m = len(a), len(b)
-    unit = math.ldexp(0.5, math.frexp(float(cost.abs().max()))[1])  # the simplex has absolute tolerances
+    low, high = cost.aminmax()
+    unit = math.ldexp(0.5, math.frexp(max(-float(low), float(high)))[1])  # the simplex has absolute tolerances
     scaled = (cost / unit).numpy()
     supply, demand = masses(a, b)
-    start = {"alpha_init": np.zeros(n), "beta_init": np.zeros(m)}
+    start = {} if cold else {"alpha_init": np.zeros(n), "beta_init": np.zeros(m)}
     if pairs is None:
         flows, _, u, v, code = emd_c(supply, demand, scaled, iterations, 1, **start)
         rows, cols = np.nonzero(flows)
