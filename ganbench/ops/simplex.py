@@ -104,14 +104,16 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
     n, m = cost.shape
     largest = min(cap, float(cost.max()))
     pairs: Tensor | None = None  # all of them
+    plain = False  # twice as fast without first potentials, where costs span few digits
     if dense:
         u, v = torch.zeros_like(a), torch.zeros_like(b)
+        plain = largest <= 1e3 * float(a @ cost.amin(1).cpu())
     else:
         v = _guess(cost, a, b, cap, far)
         pairs, u = _first_pairs(cost, v, a, b, cap)
     best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
     for _ in range(PASSES):
-        cold = best is None and dense  # nothing is known yet that potentials of zero would say
+        cold = best is None and plain
         if cold:
             reduced = _cut(cost, cap).cpu()
         elif pairs is None:
@@ -164,7 +166,7 @@ def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: i
     start = {} if cold else {"alpha_init": np.zeros(n), "beta_init": np.zeros(m)}
     if pairs is None:
         flows, _, u, v, code = emd_c(supply, demand, scaled, iterations, 1, **start)
-        rows, cols = np.nonzero(flows)
+        rows, cols = np.divmod(np.flatnonzero(flows), m)
         moved = flows[rows, cols]
     else:
         ends = ((pairs // m).numpy().astype(np.uint64), (pairs % m).numpy().astype(np.uint64))
