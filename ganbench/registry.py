@@ -16,26 +16,28 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered thing before it is imported."""
+    """A registered thing before it is imported. Each kind adds what its decorator is told, under the same names."""
 
     name: str
     module: str  # dotted module, or the path of a file the user named
     attribute: str
     source: Path  # the file that defines it
-    meta: Mapping[str, Any] = field(default_factory=dict)  # the decorator's literal keyword arguments
     doc: str = ""  # docstring of the object, or of its module
     header: str = ""  # docstring of the module
     shares: bool = False  # whether its file registers others too, which the header then speaks of as well
+    version: int = 1
+    prefix: bool = False  # named with an argument, as in folder:PATH
+    returns: tuple[str, ...] = ()  # names of the scores of a metric that returns more than one
 
     @property
     def summary(self) -> str:
@@ -61,16 +63,76 @@ class Entry:
             raise ImportFailed(f"{self.name!r} ({self.source.name}) does not import: {cause}") from error
 
 
-class Registry:
+@dataclass(frozen=True)
+class ModelInfo(Entry):
+    """What `ganbench.model.register` says of a model."""
+
+    family: str = ""  # empty for one whose file cannot be read
+    paper: str = ""
+    gives: tuple[str, ...] = ("sample",)
+    needs: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    events: tuple[str, ...] = ("vector", "image")
+
+
+@dataclass(frozen=True)
+class DatasetInfo(Entry):
+    """What `ganbench.datasets.base.dataset` says of a data set."""
+
+    event: str = ""
+    iterations: Mapping[str, int] = field(default_factory=dict)
+    labelled: bool = False
+    cond: str = ""
+    paired: bool = True
+    scorer: str = ""
+    builtin: bool = False
+
+    @property
+    def may_have_labels(self) -> bool:
+        """Whether it has labels, or only its files can tell."""
+        return self.labelled or self.prefix
+
+
+@dataclass(frozen=True)
+class MetricInfo(Entry):
+    """What `ganbench.metrics.base.metric` says of a metric."""
+
+    direction: str = "none"
+    needs: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    degree: int | None = None
+    holds_for: Mapping[str, tuple[Any, ...]] | None = None
+    power: int | None = 2
+    smallest: float = 0.0
+
+    @property
+    def looks_through(self) -> bool:
+        """Whether it sees events through a scorer."""
+        return any("probs" in need or "features" in need for need in self.needs)
+
+
+@dataclass(frozen=True)
+class ScorerInfo(Entry):
+    """What `ganbench.scorers.base.scorer` says of a scorer."""
+
+    event_shape: tuple[int, ...] = ()
+    needs_weights: bool = False
+    needs_mixture: bool = False
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Registry(Generic[E]):
     """Names of one kind -> entries; scans lazily, refuses duplicates, offers near matches for unknown names."""
 
-    def __init__(self, kind: str, package: str, decorator: str, group: str | None = None) -> None:
-        self.kind, self.package, self.decorator, self.group = kind, package, decorator, group
+    def __init__(self, kind: str, info: type[E], package: str, decorator: str, group: str | None = None) -> None:
+        self.kind, self.info, self.package, self.decorator, self.group = kind, info, package, decorator, group
 
     @cached_property
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, E]:
         """All registered names, sorted. Raises `DuplicateName`."""
-        found: dict[str, Entry] = {}
+        found: dict[str, E] = {}
         for entry in [*self._scan_package(), *self._scan_entry_points()]:
             if entry.name in found:
                 other = found[entry.name]
@@ -81,59 +143,62 @@ class Registry:
             found[entry.name] = entry
         return dict(sorted(found.items()))
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[E]:
         return iter(self.entries.values())
 
-    def get(self, name: str) -> Entry:
+    def get(self, name: str) -> E:
         """The entry for `name`, for one of the scores that a metric returns, for `prefix:argument`, or `file.py:Class`.
 
         Raises `UnknownName` with near matches.
         """
         if name in self.entries:
             return self.entries[name]
-        scored = [entry for entry in self if name in entry.meta.get("returns", ())]
+        scored = [entry for entry in self if name in entry.returns]
         if scored:
             return scored[0]
         stem, _, argument = name.partition(":")
-        if argument and stem in self.entries and self.entries[stem].meta.get("prefix"):
+        if argument and stem in self.entries and self.entries[stem].prefix:
             return self.entries[stem]
         if ".py:" in name:
             return self._from_file(name)
-        raise UnknownName(self.kind, name, {*self.entries, *(r for e in self for r in e.meta.get("returns", ()))})
+        raise UnknownName(self.kind, name, {*self.entries, *(r for e in self for r in e.returns)})
 
     def load(self, name: str) -> Any:
         """Import and return the object registered under `name`."""
         return self.get(name).load()
 
-    def _scan_package(self) -> Iterator[Entry]:
+    def _scan_package(self) -> Iterator[E]:
         spec = importlib.util.find_spec(self.package)
         for root in (spec.submodule_search_locations or []) if spec else []:
             for path in sorted(Path(root).rglob("*.py")):
                 module = ".".join([self.package, *path.relative_to(root).with_suffix("").parts])
-                yield from read_source(path, module.removesuffix(".__init__"), self.decorator)
+                yield from read_source(path, module.removesuffix(".__init__"), self.decorator, self.info)
 
-    def _scan_entry_points(self) -> Iterator[Entry]:
+    def _scan_entry_points(self) -> Iterator[E]:
         for point in importlib.metadata.entry_points(group=self.group) if self.group else ():
             source = module_path(point.module) or Path(point.module)  # what is not there is reported on use
-            read = list(read_source(source, point.module, self.decorator)) if source.is_file() else []
+            read = list(read_source(source, point.module, self.decorator, self.info)) if source.is_file() else []
             yield next(
-                (e for e in read if e.attribute == point.attr), Entry(point.name, point.module, point.attr, source)
+                (e for e in read if e.attribute == point.attr), self.info(point.name, point.module, point.attr, source)
             )
 
-    def _from_file(self, name: str) -> Entry:
+    def _from_file(self, name: str) -> E:
         text, _, attribute = name.rpartition(":")
         path = Path(text)
         if not path.is_file():
             raise UnknownName(f"{self.kind} file", text, [])
-        entries = list(read_source(path, str(path), self.decorator))
+        entries = list(read_source(path, str(path), self.decorator, self.info))
         for entry in entries:
             if entry.attribute == attribute:
                 return entry
         raise UnknownName(f"{self.kind} class in {path.name}", attribute, [e.attribute for e in entries])
 
 
-def read_source(path: Path, module: str, decorator: str) -> Iterator[Entry]:
-    """Entries for every class or function in `path` that carries `@decorator("name", literal=...)`; imports nothing."""
+def read_source(path: Path, module: str, decorator: str, info: type[E]) -> Iterator[E]:
+    """Entries for every class or function in `path` that carries `@decorator("name", literal=...)`; imports nothing.
+
+    Raises `ImportFailed` for a file that is not Python, or whose decorator says what there is no word for.
+    """
     text = path.read_text(encoding="utf-8")
     if f"@{decorator}(" not in text:
         return
@@ -150,9 +215,12 @@ def read_source(path: Path, module: str, decorator: str) -> Iterator[Entry]:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == decorator
     ]
     for node, call in marked:
-        meta = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
+        said = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
         name, doc = ast.literal_eval(call.args[0]), ast.get_docstring(node) or ""
-        yield Entry(name, module, node.name, path, meta, doc, header, len(marked) > 1)
+        known = {f.name for f in fields(info)}
+        if unknown := said.keys() - known:
+            raise ImportFailed(f"{path.name}: @{decorator} takes {', '.join(sorted(known))}; got {min(unknown)}")
+        yield info(name, module, node.name, path, doc, header, len(marked) > 1, **said)
 
 
 @lru_cache(maxsize=4096)
@@ -193,7 +261,7 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-MODELS = Registry("model", "baselines", "register", "ganbench.models")
-DATASETS = Registry("data set", "ganbench.datasets", "dataset", "ganbench.datasets")
-METRICS = Registry("metric", "ganbench.metrics", "metric", "ganbench.metrics")
-SCORERS = Registry("scorer", "ganbench.scorers", "scorer")
+MODELS = Registry("model", ModelInfo, "baselines", "register", "ganbench.models")
+DATASETS = Registry("data set", DatasetInfo, "ganbench.datasets", "dataset", "ganbench.datasets")
+METRICS = Registry("metric", MetricInfo, "ganbench.metrics", "metric", "ganbench.metrics")
+SCORERS = Registry("scorer", ScorerInfo, "ganbench.scorers", "scorer")

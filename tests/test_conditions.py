@@ -19,7 +19,7 @@ from ganbench.jobs.plan import incompatible
 from ganbench.jobs.runner import training_data
 from ganbench.jobs.spec import JobSpec
 from ganbench.model import Budget, Config, Model, Player
-from ganbench.registry import Entry
+from ganbench.registry import DatasetInfo, ModelInfo
 
 N = 40
 
@@ -132,17 +132,17 @@ def test_data_that_does_not_fit_is_refused_before_training(dataset, needs, reaso
 
 
 def test_planning_knows_it_without_importing_a_model():
-    model = Entry("m", "m", "M", Path(), {"needs": ("cond", "pairs"), "conditions": ("image",)})
+    model = ModelInfo("m", "m", "M", Path(), family="f", needs=("cond", "pairs"), conditions=("image",))
 
     def found(**meta):
-        return incompatible(model, Entry("d", "d", "d", Path(), {"event": "image", **meta}))
+        return incompatible(model, DatasetInfo("d", "d", "d", Path(), event="image", **meta))
 
     assert found(cond="image") is None
     assert found() == "m makes events from image; d has none"
     assert found(cond="tokens") == "m makes events from image; d has tokens conditions"
     assert found(cond="image", paired=False) == "m learns from pairs; d is unpaired"
     assert "takes vector or image events; d holds clip events" in str(
-        incompatible(Entry("m", "m", "M", Path()), Entry("d", "d", "d", Path(), {"event": "clip"}))
+        incompatible(ModelInfo("m", "m", "M", Path()), DatasetInfo("d", "d", "d", Path(), event="clip"))
     )
 
 

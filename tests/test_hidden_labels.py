@@ -18,7 +18,7 @@ from ganbench.jobs.spec import Job, JobSpec
 from ganbench.registry import MODELS
 from ganbench.scoring.inputs import Workplace
 
-FEW = [e.name for e in MODELS if "labels" in e.meta.get("needs", ())]
+FEW = [e.name for e in MODELS if "labels" in e.needs]
 LABELS = 20
 CHEATER = '''
 import torch

@@ -59,13 +59,13 @@ def test_suites_of_recipes_run_some_of_every_model_and_data_set(suite: str) -> N
     jobs = [j for j in plan(chosen) if j.skip is None]
     assert {j.spec.model for j in jobs} == set(base.models)
     assert {j.spec.dataset for j in jobs} == set(base.datasets)
-    scores = {s for m in base.metrics for s in METRICS.get(m).meta.get("returns", (m,))}
+    scores = {s for m in base.metrics for s in METRICS.get(m).returns or (m,)}
     known = [r for found in recipes.of(base.models).values() for r in found if r.dataset in base.datasets]
     assert {p.metric for r in known for p in r.published} <= scores
 
 
 def test_every_recipe_is_a_valid_config_on_a_known_data_set_with_a_known_score() -> None:
-    scores = {s for m in METRICS for s in (m.name, *m.meta.get("returns", ()))}
+    scores = {s for m in METRICS for s in (m.name, *m.returns)}
     files = {path.stem: path for path in Path(baselines.__file__).parent.glob("*/*.toml")}
     assert files.keys() <= MODELS.entries.keys()  # no file of a model that is none
     for name, path in files.items():

@@ -64,7 +64,7 @@ def test_an_entry_point_is_read_without_running_its_package(tmp_path: Path, monk
     ]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
     registry = Registry("model", "baselines", "register", "ganbench.models")
-    assert registry.get("far_thing").meta["family"] == "test"
+    assert registry.get("far_thing").family == "test"
     assert registry.get("far_thing").summary == "A far_thing for tests"
     assert "absent" in registry.entries
     assert "farpkg" not in sys.modules

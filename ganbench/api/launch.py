@@ -20,7 +20,7 @@ from ganbench.jobs import suites
 from ganbench.jobs.executors import local, worker
 from ganbench.jobs.plan import Selection
 from ganbench.jobs.records import Record, RunFolder
-from ganbench.jobs.spec import SCALES, Job, display_name
+from ganbench.jobs.spec import SCALES, Job, Precision, display_name
 from ganbench.jobs.variants import split_names
 from ganbench.registry import DATASETS
 
@@ -54,8 +54,8 @@ def select(
         raise BadConfig("--scale and --budget both say how long to train; give one")
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise UnknownName("device", device, ("auto", "cpu", "cuda", "mps"))
-    if precision not in ("ieee", "tf32", "bf16"):
-        raise UnknownName("precision", precision, ("ieee", "tf32", "bf16"))
+    if precision not in get_args(Precision):
+        raise UnknownName("precision", precision, get_args(Precision))
     if scorer_weights is not None and not Path(scorer_weights).is_file():
         raise MissingResource(f"--scorer-weights {Path(scorer_weights).name!r} is not a file; check the path")
     return Selection(
@@ -71,7 +71,7 @@ def select(
         sets=tuple(sets or ()),
         data_dir=data_dir,
         scorer_weights=scorer_weights,
-        precision=precision,
+        precision=cast(Precision, precision),
         labels=base.labels if labels is None else jobs.parse_labels(labels),
         draws=() if draws is None else jobs.parse_seeds(draws),
         recipes=tuple(recipes or ()),
@@ -151,7 +151,7 @@ def carry_out(
 
 def _check_data(planned: Sequence[Job], say: Callable[[str], None]) -> None:
     """Load the user's own data once, in a process of its own, before anything is written. Raises `BadInput`."""
-    own = {job.dataset_ref for job in planned if not job.skip and DATASETS.get(job.dataset_ref).meta.get("prefix")}
+    own = {job.dataset_ref for job in planned if not job.skip and DATASETS.get(job.dataset_ref).prefix}
     if own:
         say(f"reading {', '.join(sorted(map(display_name, own)))}")
         problem = local.ask(worker.check_data, sorted(own), planned[0].data_dir, timeout=3600)

@@ -36,13 +36,13 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
         spec = record["spec"]
         dataset = place.dataset(spec["dataset"], data_dir)
         versions = spec["versions"]
-        if versions.get("dataset") == str(DATASETS.get(spec["dataset"]).meta.get("version", 1)):
+        if versions.get("dataset") == str(DATASETS.get(spec["dataset"]).version):
             _agree(record, "data_sha256", record["data_sha256"], dataset.spec.sha256)
         budget = spec["budget"].get("iterations")
         if record["status"] == "ok" and budget is not None and record["iterations"] not in (0, budget):
             raise BadInput(f"{_where(record)}: {record['iterations']} iterations of a budget of {budget}")
         model = MODELS.entries.get(spec["model"])
-        if model is None or versions.get("model") != str(model.meta.get("version", 1)):
+        if model is None or versions.get("model") != str(model.version):
             older += 1
         elif (row := (row_name(spec), spec["dataset"])) not in built:
             built.add(row)
@@ -53,14 +53,14 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
                 _agree(record, "config", record["config"], effective_config(made.config))
         for name in spec["metrics"]:
             entry = METRICS.entries.get(name)
-            if entry is None or versions.get(f"metric:{name}") != str(entry.meta.get("version", 1)):
+            if entry is None or versions.get(f"metric:{name}") != str(entry.version):
                 continue
             key = (spec["dataset"], name, spec["n_samples"])
             if key not in floors:
                 inputs = Inputs(place, spec["dataset"], dataset, spec["n_samples"], "floor")
-                looks_at_model = "model" in entry.meta.get("needs", ())
+                looks_at_model = "model" in entry.needs
                 floors[key] = {} if looks_at_model else place.floor(entry, inputs)
-            _check_floors(record, entry.meta.get("returns", (name,)) or (name,), floors[key])
+            _check_floors(record, entry.returns or (name,), floors[key])
     return f"{older} of {len(records)} rows are of older model versions" if older else ""
 
 

@@ -124,7 +124,7 @@ def stale(folder: Path) -> list[str]:
 def family_of(model: str) -> str:
     """The family a model is registered under; empty for a model that is not installed."""
     entry = MODELS.entries.get(model)
-    return str(entry.meta.get("family", "")) if entry else "control" if model.startswith("control_") else ""
+    return str(entry.family) if entry else "control" if model.startswith("control_") else ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def stale_rows(rows: Iterable[Standing]) -> list[Stale]:
 def today(model: str) -> str:
     """The version under which a model is registered now; empty for one that is not installed."""
     entry = MODELS.entries.get(model)
-    return str(entry.meta.get("version", 1)) if entry else ""
+    return str(entry.version) if entry else ""
 
 
 def version_mark(s: Standing, task: str | None = None) -> str:

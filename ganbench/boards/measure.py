@@ -200,7 +200,7 @@ def job_spec(submission: Submission, board: Board, task: Task, seed: int, n: int
         seed=seed,
         metrics=metric_functions(board),
         n_samples=n,
-        versions={"protocol": board.protocol, "dataset": str(DATASETS.get(task.dataset).meta.get("version", 1))},
+        versions={"protocol": board.protocol, "dataset": str(DATASETS.get(task.dataset).version)},
     )
 
 
@@ -211,7 +211,7 @@ def metric_functions(board: Board) -> tuple[str, ...]:
         if m.name in METRICS.entries:
             found.append(m.name)
         else:
-            found += [e.name for e in METRICS if m.name in e.meta.get("returns", ())][:1] or [METRICS.get(m.name).name]
+            found += [e.name for e in METRICS if m.name in e.returns][:1] or [METRICS.get(m.name).name]
     return tuple(dict.fromkeys(found))
 
 
@@ -243,7 +243,7 @@ def _retrain(
             raise BadInput(f"code is file.py:Class with the file in the submission's folder; got {reference!r}")
         reference = f"{path}:{attribute}"
     entry = MODELS.get(reference)  # read with ast: nothing has run yet
-    if entry.meta.get("family") == "control":
+    if entry.family == "control":
         raise BadInput(f"{entry.name} is a control; controls are on every board and are not submitted")
     out.passed.append(f"{entry.name} is registered as a model in {entry.source.name}")
     if not run_code:

@@ -240,9 +240,8 @@ def _take_classifier(folder: Path, board: Board, run: Any, spec: JobSpec) -> int
     from base64 import b64decode
 
     counts = [t.labels for t in board.tasks if t.labels]
-    said = spec.model_extra or {}
     chosen = 100 if 100 in counts else max(counts)
-    if spec.seed != 0 or said.get("draw") is not None or said.get("labels") != chosen:
+    if spec.seed != 0 or spec.draw is not None or spec.labels != chosen:
         return 0
     if not board.admits({"job_id": spec.job_id, "spec": spec.model_dump()}):
         return 0

@@ -29,7 +29,7 @@ def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset
     entry = MODELS.entries.get(name)
     if entry is None:
         raise BadInput(f"weights need a registered model; {name!r} is none: see `ganbench list models`, or send code")
-    if entry.meta.get("family") == "control":
+    if entry.family == "control":
         raise BadInput(f"{name} is a control; controls are on every board and are not submitted")
     if len(json.dumps(config, default=str)) > MAX_CONFIG:
         raise BadInput(f"[model.config] must be below {MAX_CONFIG} characters")

@@ -74,13 +74,13 @@ def models() -> list[dict[str, Any]]:
     return [
         {
             "name": e.name,
-            "family": e.meta.get("family", ""),
-            "paper": e.meta.get("paper", ""),
-            "capabilities": list(e.meta.get("gives", ("sample",))),
-            "needs": list(e.meta.get("needs", ())),
-            "events": list(e.meta.get("events", ("vector", "image"))),
+            "family": e.family,
+            "paper": e.paper,
+            "capabilities": list(e.gives),
+            "needs": list(e.needs),
+            "events": list(e.events),
             "datasets": [d.name for d in DATASETS if incompatible(e, d) is None],
-            "version": e.meta.get("version", 1),
+            "version": e.version,
             "summary": _summary(e),
         }
         for e in MODELS
@@ -93,13 +93,13 @@ def datasets() -> list[dict[str, Any]]:
 
     return [
         {
-            "name": e.name + (":PATH" if e.meta.get("prefix") else ""),
-            "event": e.meta.get("event", ""),
-            "labelled": bool(e.meta.get("labelled", False)),
-            "builtin": bool(e.meta.get("builtin", False)),
-            "scorer": e.meta.get("scorer", ""),
-            "iterations": e.meta.get("iterations", {}),
-            "version": e.meta.get("version", 1),
+            "name": e.name + (":PATH" if e.prefix else ""),
+            "event": e.event,
+            "labelled": e.labelled,
+            "builtin": e.builtin,
+            "scorer": e.scorer,
+            "iterations": e.iterations,
+            "version": e.version,
             "summary": _first(e.doc) or _first(e.header),
         }
         for e in DATASETS
@@ -113,10 +113,10 @@ def metrics() -> list[dict[str, Any]]:
     return [
         {
             "name": e.name,
-            "direction": e.meta.get("direction", "none"),
-            "needs": list(e.meta.get("needs", ())),
-            "returns": list(e.meta.get("returns", ())) or [e.name],
-            "version": e.meta.get("version", 1),
+            "direction": e.direction,
+            "needs": list(e.needs),
+            "returns": list(e.returns) or [e.name],
+            "version": e.version,
             "summary": _first(e.doc) or _first(e.header),
         }
         for e in METRICS
@@ -137,8 +137,8 @@ def scorers() -> list[dict[str, Any]]:
     return [
         {
             "name": e.name,
-            "event_shape": list(e.meta.get("event_shape", ())),
-            "needs_weights": bool(e.meta.get("needs_weights", False)),
+            "event_shape": list(e.event_shape),
+            "needs_weights": e.needs_weights,
             "summary": _first(e.doc) or _first(e.header),
         }
         for e in SCORERS
@@ -155,7 +155,7 @@ def details(name: str) -> dict[str, Any]:
     registries = (("model", MODELS, models), ("data set", DATASETS, datasets), ("metric", METRICS, metrics))
     for kind, registry, items in (*registries, ("scorer", SCORERS, scorers)):
         stem = name.partition(":")[0]
-        known = name in registry.entries or (stem in registry.entries and registry.entries[stem].meta.get("prefix"))
+        known = name in registry.entries or (stem in registry.entries and registry.entries[stem].prefix)
         if not known and not (kind == "model" and ".py:" in name):
             continue
         entry = registry.get(name)

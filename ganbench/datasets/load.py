@@ -16,7 +16,7 @@ def load(name: str, root: Path | str | None = None, download: bool = False) -> D
     Raises `UnknownName` with near matches, `MissingResource` where files are absent, `BadInput` for unusable files.
     """
     entry = DATASETS.get(name)
-    argument = name.partition(":")[2] if entry.meta.get("prefix") else None
+    argument = name.partition(":")[2] if entry.prefix else None
     if argument == "":
         raise BadInput(f"{name} needs a path, as in {name}:PATH")
     if root is None:

@@ -72,7 +72,7 @@ def from_records(path: Path) -> tuple[dict[str, Any], dict[str, Pool]]:
     jobs: dict[tuple[str, str], dict[str, Any]] = {}
     for r in records:
         budget = r.spec.budget or {}
-        labels = {"labels": r.spec.labels} if getattr(r.spec, "labels", None) else {}  # type: ignore[attr-defined]
+        labels = {"labels": r.spec.labels} if r.spec.labels else {}
         jobs[_model(r.spec.model_dump()), r.spec.dataset] = {
             "model": r.spec.model, "dataset": r.spec.dataset, "metrics": list(r.spec.metrics),
             "config": dict(r.spec.config), **labels, **budget,

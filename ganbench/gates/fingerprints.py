@@ -54,7 +54,7 @@ def measure(models: Iterable[str] | None = None) -> dict[str, Fingerprint]:
     place, threads = Workplace(), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        names = [e.name for e in MODELS if not e.meta.get("prefix")] if models is None else list(models)
+        names = [e.name for e in MODELS if not e.prefix] if models is None else list(models)
         return {name: _of(name, place) for name in names}
     finally:
         torch.set_num_threads(threads)
@@ -137,7 +137,7 @@ def _verdict(name: str, old: Fingerprint | None, new: Fingerprint | None) -> Ver
 
 
 def _of(name: str, place: Workplace) -> Fingerprint:
-    version = int(MODELS.get(name).meta.get("version", 1))
+    version = int(MODELS.get(name).version)
     job = _job(name)
     if job is None:
         return Fingerprint(version, "", {}, "takes none of " + ", ".join(DATASETS))

@@ -32,7 +32,7 @@ from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
 from ganbench.gates.platform import platform_tag, processor
 from ganbench.gates.verdict import Outcome, Verdict
-from ganbench.registry import METRICS, Entry
+from ganbench.registry import METRICS, MetricInfo
 from ganbench.scoring.inputs import Inputs, Workplace, call
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
@@ -176,7 +176,7 @@ class _Entering(Inputs):
         )
         super().__init__(place, name, small, n, "golden", samples=x.double())
 
-    def get(self, name: str, entry: Entry) -> Any:
+    def get(self, name: str, entry: MetricInfo) -> Any:
         """The input as `Inputs` makes it; numbers in float64."""
         x = super().get(name, entry)
         if not isinstance(x, Tensor) or not x.is_floating_point():
@@ -190,9 +190,9 @@ class _Entering(Inputs):
         return x
 
 
-def _scores(name: str, entry: Entry, inputs: Inputs) -> dict[str, Any]:
-    version = entry.meta.get("version", 1)
-    needs = entry.meta.get("needs", ())
+def _scores(name: str, entry: MetricInfo, inputs: Inputs) -> dict[str, Any]:
+    version = entry.version
+    needs = entry.needs
     base = {"metric": entry.name, "version": version}
     if "model" in needs:
         return {}

@@ -40,7 +40,7 @@ def ensembles(root: Path, size: int | None = None) -> list[Record]:
     made = []
     for (row, dataset, _), members in groups.items():
         members = sorted(members, key=lambda r: r.spec.seed)[:size]
-        if "draw" not in (members[0].spec.model_extra or {}):
+        if members[0].spec.draw is None:
             reasons.append(f"{row} on {dataset}: each seed saw labels of its own; run with --label-draws")
         elif len(members) < (size or 2):
             reasons.append(f"{row} on {dataset}: {len(members)} seeds, {size or 2} wanted")

@@ -49,12 +49,12 @@ def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
     """{"estimated_s", "estimated_bytes", "estimate_from"} of one job, and "estimate_factor" where none was measured."""
     spec = job.spec
     entry = DATASETS.get(job.dataset_ref)
-    event = entry.meta.get("event", "image")
+    event = entry.event
     size = JOB_BYTES.get(event, JOB_BYTES["image"])
     past = known.get((spec.model, spec.dataset, json.dumps([spec.budget, spec.scale])))
     if past is not None:
         return {"estimated_s": round(past, 2), "estimated_bytes": size, "estimate_from": "measured"}
-    small = event == "image" and entry.meta.get("iterations", {}).get("standard", 0) >= SMALL
+    small = event == "image" and entry.iterations.get("standard", 0) >= SMALL
     known_step = STEP["digits"] if small else STEP_OF.get(event, STEP_OF["vector"])
     nominal = {"estimated_s": round(_nominal(spec, known_step), 2), "estimated_bytes": size}
     return nominal | {"estimate_from": "nominal", "estimate_factor": FACTOR}

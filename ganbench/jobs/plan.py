@@ -13,12 +13,12 @@ from typing import Any
 
 from ganbench import recipes as published
 from ganbench.errors import BadConfig, ImportFailed, UnknownName
-from ganbench.jobs.spec import LABELS, Job, JobSpec, display_name
+from ganbench.jobs.spec import LABELS, Job, JobSpec, Precision, display_name
 from ganbench.jobs.variants import expand, parse_value, single, split_config, with_config
 from ganbench.provenance import identity
 from ganbench.provenance.source import look_again
 from ganbench.recipes import Recipe
-from ganbench.registry import DATASETS, METRICS, MODELS, Entry
+from ganbench.registry import DATASETS, METRICS, MODELS, DatasetInfo, E, MetricInfo, ModelInfo, Registry
 
 MAX_SEEDS = 10_000
 
@@ -39,7 +39,7 @@ class Selection:
     sets: tuple[str, ...] = ()  # key=value or model.key=value
     data_dir: str | None = None
     scorer_weights: str | None = None  # the user's file for scorers that ship none
-    precision: str = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
+    precision: Precision = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
     labels: tuple[int, ...] = ()  # label counts for learners from a few labels; empty: the runner's default
     draws: tuple[int, ...] = ()  # draws of the labels that every seed is trained on; empty: each seed has its own
     recipes: tuple[str, ...] = ()  # labels of the published settings to run at scale `paper`; empty: all
@@ -57,16 +57,11 @@ class Selection:
             "n_samples": self.n_samples,
             "device": self.device,
             "set": sorted(self.sets),
-            **self.stated_precision,
+            **({} if self.precision == "ieee" else {"precision": self.precision}),
             **({"labels": list(self.labels)} if self.labels else {}),
             **({"draws": list(self.draws)} if self.draws else {}),
             **({"recipes": list(self.recipes)} if self.recipes else {}),
         }
-
-    @property
-    def stated_precision(self) -> dict[str, str]:
-        """Said only where it is not full precision, so that the ids of jobs that do not round stay what they are."""
-        return {} if self.precision == "ieee" else {"precision": self.precision}
 
 
 def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
@@ -79,7 +74,7 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
     """
     models = selected_models(selection)
     overriding = {ref: (configs or {}).get(ref, single(ref)[1]) for ref in models}
-    datasets = _select(DATASETS.entries, selection.datasets, DATASETS)
+    datasets = _select(selection.datasets, DATASETS)
     recipes = published.of(map(base, models)) if selection.scale == "paper" else None
     _check_recipes(selection, recipes)
     look_again()
@@ -116,20 +111,20 @@ class Variant:
     n_samples: int | None = None  # of a recipe whose protocol says it
 
 
-def _supervisions(selection: Selection, model: Entry) -> list[dict[str, Any]]:
+def _supervisions(selection: Selection, model: ModelInfo) -> list[dict[str, Any]]:
     """What `--labels` and `--label-draws` mean for a model: a job each for one that learns from few labels.
 
     For another model one job, whose metrics on frozen features look at each of the counts.
     """
-    if "labels" in model.meta.get("needs", ()):
+    if "labels" in model.needs:
         counts = [{"labels": n} for n in selection.labels] or [{}]
         return [c | d for c in counts for d in [{"draw": d} for d in selection.draws] or [{}]]
-    looks = any("label_draws" in METRICS.get(m).meta.get("needs", ()) for m in selection.metrics)
+    looks = any("label_draws" in METRICS.get(m).needs for m in selection.metrics)
     return [{"label_counts": list(selection.labels)} if looks and selection.labels else {}]
 
 
 def _published(
-    selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[Recipe], overrides: dict[str, Any]
+    selection: Selection, model: ModelInfo, dataset: DatasetInfo, recipes: Iterable[Recipe], overrides: dict[str, Any]
 ) -> list[Variant]:
     """A model's recipes for a data set; one that speaks of a number of labels runs with it, where it is asked for."""
     found: list[Variant] = []
@@ -138,7 +133,7 @@ def _published(
             continue
         for supervision in _supervisions(selection, model):
             asked = supervision.get("labels")
-            if "label_counts" not in supervision and r.labels is not None and "labels" in model.meta.get("needs", ()):
+            if "label_counts" not in supervision and r.labels is not None and "labels" in model.needs:
                 if asked not in (None, r.labels):
                     continue
                 supervision = supervision | {"labels": r.labels}
@@ -159,51 +154,50 @@ def _check_recipes(selection: Selection, recipes: Mapping[str, Iterable[Recipe]]
             raise UnknownName("recipe of the selected models", name, labels)
 
 
-def _no_recipe(selection: Selection, model: Entry, dataset: Entry, recipes: Iterable[Recipe]) -> str:
+def _no_recipe(selection: Selection, model: ModelInfo, dataset: DatasetInfo, recipes: Iterable[Recipe]) -> str:
     """Why no recipe of a model is run."""
     counts = " or ".join(map(str, selection.labels)) if any(r.dataset == dataset.name for r in recipes) else ""
     return f"{model.name} has no published recipe for {dataset.name}" + (f" with {counts} labels" if counts else "")
 
 
-def incompatible(model: Entry, dataset: Entry, metrics: Sequence[str] = ()) -> str | None:
+def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] = ()) -> str | None:
     """Why a model cannot take a data set, as far as registrations say; None when they go together.
 
     A model that none of the metrics could say anything of is not trained either.
     """
-    event = dataset.meta.get("event", "")
-    events = model.meta.get("events", ("vector", "image"))
-    if event not in ("", "any") and event not in events and not dataset.meta.get("prefix"):
-        return f"{model.name} takes {' or '.join(events)} events; {dataset.name} holds {event} events"
-    wanted, cond = model.meta.get("conditions", ()), dataset.meta.get("cond", "")
+    event = dataset.event
+    if event not in ("", "any", *model.events) and not dataset.prefix:
+        return f"{model.name} takes {' or '.join(model.events)} events; {dataset.name} holds {event} events"
+    wanted, cond = model.conditions, dataset.cond
     if wanted and cond not in wanted:
         has = f"{cond} conditions" if cond else "none"
         return f"{model.name} makes events from {' or '.join(wanted)}; {dataset.name} has {has}"
-    if "pairs" in model.meta.get("needs", ()) and not dataset.meta.get("paired", True):
+    if "pairs" in model.needs and not dataset.paired:
         return f"{model.name} learns from pairs; {dataset.name} is unpaired"
-    needs = set(model.meta.get("needs", ())) & {"y", "labels"}
-    if needs and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):
+    needs = set(model.needs) & {"y", "labels"}
+    if needs and not dataset.may_have_labels:
         return f"{model.name} learns from labels; {dataset.name} has none"
-    reasons = [_inapplicable(METRICS.get(m), model, dataset) for m in metrics if model.meta]
+    reasons = [_inapplicable(METRICS.get(m), model, dataset) for m in metrics if model.family]
     return "; ".join(dict.fromkeys(map(str, reasons))) if reasons and all(reasons) else None
 
 
-def _inapplicable(metric: Entry, model: Entry, dataset: Entry) -> str | None:
+def _inapplicable(metric: MetricInfo, model: ModelInfo, dataset: DatasetInfo) -> str | None:
     """Why a metric cannot be computed of a model on a data set, as far as registrations say."""
-    needs, gives = set(metric.meta.get("needs", ())), set(model.meta.get("gives", ("sample",)))
+    needs, gives = set(metric.needs), set(model.gives)
     drawn = {"sample", "translate"} if needs & {"samples", "probs", "features"} else set()
-    asks = set(metric.meta.get("asks", ())) or drawn
+    asks = set(metric.asks) or drawn
     if asks and not asks & gives:
         return f"{metric.name} needs a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
-    if needs & LABELS and not dataset.meta.get("labelled") and not dataset.meta.get("prefix"):
+    if needs & LABELS and not dataset.may_have_labels:
         return f"{metric.name} needs labels; {dataset.name} has none"
     return None
 
 
-def budget_for(dataset: Entry, scale: str) -> dict[str, int | float]:
+def budget_for(dataset: DatasetInfo, scale: str) -> dict[str, int | float]:
     """The budget of a named scale on a data set. Raises `BadConfig`."""
     if scale == "paper":
         return {}
-    table = dataset.meta.get("iterations", {})
+    table = dataset.iterations
     if scale not in table:
         raise BadConfig(f"scale {scale!r} is not defined for {dataset.name}; it has {', '.join([*table, 'paper'])}")
     return {"iterations": table[scale]}
@@ -267,20 +261,20 @@ def parse_sets(sets: Iterable[str], models: Iterable[str]) -> Iterator[tuple[str
 
 def metric_names(patterns: Sequence[str]) -> tuple[str, ...]:
     """Names of metrics, with globs expanded; a score's name is that of its metric. Raises `UnknownName`."""
-    functions = {score: entry.name for entry in METRICS for score in entry.meta.get("returns", ())}
+    functions = {score: entry.name for entry in METRICS for score in entry.returns}
     patterns = list(dict.fromkeys(functions.get(p, p) for p in patterns))
-    names = [e.name for e in _select(METRICS.entries, patterns, METRICS).values()]
+    names = [e.name for e in _select(patterns, METRICS).values()]
     if not names:
         raise BadConfig("no metric is selected")
     return tuple(names)
 
 
-def selected_models(selection: Selection) -> dict[str, Entry]:
+def selected_models(selection: Selection) -> dict[str, ModelInfo]:
     """The models a selection names, each variant for itself: reference -> entry. Raises `UnknownName`, `BadConfig`."""
-    found: dict[str, Entry] = {}
+    found: dict[str, ModelInfo] = {}
     for variant in [v for text in selection.models for v in expand(text)]:
         name, config = single(variant)
-        found |= {with_config(ref, config): e for ref, e in _select(MODELS.entries, [name], MODELS).items()}
+        found |= {with_config(ref, config): e for ref, e in _select([name], MODELS).items()}
     _refuse_twins({base(ref): entry for ref, entry in found.items()}, MODELS)
     return found
 
@@ -290,22 +284,23 @@ def base(reference: str) -> str:
     return split_config(reference)[0]
 
 
-def selected_datasets(selection: Selection) -> dict[str, Entry]:
+def selected_datasets(selection: Selection) -> dict[str, DatasetInfo]:
     """The data sets a selection names: reference -> entry."""
-    return _select(DATASETS.entries, selection.datasets, DATASETS)
+    return _select(selection.datasets, DATASETS)
 
 
-def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -> dict[str, Entry]:
+def _select(patterns: Sequence[str], registry: Registry[E]) -> dict[str, E]:
     """References -> entries, in the order asked for; globs expand to names, `family:NAME` to a family's models."""
-    chosen: dict[str, Entry] = {}
+    chosen: dict[str, E] = {}
+    entries = registry.entries
     for pattern in patterns:
         stem, _, argument = pattern.partition(":")
         if stem == "family":
-            found = [n for n, e in entries.items() if e.meta.get("family") == argument]
+            found = [n for n, e in entries.items() if getattr(e, "family", "") == argument]
             if not found:
-                raise UnknownName("family", argument, {str(e.meta.get("family")) for e in entries.values()})
+                raise UnknownName("family", argument, {str(getattr(e, "family", "")) for e in entries.values()})
         elif any(c in pattern for c in "*?[") and ".py:" not in pattern:
-            found = [n for n, e in entries.items() if fnmatch.fnmatchcase(n, pattern) and not e.meta.get("prefix")]
+            found = [n for n, e in entries.items() if fnmatch.fnmatchcase(n, pattern) and not e.prefix]
             if not found and pattern != "*":
                 raise UnknownName(registry.kind, pattern, entries)
         else:
@@ -315,14 +310,14 @@ def _select(entries: dict[str, Entry], patterns: Sequence[str], registry: Any) -
                 chosen[ref] = registry.get(ref)
             except ImportFailed:  # a user's file that is not Python: its jobs fail with that reason, and the others run
                 path, _, attribute = ref.rpartition(":")
-                chosen[ref] = Entry(attribute, path, attribute, Path(path))
+                chosen[ref] = registry.info(attribute, path, attribute, Path(path))
     _refuse_twins(chosen, registry)
     return chosen
 
 
-def _refuse_twins(chosen: Mapping[str, Entry], registry: Any) -> None:
+def _refuse_twins(chosen: Mapping[str, E], registry: Registry[E]) -> None:
     """Raise `BadConfig` where two things would go by one name."""
-    names = [display_name(r) if e.meta.get("prefix") else e.name for r, e in chosen.items()]
+    names = [display_name(r) if e.prefix else e.name for r, e in chosen.items()]
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise BadConfig(f"two references share the {registry.kind} name {', '.join(sorted(twice))}; rename one")
@@ -330,8 +325,8 @@ def _refuse_twins(chosen: Mapping[str, Entry], registry: Any) -> None:
 
 def _spec(
     selection: Selection,
-    model: Entry,
-    data: tuple[str, Entry],
+    model: ModelInfo,
+    data: tuple[str, DatasetInfo],
     seed: int,
     variant: Variant,
     files: dict[str, str],
@@ -339,11 +334,11 @@ def _spec(
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
     versions = {
-        "model": str(model.meta.get("version", 1)),
-        "dataset": str(dataset.meta.get("version", 1)),
+        "model": str(model.version),
+        "dataset": str(dataset.version),
         "torch": _torch_version(),
     }
-    versions |= {f"metric:{m.name}": str(m.meta.get("version", 1)) for m in metrics}
+    versions |= {f"metric:{m.name}": str(m.version) for m in metrics}
     return JobSpec(
         model=model.name,
         config=variant.config,
@@ -356,9 +351,9 @@ def _spec(
         device=selection.device,
         versions=versions | files,
         code_sha256=identity.code_of(model, dataset, metrics),
-        **selection.stated_precision,
+        recipe=variant.recipe or None,
+        precision=None if selection.precision == "ieee" else selection.precision,
         **variant.supervision,
-        **({"recipe": variant.recipe} if variant.recipe else {}),
     )
 
 

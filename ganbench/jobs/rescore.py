@@ -52,7 +52,7 @@ def _rescored(
     old = record.spec.model_dump()
     names = tuple(metrics) or tuple(old["metrics"])
     versions = {k: v for k, v in old["versions"].items() if not k.startswith("metric:")}
-    versions |= {f"metric:{m}": str(METRICS.get(m).meta.get("version", 1)) for m in names}
+    versions |= {f"metric:{m}": str(METRICS.get(m).version) for m in names}
     changes = {"metrics": names, "n_samples": n or old["n_samples"], "versions": versions, "rescored": record.job_id}
     spec = JobSpec(**{**old, **changes})
     job = Job(spec, spec.model, spec.dataset, data_dir)

@@ -105,7 +105,7 @@ def _run(
     with clock("build"):
         model = make_model(job, dataset.spec).to(device)
         partial |= {"n_parameters": count_parameters(model), "config": effective_config(model.config)}
-    rounded = matmul_precision(getattr(spec, "precision", "ieee"))
+    rounded = matmul_precision(spec.precision or "ieee")
     with clock("train"), rounded, seeding.global_stream("training", spec.model, spec.dataset, spec.seed):
         budget = budget_of(spec)
         rng = seeding.stream("training", spec.model, spec.dataset, spec.seed, device=device)
@@ -129,10 +129,9 @@ def score_trained(
 ) -> dict[str, Any]:
     """Sample from a trained model on its device and score it: what a record holds of it, and files in `folder`."""
     spec = job.spec
-    counts = getattr(spec, "label_counts", None) or ([spec.labels] if hasattr(spec, "labels") else [])
-    draw_of = getattr(spec, "draw", None)
+    counts = spec.label_counts or ([spec.labels] if spec.labels else [])
     inputs = Inputs(
-        place, job.dataset_ref, dataset, spec.n_samples, spec.seed, model=model, label_counts=counts, draw=draw_of
+        place, job.dataset_ref, dataset, spec.n_samples, spec.seed, model=model, label_counts=counts, draw=spec.draw
     )
     device = pick_device(spec.device)
     with clock("sample"):
@@ -177,9 +176,9 @@ def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
         if "labels" in model.needs:
             k = dataset.spec.n_classes or int(split.y.max()) + 1
             usual = LABELLED_PER_CLASS * k if split.labelled is None else len(split.labelled)
-            draw = getattr(spec, "draw", spec.seed)
+            draw = spec.seed if spec.draw is None else spec.draw
             return dataclasses.replace(split, cond=cond).with_labels(
-                draw_labels(split, dataset.spec, getattr(spec, "labels", usual), draw)
+                draw_labels(split, dataset.spec, spec.labels or usual, draw)
             )
         check_range(split.y, dataset.spec.n_classes, "training")
         return dataclasses.replace(split, cond=cond)
@@ -204,7 +203,7 @@ def check_labels(spec: JobSpec, dataset: Dataset) -> None:
 
     Raises `BadInput` for labels out of range or counts that cannot be drawn, `NotApplicable` where no metric is left.
     """
-    asked = [set(METRICS.get(name).meta.get("needs", ())) & LABELS for name in spec.metrics]
+    asked = [set(METRICS.get(name).needs) & LABELS for name in spec.metrics]
     if not any(asked):
         return
     if dataset.train.y is None or dataset.test.y is None:
@@ -213,7 +212,7 @@ def check_labels(spec: JobSpec, dataset: Dataset) -> None:
         return
     check_range(dataset.train.y, dataset.spec.n_classes, "training")
     check_range(dataset.test.y, dataset.spec.n_classes, "test")
-    for count in getattr(spec, "label_counts", ()):
+    for count in spec.label_counts or ():
         draw_labels(dataset.train, dataset.spec, count, spec.seed)
 
 

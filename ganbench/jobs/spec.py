@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from ganbench.jobs.variants import split_config
 from ganbench.provenance.source import canonical_hash
@@ -20,12 +20,13 @@ from ganbench.provenance.source import canonical_hash
 LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
 SCALES = ("smoke", "quick", "standard", "paper")
 Device = Literal["cpu", "cuda", "mps"]
+Precision = Literal["ieee", "tf32", "bf16"]
 
 
 class JobSpec(BaseModel):
     """Everything that decides a job's result; equal specs are the same job."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     config: dict[str, Any] = {}  # overrides that differ from the model's defaults, coerced
@@ -38,10 +39,18 @@ class JobSpec(BaseModel):
     device: str = "cpu"
     versions: dict[str, str] = {}
     code_sha256: str = ""
-    # Extra: `precision` of matrix products in training, where it is not "ieee"; `labels`, how many labels a few-label
-    # model sees, where the user said so, and `draw`, which draw of them, where it is not the seed's own;
-    # `label_counts`, for other models: how many labels metrics on the frozen model see; `ensemble`: of how many models;
-    # `recipe`: the label of the published setting that config and budget are, unchanged, where it has one.
+    # Said only where it applies: what is None is no part of the spec, nor of its id.
+    precision: Precision | None = None  # of matrix products in training, where it is not "ieee"
+    labels: int | None = None  # how many labels a few-label model sees, where the user or a recipe said so
+    draw: int | None = None  # which draw of them, where it is not the seed's own
+    label_counts: list[int] | None = None  # for other models: how many labels metrics on the frozen model see
+    recipe: str | None = None  # the label of the published setting that config and budget are, unchanged
+    ensemble: int | None = None  # of how many models
+    rescored: str | None = None  # the job whose kept model these scores are of
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if v is not None}
 
     @property
     def job_id(self) -> str:

@@ -154,7 +154,8 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
 def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: int, cold: bool) -> Solved | None:
     """POT's network simplex: a plan and potentials, or None if it stopped early.
 
-    `cost` holds the costs of the pairs i * M + j, (E,), or of all, (N, M). It starts at potentials of zero unless `cold`.
+    `cost` holds the costs of the pairs i * M + j, (E,), or of all, (N, M). Unless `cold` it starts at
+    potentials of zero.
     """
     from ot.lp.emd_wrap import emd_c, emd_c_sparse
 

@@ -13,34 +13,34 @@ from ganbench.datasets.layout import find_splits
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.provenance.contents import contents_sha256
 from ganbench.provenance.source import code_sha256, look_again
-from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, Entry
+from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, DatasetInfo, MetricInfo, ModelInfo
 
 if TYPE_CHECKING:
     from ganbench.jobs.spec import Job
 
 
-def code_of(model: Entry, dataset: Entry, metrics: Sequence[Entry]) -> str:
+def code_of(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[MetricInfo]) -> str:
     """Hash of all code that can move a job's scores: the data set's scorer too, where a metric looks through it."""
-    scorer = dataset.meta.get("scorer", "")
-    looks = any("probs" in need or "features" in need for m in metrics for need in m.meta.get("needs", ()))
+    scorer = dataset.scorer
+    looks = any("probs" in need or "features" in need for m in metrics for need in m.needs)
     return code_sha256(model, dataset, *metrics, *([SCORERS.get(scorer)] if scorer and looks else []))
 
 
-def files_of(ref: str, dataset: Entry, scorer_weights: str | None = None) -> dict[str, str]:
+def files_of(ref: str, dataset: DatasetInfo, scorer_weights: str | None = None) -> dict[str, str]:
     """Hashes of the user's files behind a data set: {"files"} of folder:PATH, {"scorer_weights"} where they are used.
 
     Raises `BadInput` where there are none, or a folder holds what would not be read.
     """
     found = {}
-    if dataset.meta.get("prefix"):
+    if dataset.prefix:
         path = Path(ref.partition(":")[2])
         if not path.is_file() and not path.is_dir():
             raise BadInput(f"no file or folder {path.name!r}; check the path after the colon")
         if dataset.name == "folder" and path.is_dir():
             find_splits(path)
         found["files"] = contents_sha256(path)[:16]
-    scorer = dataset.meta.get("scorer", "")
-    if scorer_weights and scorer and SCORERS.get(scorer).meta.get("needs_weights"):
+    scorer = dataset.scorer
+    if scorer_weights and scorer and SCORERS.get(scorer).needs_weights:
         found["scorer_weights"] = contents_sha256(Path(scorer_weights))[:16]
     return found
 

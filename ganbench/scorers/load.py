@@ -18,15 +18,15 @@ def load_scorer(name: str, weights: Path | str | None = None, mixture: Mixture |
     `NotApplicable` where a mixture is needed and the data has none, `BadConfig` for weights nobody asked for.
     """
     entry = SCORERS.get(name)
-    if weights is not None and not entry.meta.get("needs_weights"):
+    if weights is not None and not entry.needs_weights:
         raise BadConfig(f"{name} takes no weights: its own are pinned by their hash; leave out --scorer-weights")
-    if entry.meta.get("needs_mixture") and mixture is None:
+    if entry.needs_mixture and mixture is None:
         raise NotApplicable(f"{name} needs data with an exact mixture density; this data set has none")
     cls: Any = entry.load()
     made: Scorer
-    if entry.meta.get("needs_mixture"):
+    if entry.needs_mixture:
         made = cls(mixture)
-    elif entry.meta.get("needs_weights"):
+    elif entry.needs_weights:
         made = cls(None if weights is None else Path(weights))
     else:
         made = cls()

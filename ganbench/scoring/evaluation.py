@@ -27,7 +27,7 @@ from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Direction, Score
 from ganbench.metrics.door import FLOATS, check_option, fresh_torch, plain
 from ganbench.provenance.environment import scratch
-from ganbench.registry import METRICS, Entry
+from ganbench.registry import METRICS, MetricInfo
 from ganbench.scorers.base import Scorer
 from ganbench.scorers.load import load_scorer
 from ganbench.stats import half_width
@@ -222,12 +222,12 @@ class _Inputs:
     def __init__(self, given: dict[str, Any], scorer: Scorer | None, seed: int, real: bool = False) -> None:
         self.given, self.scorer, self.seed, self.real = dict(given), scorer, seed, real
 
-    def get(self, need: str, entry: Entry) -> Any:
+    def get(self, need: str, entry: MetricInfo) -> Any:
         if need == "rng":
             return seeding.stream("metrics", self.seed, entry.name)
         if need == "space":
-            through = any("probs" in n or "features" in n for n in entry.meta.get("needs", ()))
-            looks = "given" if any("probs" in n for n in entry.meta.get("needs", ())) else "x"
+            through = entry.looks_through
+            looks = "given" if any("probs" in n for n in entry.needs) else "x"
             return self.scorer.signature if self.scorer and through else looks
         if self.given.get(need) is None:
             self.given[need] = self._make(need)
@@ -264,9 +264,9 @@ _HOW = {
 }
 
 
-def _call(entry: Entry, inputs: _Inputs, options: Mapping[str, Any]) -> list[Score]:
+def _call(entry: MetricInfo, inputs: _Inputs, options: Mapping[str, Any]) -> list[Score]:
     function = entry.load()
-    needs = entry.meta.get("needs", ())
+    needs = entry.needs
     for name in set(options) & set(needs):
         raise BadInput(f"options for {entry.name}: {name} is an input; pass it to evaluate itself")
     arguments = {need: inputs.get(need, entry) for need in needs}
@@ -279,9 +279,9 @@ def _call(entry: Entry, inputs: _Inputs, options: Mapping[str, Any]) -> list[Sco
     return list(result) if isinstance(result, list | tuple) else [result]
 
 
-def _floors(entry: Entry, real: _Inputs | None, options: Mapping[str, Any]) -> dict[str, float]:
+def _floors(entry: MetricInfo, real: _Inputs | None, options: Mapping[str, Any]) -> dict[str, float]:
     """The metric's scores on real against real; none where it wants what only samples have, or the holdout itself."""
-    needs = entry.meta.get("needs", ())
+    needs = entry.needs
     if real is None or "holdout" in needs:
         return {}
     try:

@@ -28,7 +28,7 @@ from ganbench.metrics.door import fresh_torch
 from ganbench.model import Model
 from ganbench.provenance.environment import without_paths
 from ganbench.provenance.source import canonical_hash, code_sha256
-from ganbench.registry import DATASETS, METRICS, SCORERS, Entry
+from ganbench.registry import DATASETS, METRICS, SCORERS, MetricInfo
 from ganbench.scorers.base import Scorer
 from ganbench.scorers.load import load_scorer
 
@@ -76,7 +76,7 @@ class Workplace:
             for x in _tensors(value):
                 yield f"{name} of {ref}", x, None
 
-    def floor(self, entry: Entry, inputs: Inputs) -> dict[str, Any]:
+    def floor(self, entry: MetricInfo, inputs: Inputs) -> dict[str, Any]:
         """Each score of this metric on real against real, {name: [value, n]}; empty where there is none."""
         key = canonical_hash([entry.name, code_sha256(entry), inputs.dataset.spec.sha256, inputs.ref, inputs.n])
         if key not in self._floors:
@@ -116,13 +116,12 @@ class Inputs:
         self.n = min(n_samples, dataset.spec.n_eval or n_samples)
         self._made: dict[str, Any] = {}
 
-    def get(self, name: str, entry: Entry) -> Any:
+    def get(self, name: str, entry: MetricInfo) -> Any:
         """The input `name` for the metric `entry`. Raises `NotApplicable` with the reason when there is none."""
         if name == "rng":
             return seeding.stream("metrics", self.dataset.spec.name, self.seed, entry.name)
         if name == "space":
-            looks = any("features" in n or "probs" in n for n in entry.meta.get("needs", ()))
-            return self.scorer.signature if looks and self.scorer else "x"
+            return self.scorer.signature if entry.looks_through and self.scorer else "x"
         if name == "samples":
             return self._samples()
         if name in ("probs", "features", "translated_probs", "measured"):
@@ -166,18 +165,18 @@ class Inputs:
         key = (self.ref, "scorer", 0)
         if key not in self.place.real:
             entry = DATASETS.get(self.ref)
-            name = entry.meta.get("scorer", "")
-            weights = self.place.scorer_weights if name and SCORERS.get(name).meta.get("needs_weights") else None
+            name = entry.scorer
+            weights = self.place.scorer_weights if name and SCORERS.get(name).needs_weights else None
             self.place.real[key] = load_scorer(name, weights, self.dataset.mixture) if name else None
         found: Scorer | None = self.place.real[key]
         return found
 
-    def fresh_real(self, entry: Entry) -> Tensor:
+    def fresh_real(self, entry: MetricInfo) -> Tensor:
         """Real events for the floor, which neither the reference nor another input of the metric holds."""
         data = self.dataset
         if data.mixture is not None:
             return data.mixture.sample(self.n, seeding.stream("metrics", data.spec.name, "floor"))[0]
-        split = data.train if "holdout" in entry.meta.get("needs", ()) else data.holdout
+        split = data.train if "holdout" in entry.needs else data.holdout
         return split.events(_some(len(split), self.n, data.spec.name, "floor"))
 
     def _samples(self) -> Tensor:
@@ -262,7 +261,7 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
             failures.append(f"{name} raised {type(error).__name__}: {error}")
             continue
         seconds = (time.perf_counter() - start) / max(1, len(scores))
-        floor = {} if "model" in entry.meta.get("needs", ()) else inputs.place.floor(entry, inputs)
+        floor = {} if "model" in entry.needs else inputs.place.floor(entry, inputs)
         for score in scores:
             if not math.isfinite(score.value):
                 missing.append({"name": score.name, "reason": f"the value is {score.value}"})
@@ -278,11 +277,11 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
     return rows, missing
 
 
-def call(entry: Entry, inputs: Inputs) -> list[Score]:
+def call(entry: MetricInfo, inputs: Inputs) -> list[Score]:
     """Call one metric with the inputs it names; several scores or one come back as a list."""
     function = entry.load()
     with fresh_torch(), torch.no_grad():
-        arguments = {need: inputs.get(need, entry) for need in entry.meta.get("needs", ())}
+        arguments = {need: inputs.get(need, entry) for need in entry.needs}
     result = function(**arguments)
     scores = list(result) if isinstance(result, list | tuple) else [result]
     for score in scores:
@@ -291,7 +290,7 @@ def call(entry: Entry, inputs: Inputs) -> list[Score]:
     return scores
 
 
-def real_floor(entry: Entry, inputs: Inputs) -> dict[str, Any]:
+def real_floor(entry: MetricInfo, inputs: Inputs) -> dict[str, Any]:
     """The metric of unseen real events in place of samples, {name: [value, n]}; empty where it cannot be computed."""
     real = inputs.fresh_real(entry)
     if len(real) < 2:
@@ -335,4 +334,4 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-_NOBODY = Entry("", "", "", Path())
+_NOBODY = MetricInfo("", "", "", Path())

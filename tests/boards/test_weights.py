@@ -25,11 +25,11 @@ def sampling() -> list[Any]:
     """Every model that samples and may be submitted, on the first of the built-in data sets that it takes."""
     found = []
     for entry in MODELS:
-        if "sample" not in entry.meta.get("gives", ("sample",)) or entry.meta.get("family") == "control":
+        if "sample" not in entry.gives or entry.family == "control":
             continue
         for dataset in ("topics",) if entry.name == "lda_topics" else ("digits", "ring8"):
-            event = DATASETS.get(dataset).meta["event"]
-            if event in entry.meta.get("events", ("vector", "image")):
+            event = DATASETS.get(dataset).event
+            if event in entry.events:
                 slow = entry.name not in QUICK
                 found.append(pytest.param(entry.name, dataset, id=entry.name, marks=[pytest.mark.slow] * slow))
                 break

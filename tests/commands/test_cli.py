@@ -13,8 +13,8 @@ import pytest
 
 from ganbench import __version__
 from ganbench.__main__ import main
-from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.jobs.suites import names as suite_names
+from ganbench.registry import DATASETS, METRICS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "numpy", "pandas", "scipy", "sklearn", "matplotlib")

@@ -10,7 +10,7 @@ from ganbench.datasets.load import load
 from ganbench.errors import MissingResource
 from ganbench.registry import DATASETS
 
-NAMES = [entry.name for entry in DATASETS if not entry.meta.get("prefix")]
+NAMES = [entry.name for entry in DATASETS if not entry.prefix]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def loaded():
             try:
                 kept[name] = load(name)
             except MissingResource as error:
-                if DATASETS.get(name).meta.get("builtin"):
+                if DATASETS.get(name).builtin:
                     raise
                 pytest.skip(str(error))
         return kept[name]
@@ -41,7 +41,7 @@ def test_spec_describes_the_splits(loaded, name):
     assert data.spec.name == name
     assert data.spec.n_train == len(data.train)
     assert data.spec.n_eval == len(data.test)
-    assert data.spec.is_image == (DATASETS.get(name).meta["event"] == "image")
+    assert data.spec.is_image == (DATASETS.get(name).event == "image")
     for split in splits(data).values():
         assert tuple(split.x.shape[1:]) == data.spec.event_shape
         assert split.x.dtype in (torch.uint8, torch.float32)
@@ -56,7 +56,7 @@ def test_spec_describes_the_splits(loaded, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_are_classes_from_zero(loaded, name):
     data = loaded(name)
-    assert bool(DATASETS.get(name).meta.get("labelled")) == (data.spec.n_classes is not None)
+    assert bool(DATASETS.get(name).labelled) == (data.spec.n_classes is not None)
     for split in splits(data).values():
         if data.spec.n_classes is None:
             assert split.y is None
@@ -92,20 +92,20 @@ def test_no_example_is_in_two_splits_by_construction(loaded, name):
     data = loaded(name)
     rows = {part: {x.numpy().tobytes() for x in split.x} for part, split in splits(data).items()}
     repeated = sum(len(rows[a] & rows[b]) for a, b in [("train", "holdout"), ("train", "test"), ("holdout", "test")])
-    assert repeated <= (0 if DATASETS.get(name).meta.get("builtin") else 0.001 * data.spec.n_train)
+    assert repeated <= (0 if DATASETS.get(name).builtin else 0.001 * data.spec.n_train)
 
 
 @pytest.mark.parametrize("entry", list(DATASETS), ids=lambda e: e.name)
 def test_iterations_grow_with_the_scale(entry):
-    steps = entry.meta["iterations"]
+    steps = entry.iterations
     assert 0 < steps["smoke"] < steps["quick"] < steps["standard"]
-    assert entry.meta["event"] in ("vector", "image", "any")
+    assert entry.event in ("vector", "image", "any")
 
 
 def test_missing_data_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     for entry in DATASETS:
-        if entry.meta.get("builtin") or entry.meta.get("prefix"):
+        if entry.builtin or entry.prefix:
             continue
         for root, said in ((None, "GANBENCH_DATA"), (tmp_path, str(tmp_path))):
             with pytest.raises(MissingResource) as caught:

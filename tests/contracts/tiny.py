@@ -10,7 +10,7 @@ from ganbench.errors import NotApplicable
 from ganbench.gates.contract import events
 from ganbench.gates.contract.events import SLOW, SPECS, Case, K, data, samples
 from ganbench.model import Model
-from ganbench.registry import MODELS, Entry
+from ganbench.registry import MODELS, ModelInfo
 
 __all__ = ["ENTRIES", "SPECS", "K", "build", "cases", "data", "kinds", "samples", "takes"]
 
@@ -19,7 +19,7 @@ IN_COLOUR = ("gan_ns", "dcgan", "wgan_gp", "vae_gaussian", "gmmn")  # slow for a
 ENTRIES = {e.name: e for e in MODELS}
 
 
-def takes(entry: Entry, kind: str) -> bool:
+def takes(entry: ModelInfo, kind: str) -> bool:
     """Whether a model is made for this kind of data: those of LARGER for one kind, which the others refuse."""
     fits = SPECS[kind].cond is None or (kind == "half8") == (entry.name in LARGER)
     return fits and events.takes(entry, kind)

@@ -12,8 +12,8 @@ from ganbench.datasets.rendered import BITS, glyphs, unseen, values_of_bits
 from ganbench.datasets.rendering import ATTRIBUTES, glyph, measure, render
 from ganbench.registry import DATASETS
 
-BUILT_IN = [e.name for e in DATASETS if e.meta.get("cond") and e.meta.get("builtin")]
-IMAGES = [e.name for e in DATASETS if e.meta.get("cond") == "image" and e.meta.get("builtin")]
+BUILT_IN = [e.name for e in DATASETS if e.cond and e.builtin]
+IMAGES = [e.name for e in DATASETS if e.cond == "image" and e.builtin]
 TRUTH = {"rotated_digits": lambda c: c.rot90(-1, (2, 3)), "inverted_digits": lambda c: -c}
 
 
@@ -21,12 +21,12 @@ TRUTH = {"rotated_digits": lambda c: c.rot90(-1, (2, 3)), "inverted_digits": lam
 def test_registration_and_spec_agree(name):
     entry, data = DATASETS.get(name), load(name)
     assert data.spec.cond is not None
-    assert data.spec.cond.kind == entry.meta["cond"]
-    assert data.spec.cond.paired == entry.meta.get("paired", True)
+    assert data.spec.cond.kind == entry.cond
+    assert data.spec.cond.paired == entry.paired
     assert tuple(data.test.cond.shape[1:]) == data.spec.cond.shape
 
 
-@pytest.mark.parametrize("name", [n for n in IMAGES if not DATASETS.get(n).meta.get("paired", True)])
+@pytest.mark.parametrize("name", [n for n in IMAGES if not DATASETS.get(n).paired])
 def test_an_unpaired_train_split_holds_no_pair(name):
     """Sources are of other examples than targets: turned back into targets, none is among them."""
     data = load(name)

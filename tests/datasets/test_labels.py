@@ -131,23 +131,18 @@ def test_a_model_that_no_metric_fits_is_not_trained() -> None:
 
 def test_label_counts_are_jobs_of_few_label_models_and_a_curve_of_the_others() -> None:
     jobs = select(("ssl_gan", "gan_ns"), labels=(20, 50), metrics=("classification_error", "svm_error"))
-    extra = [(j.spec.model, j.spec.model_extra) for j in jobs]
-    assert extra == [
-        ("ssl_gan", {"labels": 20}),
-        ("ssl_gan", {"labels": 50}),
-        ("gan_ns", {"label_counts": [20, 50]}),
-    ]
+    said = [(j.spec.model, j.spec.labels, j.spec.label_counts) for j in jobs]
+    assert said == [("ssl_gan", 20, None), ("ssl_gan", 50, None), ("gan_ns", None, [20, 50])]
     assert [j.spec.row for j in jobs] == ["ssl_gan[labels=20]", "ssl_gan[labels=50]", "gan_ns"]
     jobs = select(("ssl_gan",), labels=(20,), draws=(0, 1), seeds=(0, 1))
-    assert [(j.spec.seed, j.spec.model_extra) for j in jobs] == [
-        (s, {"labels": 20, "draw": d}) for s in (0, 1) for d in (0, 1)
-    ]
+    assert [(j.spec.seed, j.spec.draw) for j in jobs] == [(s, d) for s in (0, 1) for d in (0, 1)]
+    assert {j.spec.labels for j in jobs} == {20}
 
 
 def test_a_recipe_is_run_with_the_labels_it_speaks_of() -> None:
     base = Selection("ssl", ("ssl_gan",), ("mnist",), (0,), "paper", ("classification_error",), 50)
-    assert [j.spec.labels for j in plan(base)] == [20, 50, 100, 200]  # type: ignore[attr-defined]
+    assert [j.spec.labels for j in plan(base)] == [20, 50, 100, 200]
     chosen = plan(replace(base, labels=(100, 200)))
-    assert [j.spec.labels for j in chosen] == [100, 200]  # type: ignore[attr-defined]
+    assert [j.spec.labels for j in chosen] == [100, 200]
     (other,) = plan(replace(base, labels=(30,)))
     assert other.skip == "ssl_gan has no published recipe for mnist with 30 labels"

@@ -31,8 +31,7 @@ def test_the_same_question_has_the_same_answer(run: Path) -> None:
             (m.name, m.value, m.signature) for m in was.metrics
         ]
         assert again.job_id != was.job_id
-        assert again.spec.model_extra is not None
-        assert again.spec.model_extra["rescored"] == was.job_id
+        assert again.spec.rescored == was.job_id
         assert (again.iterations, again.timing["train_s"]) == (was.iterations, was.timing["train_s"])
 
 

@@ -20,10 +20,10 @@ from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Score, metric
 from ganbench.metrics.door import SETS, check_option
 from ganbench.ops.assignment import NotOptimal
-from ganbench.registry import METRICS, Entry
+from ganbench.registry import METRICS, MetricInfo
 
-WITHOUT_MODEL = [e for e in METRICS if "model" not in e.meta["needs"]]
-OF_SETS = [e for e in WITHOUT_MODEL if set(e.meta["needs"]) & set(SETS)]
+WITHOUT_MODEL = [e for e in METRICS if "model" not in e.needs]
+OF_SETS = [e for e in WITHOUT_MODEL if set(e.needs) & set(SETS)]
 ROWS = 60  # a threshold of `birthday` takes fifty
 LIGHT = {"n_directions": 32, "patches": 4, "starts": 2, "steps": 10, "subsets": 5}  # options that cost, made cheap
 EXACT = 1e-9  # a power of two changes no digit but for the lines where float32 gives way to float64
@@ -31,7 +31,7 @@ FULL = [10.0**e for e in range(-150, 151, 10)]
 TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
 
-def arguments(entry: Entry, seed: int = 0) -> dict[str, Any]:
+def arguments(entry: MetricInfo, seed: int = 0) -> dict[str, Any]:
     """All that a metric without a model can ask for: images (N, 1, 8, 8) for distances, posteriors of five classes."""
     rng = torch.Generator().manual_seed(seed)
 
@@ -46,7 +46,7 @@ def arguments(entry: Entry, seed: int = 0) -> dict[str, Any]:
         made[name] = draw(1 + 0.1 * i, 0.05 * i)
     for name in ("features", "reference_features", "train_features"):
         made[name] = made[name].flatten(1)
-    if "mixture" in entry.meta["needs"]:
+    if "mixture" in entry.needs:
         made["samples"] = made["samples"].flatten(1)
     for name in ("sample_labels", "test_labels"):
         made[name] = torch.arange(ROWS) % 5
@@ -55,10 +55,10 @@ def arguments(entry: Entry, seed: int = 0) -> dict[str, Any]:
     for name in ("probs", "reference_probs", "translated_probs"):
         made[name] = torch.softmax(2 * torch.randn(ROWS, 5, generator=rng, dtype=torch.float64), 1)
     made["rng"] = torch.Generator().manual_seed(7)
-    return {name: made[name] for name in entry.meta["needs"]}
+    return {name: made[name] for name in entry.needs}
 
 
-def scores(entry: Entry, given: dict[str, Any]) -> list[Score]:
+def scores(entry: MetricInfo, given: dict[str, Any]) -> list[Score]:
     if "rng" in given:
         given = given | {"rng": torch.Generator().manual_seed(7)}
     function = entry.load()
@@ -67,7 +67,7 @@ def scores(entry: Entry, given: dict[str, Any]) -> list[Score]:
     return result if isinstance(result, list) else [result]
 
 
-def scaled(entry: Entry, given: dict[str, Any], factor: float) -> dict[str, Any]:
+def scaled(entry: MetricInfo, given: dict[str, Any], factor: float) -> dict[str, Any]:
     return {k: v * factor if k in SETS else v for k, v in given.items()}
 
 
@@ -75,14 +75,14 @@ def of_type(given: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
     return {k: v.to(dtype) if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in given.items()}
 
 
-def ids(entry: Entry) -> str:
+def ids(entry: MetricInfo) -> str:
     return entry.name
 
 
-def check_scaled(entry: Entry, dtype: torch.dtype, factors: list[float]) -> None:
+def check_scaled(entry: MetricInfo, dtype: torch.dtype, factors: list[float]) -> None:
     """The scaled value or `BadInput`, never nan, inf, another exception, or zero for sets that differ."""
     given = arguments(entry)
-    degree = entry.meta.get("degree")
+    degree = entry.degree
     for wanted in factors:
         factor = 2.0 ** round(math.log2(wanted))  # exact, so that the set keeps its digits
         sets = of_type(scaled(entry, given, factor), dtype)
@@ -105,7 +105,7 @@ def check_scaled(entry: Entry, dtype: torch.dtype, factors: list[float]) -> None
 
 
 @pytest.mark.parametrize("entry", OF_SETS, ids=ids)
-def test_scale_gives_the_scaled_value_or_a_refusal(entry: Entry) -> None:
+def test_scale_gives_the_scaled_value_or_a_refusal(entry: MetricInfo) -> None:
     check_scaled(entry, torch.float64, [1e-150, 1e150])
     check_scaled(entry, torch.float32, [1e-30, 1e30])
 
@@ -113,13 +113,13 @@ def test_scale_gives_the_scaled_value_or_a_refusal(entry: Entry) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize("entry", OF_SETS, ids=ids)
-def test_every_scale_and_type(entry: Entry, dtype: torch.dtype) -> None:
+def test_every_scale_and_type(entry: MetricInfo, dtype: torch.dtype) -> None:
     check_scaled(entry, dtype, FULL)
 
 
 def test_metrics_that_scale_are_not_refused() -> None:
     for entry in OF_SETS:
-        if entry.meta.get("degree") is not None and entry.name != "wasserstein":  # which may end in `NotOptimal`
+        if entry.degree is not None and entry.name != "wasserstein":  # which may end in `NotOptimal`
             for factor in (2.0**-300, 2.0**300):
                 assert scores(entry, scaled(entry, arguments(entry), factor)), entry.name
 
@@ -184,7 +184,7 @@ def state() -> tuple[Any, ...]:
     )
 
 
-def check_state(entry: Entry, names: list[str]) -> None:
+def check_state(entry: MetricInfo, names: list[str]) -> None:
     given = of_type(arguments(entry), torch.float32)
     wanted = scores(entry, given)
     for name in names:
@@ -205,14 +205,14 @@ def check_state(entry: Entry, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("entry", WITHOUT_MODEL, ids=ids)
-def test_the_callers_state_is_neither_read_nor_changed(entry: Entry) -> None:
+def test_the_callers_state_is_neither_read_nor_changed(entry: MetricInfo) -> None:
     check_state(entry, ["inference", "autocast", "float64"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(STATES))
 @pytest.mark.parametrize("entry", WITHOUT_MODEL, ids=ids)
-def test_every_state(entry: Entry, name: str) -> None:
+def test_every_state(entry: MetricInfo, name: str) -> None:
     check_state(entry, [name])
 
 
@@ -245,10 +245,10 @@ def test_nan_is_no_score() -> None:
 
 
 @pytest.mark.parametrize("entry", WITHOUT_MODEL, ids=ids)
-def test_options_of_a_wrong_type_are_refused_by_name(entry: Entry) -> None:
+def test_options_of_a_wrong_type_are_refused_by_name(entry: MetricInfo) -> None:
     given = arguments(entry)
     function = entry.load()
-    options = [p for p in inspect.signature(function).parameters if p not in entry.meta["needs"]]
+    options = [p for p in inspect.signature(function).parameters if p not in entry.needs]
     for option in options:
         for wrong in ("many", [{}], 1j, {"a": 1}, object()):
             with pytest.raises(GanbenchError, match=option):
@@ -281,7 +281,7 @@ def test_options_are_what_their_annotation_says(value: Any, hint: Any, right: An
 
 
 @pytest.mark.parametrize("entry", OF_SETS, ids=ids)
-def test_sparse_and_foreign_tensors_are_refused_without_a_warning(entry: Entry) -> None:
+def test_sparse_and_foreign_tensors_are_refused_without_a_warning(entry: MetricInfo) -> None:
     given = arguments(entry)
     name = next(k for k in given if k in SETS)
     with warnings.catch_warnings():

@@ -154,13 +154,13 @@ def test_precision_and_recall_of_two_collapsed_sets_are_those_of_doubles(rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [e.name for e in METRICS if set(e.meta["needs"]) <= TWO_SETS and e.name != "fid"])
+@pytest.mark.parametrize("name", [e.name for e in METRICS if set(e.needs) <= TWO_SETS and e.name != "fid"])
 def test_collapsed_samples_cost_at_most_three_times_spread_ones(rng, name):
     n, d = 1500, 784
     spread, reference, holdout, train = (torch.randn(n, d, generator=rng) / 2 for _ in range(4))
     centres = torch.randn(10, d, generator=rng) / 2
     collapsed = centres[torch.arange(n) % 10] + 1e-4 * torch.randn(n, d, generator=rng)
-    function, needs = METRICS.load(name), METRICS.get(name).meta["needs"]
+    function, needs = METRICS.load(name), METRICS.get(name).needs
     real = {"reference": reference, "reference_features": reference, "holdout": holdout, "train_features": train}
 
     def seconds(x):

@@ -172,7 +172,7 @@ def test_every_set_is_held_to_the_scorers_domain(name, change, message):
 
 def test_every_scorer_of_images_says_its_domain():
     for entry in SCORERS:
-        assert entry.load().domain == (None if entry.meta.get("needs_mixture") else (-1, 1)), entry.name
+        assert entry.load().domain == (None if entry.needs_mixture else (-1, 1)), entry.name
 
 
 def test_pixels_of_zero_and_one_are_refused():

@@ -14,16 +14,16 @@ from ganbench.data import DataSpec, Mixture, Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import NotApplicable
 from ganbench.metrics.base import Score
-from ganbench.registry import METRICS, Entry
+from ganbench.registry import METRICS, MetricInfo
 from ganbench.scoring.inputs import Inputs, MetricFailed, Workplace, score_all
 
 
-def entry(function: Any, *needs: str, name: str = "tried") -> Entry:
-    class Direct(Entry):
+def entry(function: Any, *needs: str, name: str = "tried") -> MetricInfo:
+    class Direct(MetricInfo):
         def load(self) -> Any:
             return function
 
-    return Direct(name, "", "", Path(__file__), {"needs": needs})
+    return Direct(name, "", "", Path(__file__), needs=needs)
 
 
 def score(value: float, n: int = 1, name: str = "tried") -> Score:

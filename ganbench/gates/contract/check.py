@@ -93,7 +93,7 @@ def outline(ref: str, kinds: tuple[str, ...]) -> dict[str, Any]:
             if kind not in SPECS:
                 raise UnknownName("kind of data", kind, SPECS)
             if not takes(entry, kind):
-                events = ", ".join(entry.meta.get("events", ("vector", "image")))
+                events = ", ".join(entry.events)
                 raise BadInput(f"{entry.name} registered for events {events}; got {kind}: leave it out")
         chosen = kinds or tuple(k for k in SPECS if takes(entry, k) and k not in SLOW)
         if not chosen:

@@ -15,7 +15,7 @@ from ganbench.engine.loop import Training, train
 from ganbench.engine.turns import Batches
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget, Model
-from ganbench.registry import Entry
+from ganbench.registry import ModelInfo
 
 N, K = 96, 4
 ITERATIONS = 2
@@ -36,15 +36,15 @@ SPECS |= {  # events made from conditions, for the models that ask for them
 SLOW = ("image32",)  # kinds that are tried only where they are asked for
 
 
-def takes(entry: Entry, kind: str) -> bool:
+def takes(entry: ModelInfo, kind: str) -> bool:
     """Whether a model registered for such events and conditions; one that reads no conditions is not tried on them."""
-    spec, cond, wanted = SPECS[kind], SPECS[kind].cond, entry.meta.get("conditions", ())
-    if spec.kind not in entry.meta.get("events", ("vector", "image")) or (cond is not None) != bool(wanted):
+    spec, cond, wanted = SPECS[kind], SPECS[kind].cond, entry.conditions
+    if spec.kind not in entry.events or (cond is not None) != bool(wanted):
         return False
-    return cond is None or (cond.kind in wanted and (cond.paired or "pairs" not in entry.meta.get("needs", ())))
+    return cond is None or (cond.kind in wanted and (cond.paired or "pairs" not in entry.needs))
 
 
-def data(kind: str, entry: Entry) -> Split:
+def data(kind: str, entry: ModelInfo) -> Split:
     """Random events in the domain, with the labels and conditions that the model registered a need for."""
     rng = torch.Generator().manual_seed(7)
     spec = SPECS[kind]
@@ -52,7 +52,7 @@ def data(kind: str, entry: Entry) -> Split:
     y = torch.arange(N) % K
     x = (x + y.view(-1, *[1] * len(spec.event_shape))).mul(0.3)
     x = x.tanh() if spec.is_image else x
-    needs = entry.meta.get("needs", ())
+    needs = entry.needs
     cond = conditions(spec, rng) if "cond" in needs else None
     if "y" in needs:
         return Split(x, y, cond=cond)
@@ -85,7 +85,7 @@ def samples(model: Model, n: int, seed: int, device: str = "cpu") -> Tensor:
 class Case:
     """One model on one kind of tiny data; trained once, and handed to one fact after the other."""
 
-    def __init__(self, entry: Entry, kind: str) -> None:
+    def __init__(self, entry: ModelInfo, kind: str) -> None:
         self.entry, self.kind, self.spec = entry, kind, SPECS[kind]
         self.data = data(kind, entry)
         self._trained: Model | None = None

@@ -47,12 +47,12 @@ def must(holds: bool, rule: str, got: object, cure: str) -> None:
 
 def its_registration_names_what_there_is(case: Case) -> None:
     """`gives`, `events` and `version` of `@register` hold words and numbers that ganbench knows."""
-    meta = case.entry.meta
+    entry = case.entry
     for argument, known in (("gives", get_args(Capability)), ("events", get_args(EventKind))):
-        unknown = sorted(set(meta.get(argument, ())) - set(known))
+        unknown = sorted(set(getattr(entry, argument)) - set(known))
         must(not unknown, f"{argument} must be among {', '.join(known)}", ", ".join(unknown), f"correct {argument}=")
-    version = meta.get("version", 1)
-    must(type(version) is int and version >= 1, "version must be a whole number from 1 on", version, "version=1")
+    whole = type(entry.version) is int and entry.version >= 1
+    must(whole, "version must be a whole number from 1 on", entry.version, "version=1")
 
 
 def its_config_survives_a_record(case: Case) -> None:

@@ -28,7 +28,7 @@ from ganbench.jobs.executors.process import Crew, Event, Worker
 from ganbench.jobs.records import SCHEMA, DiskFull, Record, RunFolder, Status, parse_record
 from ganbench.jobs.spec import Job
 from ganbench.provenance import environment
-from ganbench.registry import DATASETS, METRICS, MODELS
+from ganbench.registry import DATASETS, METRICS, MODELS, Registry
 
 STILLBORN = 3  # workers that may die before they can work, one after the other
 START = 300.0  # seconds for a worker to be able to work
@@ -141,7 +141,8 @@ def default_workers() -> int:
 
 def foreign(job: Job) -> tuple[str, ...]:
     """What of a job is code of others, by reference; empty where all of it is built in."""
-    parts = [(MODELS, job.model_ref), (DATASETS, job.dataset_ref), *((METRICS, m) for m in job.spec.metrics)]
+    parts: list[tuple[Registry[Any], str]] = [(MODELS, job.model_ref), (DATASETS, job.dataset_ref)]
+    parts += [(METRICS, m) for m in job.spec.metrics]
     found = []
     for registry, ref in parts:
         try:
