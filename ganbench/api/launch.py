@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast, get_args
 
 from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource, UnknownName
 from ganbench.jobs import plan as jobs
