@@ -272,6 +272,9 @@ def register(
     needs: tuple[str, ...] = (),
     conditions: tuple[str, ...] = (),  # "image", "tokens", "attributes"
     events: tuple[str, ...] = ("vector", "image"),
+    role: Literal[
+        "", "control", "oracle"
+    ] = "",  # a control trains nothing to win; the oracle gives back unseen real data
     version: int = 1,  # bump when a change can move a score
 ) -> Callable[[M], M]:
     """Mark a class as the model `name`; arguments must be literals, for they are read without importing."""

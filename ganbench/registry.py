@@ -73,6 +73,7 @@ class ModelInfo(Entry):
     needs: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     events: tuple[str, ...] = ("vector", "image")
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class DatasetInfo(Entry):
 
     event: str = ""
     iterations: Mapping[str, int] = field(default_factory=dict)
+    step: float | None = None
     labelled: bool = False
     cond: str = ""
     paired: bool = True

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ganbench.datasets.base import dataset
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
-from ganbench.registry import MODELS, Registry, read_source
+from ganbench.metrics.base import metric
+from ganbench.model import register
+from ganbench.registry import (
+    MODELS,
+    DatasetInfo,
+    Entry,
+    MetricInfo,
+    ModelInfo,
+    Registry,
+    ScorerInfo,
+    read_source,
+)
+from ganbench.scorers.base import scorer
 
 MODEL = '''"""A {name} for tests."""
 from ganbench.model import Model, register
@@ -63,7 +79,7 @@ def test_an_entry_point_is_read_without_running_its_package(tmp_path: Path, monk
         EntryPoint("absent", "nowhere_at_all.models:Thing", "ganbench.models"),
     ]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
-    registry = Registry("model", "baselines", "register", "ganbench.models")
+    registry = Registry("model", ModelInfo, "baselines", "register", "ganbench.models")
     assert registry.get("far_thing").family == "test"
     assert registry.get("far_thing").summary == "A far_thing for tests"
     assert "absent" in registry.entries
@@ -78,7 +94,7 @@ def test_two_registrations_of_one_name_are_refused(tmp_path: Path, monkeypatch: 
         (package / f"{stem}.py").write_text(MODEL.format(name="same"))
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(DuplicateName, match="rename one"):
-        _ = Registry("model", "twice_named", "register").entries
+        _ = Registry("model", ModelInfo, "twice_named", "register").entries
 
 
 def test_code_that_does_not_import_says_why(tmp_path: Path) -> None:
@@ -88,4 +104,32 @@ def test_code_that_does_not_import_says_why(tmp_path: Path) -> None:
         MODELS.get(f"{path}:Thing").load()
     path.write_text("@register('x')\nclass (:\n")
     with pytest.raises(ImportFailed, match="line 2"):
-        list(read_source(path, "x", "register"))
+        list(read_source(path, "x", "register", ModelInfo))
+
+
+DECORATORS = [
+    (ModelInfo, register),
+    (DatasetInfo, dataset),
+    (MetricInfo, metric),
+    (ScorerInfo, scorer),
+]
+
+
+@pytest.mark.parametrize(("info", "decorator"), DECORATORS, ids=lambda x: x.__name__)
+def test_an_info_holds_what_its_decorator_takes_with_the_same_defaults(info: Any, decorator: Any) -> None:
+    taken = {p.name: p for p in inspect.signature(decorator).parameters.values() if p.name != "name"}
+    common = {f.name for f in dataclasses.fields(Entry)}
+    own = {f.name: f for f in dataclasses.fields(info)}
+    assert own.keys() - common <= taken.keys() <= own.keys()
+    for name, parameter in taken.items():
+        if parameter.default is not inspect.Parameter.empty:
+            field = own[name]
+            default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+            assert default == parameter.default, name
+
+
+def test_a_decorator_that_says_what_there_is_no_word_for_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text('@register("mine", family="x", speed=3)\nclass Mine:\n    pass\n', encoding="utf-8")
+    with pytest.raises(ImportFailed, match="got speed"):
+        MODELS.get(f"{path}:Mine")

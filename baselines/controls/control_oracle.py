@@ -11,7 +11,7 @@ from torch import Tensor
 from ganbench.model import Budget, DataSpec, Model, Split, register
 
 
-@register("control_oracle", family="control", needs=("holdout",))
+@register("control_oracle", family="control", needs=("holdout",), role="oracle")
 class Oracle(Model):
     """Draws held-out events without repeats for as long as there are any, then starts over in a new order."""
 

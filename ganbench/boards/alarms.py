@@ -11,6 +11,7 @@ from ganbench.boards.board import Board
 from ganbench.boards.standings import Record as Row
 from ganbench.boards.submission import Submission
 from ganbench.errors import BadInput
+from ganbench.registry import MODELS
 from ganbench.stats import estimate
 
 ALARM = 4.0  # standard errors: chance alone goes so far once in 16,000 times where they are well known
@@ -44,7 +45,8 @@ def better_than_real(board: Board, measured: Sequence[Row], own: Sequence[Row]) 
     events. A floor is one draw, so its error counts like that of one seed; on finite data the oracle is one set of
     events, whatever the seed: then sampling error is all its error.
     """
-    oracle = [r for r in own if r["spec"]["model"] == "control_oracle"]
+    oracles = {e.name for e in MODELS if e.role == "oracle"}
+    oracle = [r for r in own if r["spec"]["model"] in oracles]
     for task in board.tasks:
         for m in board.metrics:
             values = _values(measured, task.dataset, m.name)

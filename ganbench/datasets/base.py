@@ -54,6 +54,7 @@ def dataset(
     *,
     event: str,  # "vector", "image", "tokens" or "clip"; "any" where only the loaded spec can tell
     iterations: dict[str, int],  # of one plain GAN, for smoke, quick and standard
+    step: float | None = None,  # seconds of one of them on one core, as rows of boards took; None: not measured
     labelled: bool = False,
     cond: str = "",  # "image", "tokens" or "attributes" where events are to be made from one
     paired: bool = True,  # whether the train split's conditions belong to its events row by row

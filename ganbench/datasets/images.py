@@ -36,6 +36,7 @@ FACE = 178  # side of the centre that is kept of an aligned 178x218 picture
     "mnist",
     event="image",
     iterations={"smoke": 200, "quick": 500, "standard": 5000},
+    step=0.12,
     labelled=True,
     scorer="mnist_cnn",
 )
@@ -48,6 +49,7 @@ def mnist(source: Source) -> Dataset:
     "fashion_mnist",
     event="image",
     iterations={"smoke": 200, "quick": 500, "standard": 5000},
+    step=0.12,
     labelled=True,
     scorer="inception_v3",
 )
@@ -60,6 +62,7 @@ def fashion_mnist(source: Source) -> Dataset:
     "kmnist",
     event="image",
     iterations={"smoke": 200, "quick": 500, "standard": 5000},
+    step=0.12,
     labelled=True,
     scorer="inception_v3",
 )
@@ -101,6 +104,7 @@ def svhn(source: Source) -> Dataset:
     "celeba",
     event="image",
     iterations={"smoke": 200, "quick": 500, "standard": 5000},
+    step=1.6,
     scorer="inception_v3",
 )
 def celeba(source: Source) -> Dataset:

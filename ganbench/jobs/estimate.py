@@ -11,12 +11,10 @@ from typing import Any
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.registry import DATASETS
 
-# Seconds of one iteration on one core, in the middle of the rows of our boards; where no row is, by the pixels.
-STEP = {
-    "digits": 0.004, "mnist": 0.12, "fashion_mnist": 0.12, "kmnist": 0.12, "stacked_mnist": 0.3, "celeba": 1.6,
-}  # fmt: skip
-STEP_OF = {"vector": 0.003, "image": 0.4}  # of other data sets, by their events
-SMALL = 10_000  # iterations at `standard` of data sets whose images are as small as the digits
+# Seconds of one iteration on one core where a data set does not say what rows of boards took.
+STEP_OF = {"vector": 0.003, "image": 0.4}
+STEP_SMALL, SMALL = 0.004, 10_000  # of small images: those of data sets with so many iterations at `standard`
+LARGE = 0.1  # from which a network looks at the samples
 GPU_STEP = 0.006  # small networks wait for launches, whatever the data
 FACTOR = 5  # within which four of five rows of the boards lie
 UNKNOWN = 3600.0  # of a recipe whose budget is not known before its model is imported
@@ -55,8 +53,8 @@ def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
     if past is not None:
         return {"estimated_s": round(past, 2), "estimated_bytes": size, "estimate_from": "measured"}
     small = event == "image" and entry.iterations.get("standard", 0) >= SMALL
-    known_step = STEP["digits"] if small else STEP_OF.get(event, STEP_OF["vector"])
-    nominal = {"estimated_s": round(_nominal(spec, known_step), 2), "estimated_bytes": size}
+    step = entry.step or (STEP_SMALL if small else STEP_OF.get(event, STEP_OF["vector"]))
+    nominal = {"estimated_s": round(_nominal(spec, step), 2), "estimated_bytes": size}
     return nominal | {"estimate_from": "nominal", "estimate_factor": FACTOR}
 
 
@@ -68,10 +66,9 @@ def wall(seconds: Sequence[float], workers: int) -> float:
 
 
 def _nominal(spec: JobSpec, usual: float) -> float:
-    """Seconds of the middle one of our models on this data set with this budget; `usual` is an unknown one's step."""
-    known = STEP.get(spec.dataset, usual)
-    step = known if spec.device == "cpu" else min(known, GPU_STEP)
-    score = SCORE_IMAGES if known >= STEP["mnist"] else SCORE
+    """Seconds of the middle one of our models with this budget; `usual` is one iteration's on one core."""
+    step = usual if spec.device == "cpu" else min(usual, GPU_STEP)
+    score = SCORE_IMAGES if usual >= LARGE else SCORE
     if "seconds" in spec.budget:
         return spec.budget["seconds"] + score
     if not spec.budget:

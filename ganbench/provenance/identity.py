@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def code_of(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[MetricInfo]) -> str:
     """Hash of all code that can move a job's scores: the data set's scorer too, where a metric looks through it."""
     scorer = dataset.scorer
-    looks = any("probs" in need or "features" in need for m in metrics for need in m.needs)
+    looks = any(m.looks_through for m in metrics)
     return code_sha256(model, dataset, *metrics, *([SCORERS.get(scorer)] if scorer and looks else []))
 
 
@@ -36,7 +36,7 @@ def files_of(ref: str, dataset: DatasetInfo, scorer_weights: str | None = None) 
         path = Path(ref.partition(":")[2])
         if not path.is_file() and not path.is_dir():
             raise BadInput(f"no file or folder {path.name!r}; check the path after the colon")
-        if dataset.name == "folder" and path.is_dir():
+        if path.is_dir():
             find_splits(path)
         found["files"] = contents_sha256(path)[:16]
     scorer = dataset.scorer
