@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.errors import BadConfig, NotApplicable, UnknownName
-from ganbench.nn.architectures import Robustness, Stacked
+from ganbench.nn.architectures import Residual, Robustness, Stacked
 from ganbench.nn.default import JudgeNorm, make_pair
 
 __all__ = [
@@ -297,12 +297,14 @@ class GAN(Model):
     @dataclass(frozen=True)
     class Config(Config):
         latent_dim: Count = 2
-        architecture: Literal["auto", "mlp", "conv"] | Robustness | Stacked = "auto"  # auto: conv from 16 pixels on
+        architecture: Literal["auto", "mlp", "conv"] | Robustness | Stacked | Residual = (
+            "auto"  # auto: conv from 16 pixels on
+        )
         hidden: tuple[Count, ...] = (128, 128)  # widths of both MLPs
         width: Count = 32  # filters of the convolutions next to the image
         lr: Positive = 1e-3
         betas: tuple[Fraction, Fraction] = (0.5, 0.999)
-        decay: Literal["none", "linear"] = "linear"  # linear: to 0 over the second half of the budget
+        decay: Literal["none", "linear", "throughout"] = "linear"  # to 0 over the second half of the budget, or all
 
     config: Config
     defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none"})  # DCGAN's
@@ -327,7 +329,9 @@ class GAN(Model):
 
     @property
     def schedule(self) -> Callable[[float], float] | None:
-        """What `decay` asks for: half of the budget constant, half of it falling."""
+        """What `decay` asks for: half of the budget constant and half of it falling, or falling throughout."""
+        if self.config.decay == "throughout":
+            return lambda share: 1 - share
         return (lambda share: min(1.0, 2 * (1 - share))) if self.config.decay == "linear" else None
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

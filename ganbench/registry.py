@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
+from ganbench.variants import single
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class DatasetInfo(Entry):
     cond: str = ""
     paired: bool = True
     scorer: str = ""
+    options: bool = False
     builtin: bool = False
 
     @property
@@ -159,6 +161,7 @@ class Registry(Generic[E]):
         if scored:
             return scored[0]
         stem, _, argument = name.partition(":")
+        stem = stem.partition("[")[0]  # options, as in folder[resize=32]:PATH
         if argument and stem in self.entries and self.entries[stem].prefix:
             return self.entries[stem]
         if ".py:" in name:
@@ -194,6 +197,15 @@ class Registry(Generic[E]):
             if entry.attribute == attribute:
                 return entry
         raise UnknownName(f"{self.kind} class in {path.name}", attribute, [e.attribute for e in entries])
+
+
+def scorer_name(reference: str, dataset: DatasetInfo) -> str:
+    """What metrics look through on this data: `folder[scorer=imagenet_lite0]:PATH`, or the data set's own; "" for none.
+
+    Raises `BadConfig` for options that cannot be read.
+    """
+    options = single(reference.partition(":")[0])[1] if dataset.options else {}
+    return str(options.get("scorer", dataset.scorer))
 
 
 def read_source(path: Path, module: str, decorator: str, info: type[E]) -> Iterator[E]:

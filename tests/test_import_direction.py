@@ -72,7 +72,7 @@ def test_light_modules_do_not_import_torch() -> None:
         "jobs/spec",
         "jobs/plan",
         "jobs/suites",
-        "jobs/variants",
+        "variants",
         "jobs/records",
         "jobs/estimate",
         "provenance/source",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
-from ganbench.nn import DCGANDiscriminator, DCGANGenerator, Robustness, Stacked, hidden_layers, pooled
+from ganbench.nn import DCGANDiscriminator, DCGANGenerator, Residual, Robustness, Stacked, hidden_layers, pooled
 
 
 @register("dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",))
@@ -26,7 +26,7 @@ class DCGAN(GAN):
     class Config(GAN.Config):
         batch_size: Count = 128
         latent_dim: Count = 100
-        architecture: Literal["conv"] | Robustness | Stacked = "conv"
+        architecture: Literal["conv"] | Robustness | Stacked | Residual = "conv"
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config

@@ -44,7 +44,7 @@ class PCA(Model):
         if q > d:
             raise NotApplicable(f"n_components must be at most the {d} dimensions of {spec.name}; got {q}")
         self.register_buffer("mean", torch.zeros(d, dtype=torch.float64))
-        self.register_buffer("directions", torch.eye(d, dtype=torch.float64)[:, :q].clone())
+        self.register_buffer("directions", torch.eye(d, q, dtype=torch.float64))
         self.register_buffer("variances", torch.ones(q, dtype=torch.float64))
         self.register_buffer("noise", torch.ones((), dtype=torch.float64))
 

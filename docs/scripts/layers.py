@@ -26,7 +26,7 @@ LAYERS = [
     {"losses"},
     {"nn"},
     {"data", "recipes", "ops"},
-    {"registry", "seeding", "files", "stats"},
+    {"registry", "seeding", "files", "stats", "variants"},
     {"errors"},
 ]
 Arrow = tuple[str, str]

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ganbench.errors import BadConfig, BadInput, UnknownName
 from ganbench.jobs.records import Record, RunFolder, parse_record
 from ganbench.jobs.spec import display_name
-from ganbench.jobs.variants import single
 from ganbench.registry import MODELS
+from ganbench.variants import single
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,8 +22,8 @@ from ganbench.jobs.executors import local, worker
 from ganbench.jobs.plan import Selection
 from ganbench.jobs.records import Record, RunFolder
 from ganbench.jobs.spec import SCALES, Job, Precision, display_name
-from ganbench.jobs.variants import split_names
 from ganbench.registry import DATASETS
+from ganbench.variants import split_names
 
 # Seconds after which one job is stopped, unless the user says otherwise; a plain GAN needs 2, 5 and 30 to 240.
 TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}

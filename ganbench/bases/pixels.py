@@ -27,7 +27,7 @@ class PixelModel(Model):
     class Config(Model.Config):
         n_levels: Annotated[int, Ge(2), Le(256)] = 17
         rounding: Literal["nearest", "drawn"] = "nearest"  # drawn: to the level below or above at random
-        width: Count = 16  # features; a multiple of the image's channels
+        width: Count = 16  # features, shared out among the image's channels as evenly as can be
         lr: Positive = 2e-3
 
     config: Config
@@ -40,8 +40,8 @@ class PixelModel(Model):
         c = self.config
         if not spec.is_image or spec.domain is None:
             raise NotApplicable(f"{self.name} needs images (C, H, W); events of {spec.name} are {spec.event_shape}")
-        if c.width % spec.event_shape[0]:
-            raise NotApplicable(f"width must be a multiple of the {spec.event_shape[0]} channels; got {c.width}")
+        if c.width < spec.event_shape[0]:
+            raise NotApplicable(f"width must be at least the {spec.event_shape[0]} channels; got {c.width}")
         self.spec, self.domain = spec, spec.domain
         self.net = self.network(spec.event_shape[0])
         self.log_prob_of = f"mass of {c.n_levels} levels" + (" drawn" if c.rounding == "drawn" else "")

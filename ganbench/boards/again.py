@@ -116,7 +116,7 @@ def train_again(records: Sequence[Record], place: Workplace, data_dir: str | Non
         spec = JobSpec.model_validate(record["spec"])
         try:
             metrics = [METRICS.get(m) for m in spec.metrics]
-            code = code_of(MODELS.get(spec.model), DATASETS.get(spec.dataset), metrics)
+            code = code_of(MODELS.get(spec.model), (spec.dataset, DATASETS.get(spec.dataset)), metrics)
         except GanbenchError:
             code = ""
         if code != spec.code_sha256 or spec.device != "cpu":

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.errors import BadConfig
-from ganbench.jobs.variants import split_names as split_names
+from ganbench.variants import split_names as split_names
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 DataDir = Annotated[

@@ -8,7 +8,7 @@ import typer
 
 from ganbench.commands._common import LOOK, Json, console, print_json, print_table
 from ganbench.errors import BadConfig, GanbenchError, UnknownName
-from ganbench.jobs.variants import split_config
+from ganbench.variants import split_config
 
 KINDS = ("models", "datasets", "metrics", "suites", "scorers")
 
@@ -154,7 +154,7 @@ def details(name: str) -> dict[str, Any]:
         return {"kind": "suite", **_suite(suites.load(name))}
     registries = (("model", MODELS, models), ("data set", DATASETS, datasets), ("metric", METRICS, metrics))
     for kind, registry, items in (*registries, ("scorer", SCORERS, scorers)):
-        stem = name.partition(":")[0]
+        stem = name.partition(":")[0].partition("[")[0]
         known = name in registry.entries or (stem in registry.entries and registry.entries[stem].prefix)
         if not known and not (kind == "model" and ".py:" in name):
             continue

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.commands._common import WORK, DataDir, Json, duration, named_path, print_json, print_table, say, seconds
+from ganbench.variants import folder_with, split_names
 
 SUITE = typer.Option("--suite", "-s", help="Suite that supplies what other options leave open; see `list suites`.")
 MODELS = typer.Option(
@@ -18,6 +19,9 @@ MODELS = typer.Option(
     "or bare words; a word with comma, bracket, quote or = is JSON text in double quotes. They win over --set.",
 )
 DATA = typer.Option("--dataset", "-d", help="Name, glob, folder:PATH or array:PATH; repeat for more.")
+RESIZE = typer.Option("--resize", help="Scale every picture of folder:PATH to N x N pixels; recorded.", min=2)
+CROP = typer.Option("--crop", help="none, or centre: cut pictures of folder:PATH to their central square; recorded.")
+SCORER = typer.Option("--scorer", help="What metrics look through on folder:PATH; see `list scorers`.")
 METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.")
 SEEDS = typer.Option("--seeds", help="A count (3), a range (4-6) or a list (1,5).")
 SCALE = typer.Option("--scale", help="smoke, quick, standard or paper.")
@@ -46,6 +50,9 @@ def run(
     suite: Annotated[str, SUITE] = "smoke",
     model: Annotated[list[str] | None, MODELS] = None,
     dataset: Annotated[list[str] | None, DATA] = None,
+    resize: Annotated[int | None, RESIZE] = None,
+    crop: Annotated[str | None, CROP] = None,
+    scorer: Annotated[str | None, SCORER] = None,
     metrics: Annotated[list[str] | None, METRICS] = None,
     seeds: Annotated[str | None, SEEDS] = None,
     scale: Annotated[str | None, SCALE] = None,
@@ -73,6 +80,7 @@ def run(
     per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
     from ganbench.api import launch
 
+    dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
     selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
         label_draws, recipe, scorer_weights,
@@ -100,6 +108,9 @@ def plan(
     suite: Annotated[str, SUITE] = "smoke",
     model: Annotated[list[str] | None, MODELS] = None,
     dataset: Annotated[list[str] | None, DATA] = None,
+    resize: Annotated[int | None, RESIZE] = None,
+    crop: Annotated[str | None, CROP] = None,
+    scorer: Annotated[str | None, SCORER] = None,
     metrics: Annotated[list[str] | None, METRICS] = None,
     seeds: Annotated[str | None, SEEDS] = None,
     scale: Annotated[str | None, SCALE] = None,
@@ -119,6 +130,7 @@ def plan(
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
     from ganbench.api import launch
 
+    dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
     selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
         label_draws, recipe,

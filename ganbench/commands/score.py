@@ -1,18 +1,18 @@
-"""`ganbench score SAMPLES --dataset D`: scores a file or folder of samples; trains nothing."""
+"""`ganbench score SAMPLES --dataset D` or `--reference REAL`: scores a file or folder of samples; trains nothing."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say
-from ganbench.errors import BadInput, MissingResource
+from ganbench.errors import BadConfig, BadInput, MissingResource
 
 if TYPE_CHECKING:
     from ganbench.scoring.inputs import Inputs
@@ -25,7 +25,22 @@ def attach(app: typer.Typer) -> None:
 
 def score(
     samples: Annotated[str, typer.Argument(help=".npy, .npz, .safetensors, or a folder of PNG or JPEG images.")],
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="What the samples imitate.")],
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What the samples imitate.")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Folder or file of real pictures: all of both sides are used.")
+    ] = None,
+    scorer: Annotated[
+        str | None, typer.Option("--scorer", help="What metrics look through; see `list scorers`.")
+    ] = None,
+    stats: Annotated[
+        str | None,
+        typer.Option(help="Statistics of the real side, .npz: read if there (pytorch-fid's too), else written."),
+    ] = None,
+    holdout: Annotated[
+        str | None, typer.Option("--holdout", help="More real pictures, as many as samples: for real vs real.")
+    ] = None,
+    resize: Annotated[int | None, typer.Option(help="Scale every picture of a folder to N x N pixels.", min=2)] = None,
+    crop: Annotated[str | None, typer.Option(help="none, or centre: cut pictures to their central square.")] = None,
     metrics: Annotated[
         list[str] | None, typer.Option("--metrics", help="Names or globs; repeat for more [default: all that apply].")
     ] = None,
@@ -40,20 +55,87 @@ def score(
     from ganbench.jobs.plan import metric_names
     from ganbench.jobs.spec import display_name
     from ganbench.registry import DATASETS
+    from ganbench.variants import folder_with
 
-    DATASETS.get(dataset)
-    names = metric_names(tuple(split_names(metrics)) or ("*",))
-    found = score_file(Path(samples), dataset, names, n, seed, data_dir, scorer_weights)
+    asked = tuple(split_names(metrics))
+    if dataset is None:
+        chosen = metric_names(asked) if asked else ()
+        found = score_pictures(samples, reference, scorer, chosen, stats, holdout, (resize, crop), seed, scorer_weights)
+        name = Path(reference or stats or "").name
+    else:
+        if reference or stats or holdout:
+            raise BadConfig("--reference, --stats and --holdout are for two sets of files; leave out --dataset")
+        (dataset,) = folder_with([dataset], resize=resize, crop=crop, scorer=scorer)
+        DATASETS.get(dataset)
+        names = metric_names(asked or ("*",))
+        found = score_file(Path(samples), dataset, names, n, seed, data_dir, scorer_weights)
+        name = display_name(dataset)
     if not found["metrics"] and found["not_applicable"]:
         raise BadInput(f"no metric could be computed: {found['not_applicable'][0]['reason']}")
     if as_json:
-        return print_json({"dataset": display_name(dataset), **found})
+        return print_json({"dataset": name, **found})
     rows = [_line(row) for row in found["metrics"]]
     print_table(["metric", "value", "± s.e.", "real vs real", "n", "signature"], rows)
-    if metrics:
+    if metrics or dataset is None:
         for missing in found["not_applicable"]:
             say(f"{missing['name']}: {missing['reason']}")
     return None
+
+
+def score_pictures(
+    fake: str,
+    real: str | None,
+    scorer: str | None,
+    names: tuple[str, ...],
+    stats: str | None,
+    holdout: str | None,
+    frame: tuple[int | None, str | None],
+    seed: int,
+    scorer_weights: str | None,
+) -> dict[str, Any]:
+    """{"n", "m", "metrics", "not_applicable"} of two sets of files, all of both. Raises `BadInput`, `BadConfig`."""
+    if real is None and stats is None:
+        raise BadConfig("say what the samples imitate: --dataset D, or --reference REAL for pictures of your own")
+    if scorer is None:
+        raise BadConfig("--reference needs --scorer NAME, what metrics look through; `ganbench list scorers` has them")
+    from dataclasses import asdict
+
+    from ganbench.datasets.pictures import Framing
+    from ganbench.files import finite
+    from ganbench.metrics.door import fresh_torch
+    from ganbench.scorers.load import load_scorer
+    from ganbench.scoring.two_sets import Pictures, score_sets
+
+    framing = Framing.of({k: v for k, v in zip(("resize", "crop"), frame, strict=True) if v is not None})
+    tell = told()
+
+    def side(path: str | None) -> Pictures | None:
+        return None if path is None else Pictures(Path(os.path.realpath(path)), framing, tell)
+
+    with fresh_torch():
+        samples = side(fake)
+        assert samples is not None
+        look = load_scorer(scorer, scorer_weights)
+        kept = None if stats is None else Path(stats)
+        found = score_sets(
+            samples, side(real), look, names, stats=kept, holdout=side(holdout), seed=seed, announced=announced
+        )
+    rows = [{k: v for k, v in finite(asdict(s)).items() if k != "peak_bytes"} for s in found.scores]
+    framed = {"resize": framing.resize, "crop": framing.crop} if framing else {}
+    return {"n": found.n, "m": found.m, **framed, "metrics": rows, "not_applicable": found.missing}
+
+
+def told(every: float = 5.0) -> Callable[[int, int, str], None]:
+    """What says on stderr, every so many seconds, how far a long reading is."""
+    last = time.monotonic()
+
+    def tell(done: int, of: int, what: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > every:
+            last = time.monotonic()
+            say(f"{done:,} of {of:,} {what}")
+
+    return tell
 
 
 def score_file(
@@ -66,13 +148,16 @@ def score_file(
     scorer_weights: str | None = None,
 ) -> dict[str, Any]:
     """{"n", "metrics", "not_applicable"} of a file or folder of samples. Raises `BadInput` or `MissingResource`."""
+    from ganbench.datasets.pictures import Framing
     from ganbench.datasets.samples import read_samples
     from ganbench.scoring.inputs import Inputs, Workplace, score_all
+    from ganbench.variants import single
 
     place = Workplace(scorer_weights=scorer_weights)
     data = place.dataset(dataset, data_dir)
     real = Path(os.path.realpath(path))  # a link that the user names is followed; none inside a folder is
-    x = read_samples(real, data.spec)[:n]
+    framing = Framing.of(single(dataset.partition(":")[0])[1]) if dataset.startswith("folder") else None
+    x = read_samples(real, data.spec, framing=framing)[:n]
     inputs = Inputs(place, dataset, data, len(x), seed, samples=x)
     rows, missing = score_all(announced(names), inputs)
     if not rows:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class Source:
 
     root: Path | None = None  # --data-dir or GANBENCH_DATA
     argument: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # in the brackets of folder[resize=32]:PATH
     download: bool = False  # only `ganbench data get` sets it
 
 
@@ -60,6 +61,7 @@ def dataset(
     paired: bool = True,  # whether the train split's conditions belong to its events row by row
     scorer: str = "",  # the scorer metrics look through by default
     prefix: bool = False,  # named with an argument, as in folder:PATH
+    options: bool = False,  # may be named with options before it, as in folder[resize=32]:PATH
     builtin: bool = False,  # needs no files: part of the suite `all`
     version: int = 1,
 ) -> Callable[[F], F]:

@@ -1,4 +1,4 @@
-"""One way from a name to a data set: `load("mnist")`, `load("folder:PATH")`, `load("array:PATH")`."""
+"""One way from a name to a data set: `load("mnist")`, `load("folder:PATH")`, `load("folder[resize=32]:PATH")`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from ganbench.datasets.base import Dataset, Source
-from ganbench.errors import BadInput
+from ganbench.errors import BadConfig, BadInput
 from ganbench.registry import DATASETS
+from ganbench.variants import single
 
 
 def load(name: str, root: Path | str | None = None, download: bool = False) -> Dataset:
@@ -16,11 +17,14 @@ def load(name: str, root: Path | str | None = None, download: bool = False) -> D
     Raises `UnknownName` with near matches, `MissingResource` where files are absent, `BadInput` for unusable files.
     """
     entry = DATASETS.get(name)
-    argument = name.partition(":")[2] if entry.prefix else None
+    stem, _, argument = name.partition(":") if entry.prefix else (name, "", None)
+    options = {} if argument is None else single(stem)[1]
+    if options and not entry.options:
+        raise BadConfig(f"{entry.name} takes no options; got {stem}")
     if argument == "":
         raise BadInput(f"{name} needs a path, as in {name}:PATH")
     if root is None:
         root = os.environ.get("GANBENCH_DATA") or None
     make = entry.load()
-    made: Dataset = make(Source(None if root is None else Path(root), argument, download))
+    made: Dataset = make(Source(None if root is None else Path(root), argument, options, download))
     return made

@@ -26,7 +26,7 @@ from torch import Tensor
 from ganbench.data import DataSpec, check_domain, check_pixels
 from ganbench.datasets.array import name_of_events
 from ganbench.datasets.layout import find_pictures
-from ganbench.datasets.pictures import read_pictures
+from ganbench.datasets.pictures import Framing, read_pictures
 from ganbench.errors import BadInput
 from ganbench.files import open_plain
 
@@ -40,15 +40,16 @@ _SAFETENSORS = {"U8": "u1", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
 _WIDTH = {"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "F16": 2, "BF16": 2, "I32": 4, "F32": 4, "I64": 8, "F64": 8}
 
 
-def read_samples(path: Path, spec: DataSpec, n: int | None = None) -> Tensor:
+def read_samples(path: Path, spec: DataSpec, n: int | None = None, framing: Framing | None = None) -> Tensor:
     """Samples as float32 events in the data's domain: -> (N, *E), N = n where n is given.
 
     Images may be uint8 pixels 0..255 or floats in the domain, channels first or last, or (N, H, W) grey; vectors are
-    floats (N, D). Raises `BadInput` that names the file, what it must hold and what it holds.
+    floats (N, D). `framing` brings a folder's pictures to one size. Raises `BadInput` that names the file, what it must
+    hold and what it holds.
     """
     mode = _lstat(path).st_mode
     if stat.S_ISDIR(mode):
-        return to_events(_read_folder(path, spec, n), spec, path.name)
+        return to_events(_read_folder(path, spec, n, framing), spec, path.name)
     if not stat.S_ISREG(mode):
         raise BadInput(f"{path.name} must be a plain file or folder; links, pipes and devices are not followed")
     readers = {".npz": _read_npz, ".npy": _read_npy_file, ".safetensors": _read_safetensors}
@@ -217,7 +218,7 @@ def _fill(file: IO[bytes], count: int, dtype: np.dtype[Any], name: str) -> Array
 
 def _read_npz(path: Path, spec: DataSpec, n: int | None) -> Array:
     with open_plain(path) as file:
-        _check_directory(file, path.name)
+        check_directory(file, path.name)
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             for m in members:
@@ -235,7 +236,7 @@ def _read_npz(path: Path, spec: DataSpec, n: int | None) -> Array:
                 return _read_npy(member, f"{path.name}/{chosen.filename}", spec, n)
 
 
-def _check_directory(file: IO[bytes], name: str) -> None:
+def check_directory(file: IO[bytes], name: str) -> None:
     """Refuse a zip whose directory is huge or in the 64-bit form before `zipfile` reads it into memory."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - MAX_HEADER - 42))
@@ -266,7 +267,7 @@ def _read_safetensors(path: Path, spec: DataSpec, n: int | None) -> Array:
         return _shaped(_fill(file, math.prod(tensor.shape), dtype, path.name), tensor.shape, False, spec)
 
 
-def _read_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
+def _read_folder(folder: Path, spec: DataSpec, n: int | None, framing: Framing | None) -> Array:
     """All pictures of a folder: -> (N, *E) uint8."""
     if not spec.is_image:
         raise BadInput(f"{folder.name} is a folder of pictures; {spec.name} holds vectors: send .npz or .npy")
@@ -278,7 +279,7 @@ def _read_folder(folder: Path, spec: DataSpec, n: int | None) -> Array:
         raise BadInput(
             f"{folder.name} must hold at most {MAX_ROWS} pictures and {MAX_BYTES} bytes of pixels; got {len(paths)}"
         )
-    return read_pictures(paths, folder, (spec.name, (c, h, w)))
+    return read_pictures(paths, folder, (spec.name, (c, h, w)), framing)
 
 
 def _lstat(path: Path) -> os.stat_result:

@@ -14,11 +14,11 @@ from typing import Any
 from ganbench import recipes as published
 from ganbench.errors import BadConfig, ImportFailed, UnknownName
 from ganbench.jobs.spec import LABELS, Job, JobSpec, Precision, display_name
-from ganbench.jobs.variants import expand, parse_value, single, split_config, with_config
 from ganbench.provenance import identity
 from ganbench.provenance.source import look_again
 from ganbench.recipes import Recipe
 from ganbench.registry import DATASETS, METRICS, MODELS, DatasetInfo, E, MetricInfo, ModelInfo, Registry
+from ganbench.variants import expand, parse_value, single, split_config, with_config
 
 MAX_SEEDS = 10_000
 
@@ -299,7 +299,7 @@ def _select(patterns: Sequence[str], registry: Registry[E]) -> dict[str, E]:
             found = [n for n, e in entries.items() if getattr(e, "family", "") == argument]
             if not found:
                 raise UnknownName("family", argument, {str(getattr(e, "family", "")) for e in entries.values()})
-        elif any(c in pattern for c in "*?[") and ".py:" not in pattern:
+        elif any(c in stem for c in "*?[") and ".py:" not in pattern and not (argument and "=" in stem):
             found = [n for n, e in entries.items() if fnmatch.fnmatchcase(n, pattern) and not e.prefix]
             if not found and pattern != "*":
                 raise UnknownName(registry.kind, pattern, entries)
@@ -350,7 +350,7 @@ def _spec(
         n_samples=variant.n_samples or selection.n_samples,
         device=selection.device,
         versions=versions | files,
-        code_sha256=identity.code_of(model, dataset, metrics),
+        code_sha256=identity.code_of(model, data, metrics),
         recipe=variant.recipe or None,
         precision=None if selection.precision == "ieee" else selection.precision,
         **variant.supervision,

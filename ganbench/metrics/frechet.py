@@ -118,6 +118,19 @@ def fid(
     return _score("fid", features, reference_features, rng, space, extrapolation)
 
 
+def frechet_to_moments(name: str, features: Tensor, mean: Tensor, covariance: Tensor, space: str) -> Score:
+    """`fid` or `frechet` of features (N, F) from a Gaussian of which only mean (F,) and covariance (F, F) are known.
+
+    Without the reference's rows there is no standard error. Raises `BadInput`.
+    """
+    x = check_events(features, "features", at_least=2)
+    if mean.shape != x.shape[1:]:
+        raise BadInput(f"the statistics must have the {x.shape[1]} features of {space}; they have {len(mean)}")
+    a, b = Moments.of(x), Moments(2, mean.double(), covariance.double())  # of two rows the scatter is the covariance
+    text = signature(name, f"n={len(x)}", "m=moments", space, "f64")
+    return Score(name, frechet_distance(a, b), len(x), text, "min")
+
+
 def _score(name: str, features: Tensor, reference: Tensor, rng: torch.Generator, space: str, sizes: int) -> Score:
     x, y = check_features(features, reference)
     if sizes < 0 or sizes == 1:

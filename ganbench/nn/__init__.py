@@ -1,6 +1,6 @@
 """Networks and layers: shapes in, module out; no training logic."""
 
-from ganbench.nn.architectures import NAMED, ROBUSTNESS, STACKED, Robustness, Stacked
+from ganbench.nn.architectures import NAMED, ROBUSTNESS, STACKED, Residual, Robustness, Stacked
 from ganbench.nn.autoencoder import make_decoder, make_encoder
 from ganbench.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganbench.nn.default import (
@@ -48,6 +48,7 @@ __all__ = [
     "MinibatchDiscriminator",
     "NoisyClassifier",
     "ParameterHistory",
+    "Residual",
     "Robustness",
     "Softplus",
     "Stacked",

@@ -7,6 +7,7 @@ Robustness  `baseline`, `constant_width`, `dense_generator`, `no_norm`, `gated`,
 Stacked     `stacked` is the DCGAN of VEEGAN's and PacGAN's stacked MNIST, `stacked_half` and `stacked_quarter` are the
             pairs of unrolled GANs, with the discriminator a half and a quarter of the generator's size; read in
             PacGAN's code (arXiv:1712.04086). Their widths are fixed.
+Residual    `resnet32` is WGAN-GP's pair for CIFAR-10, of fixed width; its critic has no norm, whatever the loss.
 Norms       The generator's are batch norms. The discriminator's are too where the examples of a batch may be coupled;
             else, as for a penalty on each example's gradient, a layer norm over channels and pixels.
 Shapes      B batch, Z latent, C channels, W width (filters next to the image), F features.
@@ -23,13 +24,15 @@ from ganbench.errors import NotApplicable
 from ganbench.nn.dcgan import ALL_CONV, all_conv_discriminator, all_conv_generator, dcgan_init
 from ganbench.nn.linear import Linear
 from ganbench.nn.residual import ResidualDiscriminator, ResidualGenerator
+from ganbench.nn.residual32 import ResidualCritic32, ResidualGenerator32
 from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, ExampleNorm, Gate, Norm
 
 Robustness = Literal["baseline", "constant_width", "dense_generator", "no_norm", "gated", "tanh", "resnet"]
 Stacked = Literal["stacked", "stacked_half", "stacked_quarter"]
 ROBUSTNESS: tuple[str, ...] = get_args(Robustness)
 STACKED: tuple[str, ...] = get_args(Stacked)
-NAMED = (*ROBUSTNESS, *STACKED)
+Residual = Literal["resnet32"]
+NAMED = (*ROBUSTNESS, *STACKED, *get_args(Residual))
 
 
 def named_generator(spec: DataSpec, name: str, latent_dim: int, width: int) -> nn.Module:
@@ -50,6 +53,8 @@ def named_generator(spec: DataSpec, name: str, latent_dim: int, width: int) -> n
             made = ConvGenerator(latent_dim, sides, widths, channels, activation=nn.Tanh)
         case "resnet":
             made = ResidualGenerator(latent_dim, sides, [*widths, max(1, width // 2)], channels)
+        case "resnet32":
+            return ResidualGenerator32(latent_dim, channels)
         case "stacked":
             made = ConvGenerator(latent_dim, (2, 4, 7, 14, 28), (512, 256, 128, 64), channels)
         case "stacked_half" | "stacked_quarter":
@@ -75,6 +80,8 @@ def named_discriminator(spec: DataSpec, name: str, width: int, coupled: bool) ->
             made = ConvDiscriminator(down, widths, channels, norm=norm, activation=nn.Tanh)
         case "resnet":
             made = ResidualDiscriminator(down, [max(1, width // 2), *widths], channels, norm)
+        case "resnet32":
+            return ResidualCritic32(channels)
         case "stacked":
             made = ConvDiscriminator((28, 14, 7, 4, 2), (64, 128, 256, 512), channels, norm=norm)
         case "stacked_half" | "stacked_quarter":
@@ -88,7 +95,9 @@ def named_discriminator(spec: DataSpec, name: str, width: int, coupled: bool) ->
 
 def _sides(spec: DataSpec, name: str) -> tuple[int, ...]:
     shape = spec.event_shape
-    fits = ALL_CONV if name in ROBUSTNESS else {28: ALL_CONV[28]}
+    fits = (
+        ALL_CONV if name in ROBUSTNESS else {side: ALL_CONV[side] for side in ((32,) if name == "resnet32" else (28,))}
+    )
     if not spec.is_image or shape[1] != shape[2] or shape[1] not in fits:
         sizes = " or ".join(map(str, fits))
         raise NotApplicable(

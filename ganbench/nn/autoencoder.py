@@ -17,7 +17,7 @@ from ganbench.nn.mlp import MLP
 
 
 class ConvEncoder(nn.Module):
-    """The strided convolutions of a DCGAN discriminator, then a linear layer: (B, C, H, H) -> (B, out_dim)."""
+    """The strided convolutions of a DCGAN discriminator, then a linear layer: (B, C, H, W) -> (B, out_dim)."""
 
     def __init__(self, spec: DataSpec, width: int, out_dim: int, norm: Callable[[int], nn.Module] | None) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class ConvEncoder(nn.Module):
         self.body, self.head = tower.body, nn.Linear(tower.n_features, out_dim)
 
     def features(self, x: Tensor) -> Tensor:
-        """Last convolution's activations: (B, C, H, H) -> (B, F)."""
+        """Last convolution's activations: (B, C, H, W) -> (B, F)."""
         out: Tensor = self.body(x).flatten(1)
         return out
 

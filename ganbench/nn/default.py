@@ -53,7 +53,7 @@ def _conv(spec: DataSpec, config: Layers) -> bool:
             f"architecture={config.architecture!r} is a generator and a discriminator of images with their own norms; "
             f"for encoders, joint discriminators and other norms use auto, mlp or conv"
         )
-    large = spec.is_image and spec.event_shape[1] >= 16
+    large = spec.is_image and min(spec.event_shape[1:]) >= 16
     return config.architecture == "conv" or (config.architecture == "auto" and large)
 
 
@@ -108,7 +108,7 @@ def make_generator(spec: DataSpec, config: Sizes, norm: Norm = None, *, dense: b
         return named_generator(spec, config.architecture, config.latent_dim, config.width)
     if _conv(spec, config):
         norm = norm or nn.BatchNorm2d
-        if not dense and spec.event_shape[1] in DENSE:
+        if not dense and spec.event_shape[1:] in DENSE:
             return all_conv_generator(spec, config.latent_dim, config.width, norm)
         return DCGANGenerator(spec, config.latent_dim, config.width, norm)
     return mlp_generator(spec, config.latent_dim, config.hidden, norm=norm)
@@ -117,7 +117,7 @@ def make_generator(spec: DataSpec, config: Sizes, norm: Norm = None, *, dense: b
 def make_discriminator(spec: DataSpec, config: Layers, norm: Norm = None, *, dense: bool = True) -> nn.Module:
     """(B, *E) -> (B,) logits or scores, with `.features(x)` and just this norm, in all layers but the first."""
     if _conv(spec, config):
-        if not dense and spec.event_shape[1] in DENSE:
+        if not dense and spec.event_shape[1:] in DENSE:
             return all_conv_discriminator(spec, config.width, norm)
         return DCGANDiscriminator(spec, config.width, norm)
     return mlp_discriminator(spec, config.hidden, norm=norm)

@@ -13,15 +13,18 @@ from ganbench.datasets.layout import find_splits
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.provenance.contents import contents_sha256
 from ganbench.provenance.source import code_sha256, look_again
-from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, DatasetInfo, MetricInfo, ModelInfo
+from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, DatasetInfo, MetricInfo, ModelInfo, scorer_name
 
 if TYPE_CHECKING:
     from ganbench.jobs.spec import Job
 
 
-def code_of(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[MetricInfo]) -> str:
-    """Hash of all code that can move a job's scores: the data set's scorer too, where a metric looks through it."""
-    scorer = dataset.scorer
+def code_of(model: ModelInfo, data: tuple[str, DatasetInfo], metrics: Sequence[MetricInfo]) -> str:
+    """Hash of all code that can move a job's scores: the data set's scorer too, where a metric looks through it.
+
+    `data` is the reference of a data set and its entry.
+    """
+    scorer, dataset = scorer_name(*data), data[1]
     looks = any(m.looks_through for m in metrics)
     return code_sha256(model, dataset, *metrics, *([SCORERS.get(scorer)] if scorer and looks else []))
 
@@ -39,7 +42,7 @@ def files_of(ref: str, dataset: DatasetInfo, scorer_weights: str | None = None) 
         if path.is_dir():
             find_splits(path)
         found["files"] = contents_sha256(path)[:16]
-    scorer = dataset.scorer
+    scorer = scorer_name(ref, dataset)
     if scorer_weights and scorer and SCORERS.get(scorer).needs_weights:
         found["scorer_weights"] = contents_sha256(Path(scorer_weights))[:16]
     return found
@@ -52,7 +55,7 @@ def changed_since_plan(job: Job) -> str | None:
     try:
         model, dataset = MODELS.get(job.model_ref), DATASETS.get(job.dataset_ref)
         metrics = [METRICS.get(name) for name in job.spec.metrics]
-        if job.spec.code_sha256 not in ("", code_of(model, dataset, metrics)):
+        if job.spec.code_sha256 not in ("", code_of(model, (job.dataset_ref, dataset), metrics)):
             return f"the code that {model.name} is trained and scored with was edited after the run was planned"
         if planned and planned != files_of(job.dataset_ref, dataset)["files"]:
             return f"the files of {job.spec.dataset} were changed after the run was planned"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -40,6 +40,15 @@ def scorer(
         return cls
 
     return mark
+
+
+@runtime_checkable
+class Linear(Protocol):
+    """A scorer whose posteriors follow from its features, so that one pass through its network gives both."""
+
+    def posteriors(self, features: Tensor) -> Tensor:
+        """(N, F) float32 -> (N, K) float64 class posteriors."""
+        ...
 
 
 @torch.no_grad()

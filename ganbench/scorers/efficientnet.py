@@ -149,7 +149,11 @@ class ImageNetLite0:
 
     def probs(self, x: Tensor) -> Tensor:
         """Class posteriors: (N, *E) -> (N, 1000) float64."""
-        logits = in_batches(lambda rows: self.head.to(x.device)(self._features(rows)), self._check(x), size=64)
+        return self.posteriors(self.features(x))
+
+    def posteriors(self, features: Tensor) -> Tensor:
+        """Class posteriors of features: (N, 1280) float32 -> (N, 1000) float64."""
+        logits = in_batches(self.head.to(features.device), features, size=64)
         return logits.double().log_softmax(1).exp()
 
     def features(self, x: Tensor) -> Tensor:

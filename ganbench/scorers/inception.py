@@ -38,8 +38,11 @@ class InceptionV3:
 
     def probs(self, x: Tensor) -> Tensor:
         """Class posteriors: (N, C, H, W) in [-1, 1] -> (N, K) float64."""
-        pictures = check_pictures(x, "inception_v3")
-        logits = in_batches(lambda rows: self.head.to(x.device)(self._pool3(rows)), pictures, size=50)
+        return self.posteriors(self.features(x))
+
+    def posteriors(self, features: Tensor) -> Tensor:
+        """Class posteriors of features: (N, 2048) float32 -> (N, K) float64."""
+        logits = in_batches(self.head.to(features.device), features, size=50)
         return logits.double().log_softmax(1).exp()
 
     def features(self, x: Tensor) -> Tensor:

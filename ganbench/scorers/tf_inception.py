@@ -42,17 +42,22 @@ class InceptionTF2015:
 
     def probs(self, x: Tensor) -> Tensor:
         """Class posteriors without bias: (N, 1 or 3, H, W) in [-1, 1] -> (N, 1008) float64."""
-        logits = in_batches(lambda rows: self._look(rows)[1], check_pictures(x, "inception_tf2015"), BATCH)
+        return self.posteriors(self.features(x))
+
+    def posteriors(self, features: Tensor) -> Tensor:
+        """Class posteriors of pool3, without bias: (N, 2048) float32 -> (N, 1008) float64."""
+        weight = self.net.fc.weight.to(features.device)
+        logits = in_batches(lambda rows: rows.mm(weight.T), features, BATCH)
         return logits.double().log_softmax(1).exp()
 
     def features(self, x: Tensor) -> Tensor:
         """pool3: (N, 1 or 3, H, W) in [-1, 1] -> (N, 2048) float32."""
-        return in_batches(lambda rows: self._look(rows)[0], check_pictures(x, "inception_tf2015"), BATCH)
+        return in_batches(self._pool3, check_pictures(x, "inception_tf2015"), BATCH)
 
-    def _look(self, x: Tensor) -> tuple[Tensor, Tensor]:  # pool3 (B, 2048), logits (B, 1008)
+    def _pool3(self, x: Tensor) -> Tensor:
         pixels = ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        out: tuple[Tensor, Tensor] = self.net.to(x.device)(pixels.expand(-1, 3, -1, -1))
-        return out
+        (out,) = self.net.to(x.device)(pixels.expand(-1, 3, -1, -1))
+        return out  # type: ignore[no-any-return]
 
 
 def _network(state: dict[str, Tensor], name: str) -> Any:
@@ -62,9 +67,8 @@ def _network(state: dict[str, Tensor], name: str) -> Any:
     clean = io.BytesIO()  # torch-fidelity unpickles what it is given; it is given tensors that were read without that
     torch.save(state, clean)
     clean.seek(0)
-    wanted = ["2048", "logits_unbiased"]
     try:
-        return FeatureExtractorInceptionV3("inception-v3-compat", wanted, feature_extractor_weights_path=clean)
+        return FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=clean)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
         raise BadInput(f"{name} must hold torch-fidelity's Inception-v3: {first[:200]}") from None

@@ -28,7 +28,7 @@ from ganbench.metrics.base import Direction, Score
 from ganbench.metrics.door import FLOATS, check_option, fresh_torch, plain
 from ganbench.provenance.environment import scratch
 from ganbench.registry import METRICS, MetricInfo
-from ganbench.scorers.base import Scorer
+from ganbench.scorers.base import Linear, Scorer
 from ganbench.scorers.load import load_scorer
 from ganbench.stats import half_width
 
@@ -106,13 +106,18 @@ def evaluate(
             "mixture": mixture,
             "model": model,
         }
-        return _scores([metrics] if isinstance(metrics, str) else metrics, _Inputs(given, look, seed), floor, options)
+        inputs = Given(given, look, seed)
+        real = inputs.of_real() if floor else None
+        return scores_of([metrics] if isinstance(metrics, str) else metrics, inputs, real, options)
 
 
-def _scores(
-    names: Sequence[str], inputs: _Inputs, floor: bool, options: Mapping[str, Mapping[str, Any]] | None
+def scores_of(
+    names: Sequence[str], inputs: Given, real: Given | None, options: Mapping[str, Mapping[str, Any]] | None
 ) -> list[Score]:
-    """The scores that are named, in that order; a metric of several that is named by one of them is computed once."""
+    """The scores that are named, in that order; a metric of several that is named by one of them is computed once.
+
+    `real` has real events in place of samples, for the floors.
+    """
     entries = {name: METRICS.get(name) for name in names}
     functions = {entry.name for entry in entries.values()}
     choices: dict[str, dict[str, Any]] = {name: {} for name in functions}
@@ -120,7 +125,6 @@ def _scores(
         if METRICS.get(name).name not in functions:
             raise BadInput(f"options name metrics that are not computed: {name}")
         choices[METRICS.get(name).name] |= chosen
-    real = inputs.of_real() if floor else None
     found: dict[str, list[Score]] = {}
     out: list[Score] = []
     for name in names:
@@ -171,7 +175,7 @@ def compare(
         for k in range(blocks):
             of_block = shared | {"reference": cut["reference"][k]}
             one, other = (
-                _scores(names, _Inputs(of_block | {"samples": cut[s][k]}, look, seed + k), False, options)
+                scores_of(names, Given(of_block | {"samples": cut[s][k]}, look, seed + k), None, options)
                 for s in ("a", "b")
             )
             for p, q in zip(one, other, strict=True):
@@ -216,8 +220,8 @@ def _difference(name: str, pairs: list[tuple[Score, Score]]) -> Difference:
     )
 
 
-class _Inputs:
-    """What metrics may ask for, made when first asked for."""
+class Given:
+    """What metrics may ask for, each made when first asked for."""
 
     def __init__(self, given: dict[str, Any], scorer: Scorer | None, seed: int, real: bool = False) -> None:
         self.given, self.scorer, self.seed, self.real = dict(given), scorer, seed, real
@@ -229,9 +233,7 @@ class _Inputs:
             through = entry.looks_through
             looks = "given" if any("probs" in n for n in entry.needs) else "x"
             return self.scorer.signature if self.scorer and through else looks
-        if self.given.get(need) is None:
-            self.given[need] = self._make(need)
-        if self.given[need] is None:
+        if self._made(need) is None:
             raise NotApplicable(f"{entry.name} needs {need}; pass {_HOW.get(need, f'{need}=...')}")
         return self.given[need]
 
@@ -242,18 +244,24 @@ class _Inputs:
                 events = self.given.get(need.removesuffix(method).removesuffix("_") or "samples")
                 if events is None or self.scorer is None:
                     return events.flatten(1) if events is not None and method == "features" else None
-                look = getattr(self.scorer, method)
                 with torch.no_grad():
-                    return torch.cat([look(part) for part in events.split(BATCH)])
+                    if method == "probs" and isinstance(self.scorer, Linear):
+                        return self.scorer.posteriors(self._made(need.replace("probs", "features")))
+                    return torch.cat([getattr(self.scorer, method)(part) for part in events.split(BATCH)])
         return None
 
-    def of_real(self) -> _Inputs | None:
+    def _made(self, need: str) -> Any:
+        if self.given.get(need) is None:
+            self.given[need] = self._make(need)
+        return self.given[need]
+
+    def of_real(self) -> Given | None:
         """The same inputs with held-out real events as the samples, no more of them than there are samples."""
         samples, holdout = self.given["samples"], self.given["holdout"]
         if samples is None or holdout is None or self.given["model"] is not None:
             return None
         given = {**self.given, "samples": holdout[: len(samples)], "probs": None, "features": None}
-        return _Inputs(given, self.scorer, self.seed, real=True)
+        return Given(given, self.scorer, self.seed, real=True)
 
 
 _HOW = {
@@ -264,7 +272,7 @@ _HOW = {
 }
 
 
-def _call(entry: MetricInfo, inputs: _Inputs, options: Mapping[str, Any]) -> list[Score]:
+def _call(entry: MetricInfo, inputs: Given, options: Mapping[str, Any]) -> list[Score]:
     function = entry.load()
     needs = entry.needs
     for name in set(options) & set(needs):
@@ -279,7 +287,7 @@ def _call(entry: MetricInfo, inputs: _Inputs, options: Mapping[str, Any]) -> lis
     return list(result) if isinstance(result, list | tuple) else [result]
 
 
-def _floors(entry: MetricInfo, real: _Inputs | None, options: Mapping[str, Any]) -> dict[str, float]:
+def _floors(entry: MetricInfo, real: Given | None, options: Mapping[str, Any]) -> dict[str, float]:
     """The metric's scores on real against real; none where it wants what only samples have, or the holdout itself."""
     needs = entry.needs
     if real is None or "holdout" in needs:
@@ -333,7 +341,7 @@ def _sets(sets: dict[str, Any], domain: tuple[float, float] | None, scorer: Scor
     """Sets of events as float tensors of one type on one device, in the domain, and in that of the scorer."""
     opened = {name: _opened(x) for name, x in sets.items()}
     _same_kind(opened)
-    made = _alike({name: _events(x, name, domain) for name, x in opened.items()})
+    made = _alike({name: to_events(x, name, domain) for name, x in opened.items()})
     takes = getattr(scorer, "domain", None)
     for name, x in made.items():
         if takes is not None and x is not None and bool(torch.isfinite(x).all()):
@@ -359,7 +367,7 @@ def _classes(labels: dict[str, Any]) -> dict[str, Tensor | None]:
     return made
 
 
-def _events(x: Any, name: str, domain: tuple[float, float] | None) -> Tensor | None:
+def to_events(x: Any, name: str, domain: tuple[float, float] | None) -> Tensor | None:
     """A set of events as float tensor; uint8 pixels go to [-1, 1], half precision to single."""
     t = _tensor(x, name)
     if t is None:

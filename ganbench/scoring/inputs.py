@@ -28,8 +28,8 @@ from ganbench.metrics.door import fresh_torch
 from ganbench.model import Model
 from ganbench.provenance.environment import without_paths
 from ganbench.provenance.source import canonical_hash, code_sha256
-from ganbench.registry import DATASETS, METRICS, SCORERS, MetricInfo
-from ganbench.scorers.base import Scorer
+from ganbench.registry import DATASETS, METRICS, SCORERS, MetricInfo, scorer_name
+from ganbench.scorers.base import Linear, Scorer
 from ganbench.scorers.load import load_scorer
 
 FEATURE_BATCH = 500
@@ -143,6 +143,8 @@ class Inputs:
     def _seen(self, name: str) -> Tensor:
         """What is seen in the model's events, kept for the next metric."""
         match name:
+            case "probs" if isinstance(self.scorer, Linear):
+                return self.scorer.posteriors(self.get("features", _NOBODY))
             case "probs":
                 return self._probs(self._samples())
             case "features":
@@ -164,8 +166,7 @@ class Inputs:
         """The data set's scorer; None where it has none. Raises `MissingResource` when its weights are not here."""
         key = (self.ref, "scorer", 0)
         if key not in self.place.real:
-            entry = DATASETS.get(self.ref)
-            name = entry.scorer
+            name = scorer_name(self.ref, DATASETS.get(self.ref))
             weights = self.place.scorer_weights if name and SCORERS.get(name).needs_weights else None
             self.place.real[key] = load_scorer(name, weights, self.dataset.mixture) if name else None
         found: Scorer | None = self.place.real[key]
@@ -203,6 +204,8 @@ class Inputs:
                 return data.holdout.events(_some(len(data.holdout), self.n, data.spec.name, "holdout"))
             case "train":
                 return data.train.events()
+            case "reference_probs" if isinstance(self.scorer, Linear):
+                return self.scorer.posteriors(self.get("reference_features", _NOBODY))
             case "reference_probs":
                 return self._probs(self.get("reference", _NOBODY))
             case "reference_features":

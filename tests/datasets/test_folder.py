@@ -7,7 +7,7 @@ from PIL import Image
 
 from ganbench.datasets import base
 from ganbench.datasets.load import load
-from ganbench.errors import BadInput
+from ganbench.errors import BadConfig, BadInput
 
 
 def pictures(n, shape=(5, 4, 3), seed=0):
@@ -155,3 +155,44 @@ def test_size_is_known_before_anything_decodes(tmp_path, monkeypatch):
     monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("decoded"))
     with pytest.raises(BadInput, match="the limit is"):
         load(f"folder:{tmp_path}")
+
+
+def test_framing_is_part_of_the_data_and_only_where_it_is_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(12):  # sizes of every kind
+        write(tmp_path, rng.integers(0, 256, (1, 20 + i, 30 - i, 3), dtype=np.uint8), start=i)
+    with pytest.raises(BadInput, match="--resize N"):
+        load(f"folder:{tmp_path}")
+    whole, centre = (load(f"folder[{how}]:{tmp_path}") for how in ("resize=8", "resize=8,crop=centre"))
+    assert whole.spec.event_shape == centre.spec.event_shape == (3, 8, 8)
+    assert whole.spec.sha256 != centre.spec.sha256
+    assert centre.spec.name == f"folder[resize=8,crop=centre]:{tmp_path.name}"
+    with Image.open(tmp_path / "003.png") as picture:  # 27 x 23
+        box = picture.crop((2, 0, 25, 23)).resize((8, 8), Image.Resampling.LANCZOS)
+    wanted = np.asarray(box).transpose(2, 0, 1).tobytes()
+    assert wanted in rows(centre.train, centre.holdout, centre.test)
+
+
+def test_pictures_of_the_size_asked_for_stay_bit_by_bit(tmp_path):
+    write(tmp_path, pictures(20, (8, 8, 3)))
+    plain, framed = load(f"folder:{tmp_path}"), load(f"folder[resize=8]:{tmp_path}")
+    assert plain.spec.sha256 == framed.spec.sha256
+    cut = load(f"folder[crop=centre]:{tmp_path}")
+    assert cut.spec.event_shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("resize=1", "2 to 4096"),
+        ("resize=x", "2 to 4096"),
+        ("crop=left", "none, centre"),
+        ("turn=1", "takes resize"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(tmp_path, options, says):
+    write(tmp_path, pictures(10))
+    with pytest.raises(BadConfig, match=says):
+        load(f"folder[{options}]:{tmp_path}")
+    with pytest.raises(BadConfig, match="array takes no options"):
+        load(f"array[{options}]:{tmp_path}")

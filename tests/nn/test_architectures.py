@@ -132,3 +132,24 @@ def test_parts_that_they_do_not_have_are_refused() -> None:
     ):
         with pytest.raises(NotApplicable, match="use auto, mlp or conv"):
             make()
+
+
+def test_the_residual_pair_of_cifar10_has_the_papers_size() -> None:
+    spec = DataSpec("cifar10", (3, 32, 32), (-1.0, 1.0))
+    settings = GAN.Config(architecture="resnet32", latent_dim=128)
+    generator, critic = make_generator(spec, settings), make_judge(spec, settings, "example")
+    # By hand: blocks of two 3x3 convolutions 128 -> 128 (147,584 each) and 1x1 shortcuts (16,512) where sides change.
+    block, short, norm = 2 * 147_584, 16_512, 256
+    made = 129 * 2048 + 3 * (block + short + 2 * norm) + norm + 27 * 128 + 3
+    judge = (27 + 1) * 128 + 147_584 + (3 + 1) * 128 + (block + short) + 2 * block + 129
+    assert sum(p.numel() for p in generator.parameters()) == made
+    assert sum(p.numel() for p in critic.parameters()) == judge
+    x = generator(torch.randn(4, 128))
+    assert x.shape == (4, 3, 32, 32)
+    alone = torch.cat([critic(row[None]) for row in x])
+    torch.testing.assert_close(critic(x), alone)  # no norm couples the examples of a batch
+    assert critic.features(x).shape == (4, 128)
+    first = critic.body[0]
+    flat = torch.full((1, 3, 32, 32), 0.5)
+    inside = first(flat)[..., 2:-2, 2:-2]  # away from borders a flat image gives flat maps
+    torch.testing.assert_close(inside, inside[..., :1, :1].expand_as(inside))

@@ -12,10 +12,10 @@ from ganbench.datasets.load import load
 from ganbench.errors import BadInput, MissingResource
 from ganbench.scorers import train_cifar10
 from ganbench.scorers.pinned import FOLDER
-from ganbench.scorers.resnet import Cifar10CNN, SmallResNet, whitening
-from ganbench.scorers.train_cifar10 import Recipe, augment, calibrate, fit
+from ganbench.scorers.small_conv import Cifar10CNN, SmallConvNet, whitening
+from ganbench.scorers.train_cifar10 import Recipe, augment, calibrate, descent, fit, pull
 
-SHORT = Recipe(epochs=3, batch_size=30)
+SHORT = Recipe(epochs=3, batch_size=30, whitening_epochs=2)
 
 
 def stripes(n, seed=0):
@@ -30,15 +30,55 @@ def stripes(n, seed=0):
 
 def test_augmentation_moves_mirrors_and_invents_nothing():
     ramp = (torch.arange(32.0).view(1, 1, 32, 1) * 32 + torch.arange(32.0)).expand(200, 1, -1, -1)  # pixels by number
-    out = augment(ramp, 2, torch.Generator().manual_seed(0))
+    mirror = torch.arange(200) % 3 == 0
+    out = augment(ramp, mirror, 2, torch.Generator().manual_seed(0))
     rows, columns = out[:, 0, :, 16] // 32, out[:, 0, 16] % 32
     steps = columns[:, 17] - columns[:, 16]
     assert set(steps.tolist()) == {1, -1}
-    assert 70 < int((steps < 0).sum()) < 130  # half of 200, within four standard deviations
+    assert torch.equal(steps < 0, mirror)
     assert set((rows[:, 16] - 16).tolist()) == {-2, -1, 0, 1, 2}
-    centre = torch.where(steps < 0, 31 - columns[:, 16], columns[:, 16])
+    centre = torch.where(mirror, 31 - columns[:, 16], columns[:, 16])
     assert set((centre - 16).tolist()) <= {-2, -1, 0, 1, 2, -3, 3}
-    assert torch.equal(augment(ramp, 0, torch.Generator().manual_seed(0)).flatten(1).sort().values, ramp.flatten(1))
+    still = augment(ramp, mirror, 0, torch.Generator().manual_seed(0))
+    assert torch.equal(still.flatten(1).sort().values, ramp.flatten(1))
+
+
+def test_learning_rates_go_up_and_down_in_straight_lines_and_biases_learn_faster():
+    recipe = Recipe()
+    optimizer, schedule = descent(SmallConvNet(), recipe, 100)
+    weights, biases = optimizer.param_groups
+    assert biases["lr"] == pytest.approx(recipe.bias_lr * weights["lr"])
+    assert biases["lr"] * biases["weight_decay"] == pytest.approx(weights["lr"] * weights["weight_decay"])
+    seen = []
+    for _ in range(100):
+        seen.append(weights["lr"] / recipe.lr)
+        optimizer.step()
+        schedule.step()
+    seen.append(weights["lr"] / recipe.lr)
+    assert (seen[0], max(seen), seen[100]) == pytest.approx((0.2, 1, 0.07))
+    assert seen.index(max(seen)) == 23
+    assert max(abs(a - 2 * b + c) for a, b, c in zip(seen[:22], seen[1:23], seen[2:24], strict=False)) < 1e-12
+
+
+def test_the_slow_average_is_what_remains_and_moves_by_its_decay():
+    net = torch.nn.Linear(1, 1, bias=False)
+    slow = {"weight": torch.tensor([[1.0]])}
+    net.weight.data.fill_(3.0)
+    pull(net, slow, 0.75)
+    assert float(slow["weight"].detach()) == float(net.weight.detach()) == 1.5
+    net.weight.data.fill_(9.0)
+    pull(net, slow, 1.0)  # the last pull leaves the average alone
+    assert float(slow["weight"].detach()) == float(net.weight.detach()) == 1.5
+
+
+def test_convolutions_start_as_the_identity_and_evaluation_is_blind_to_mirrors():
+    net = SmallConvNet()
+    x = torch.rand(2, 64, 8, 8)
+    assert torch.equal(net.stages[0].keep(x), x)
+    assert torch.equal(net.stages[1].widen(x)[:, :64], x)
+    pictures = torch.rand(4, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(net.eval()(pictures), net(pictures.flip(3)))  # sums of two floats in either order
+    assert sum(p.numel() for p in net.parameters()) <= 1_000_000
 
 
 def test_whitened_patches_are_uncorrelated_with_unit_variance_where_there_is_signal():
@@ -76,7 +116,7 @@ def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path, monkeypatch):
 
 
 def test_calibration_finds_the_scale_that_fits_the_labels():
-    class Noisy(SmallResNet):
+    class Noisy(SmallConvNet):
         """Logits written in the picture, times the scale."""
 
         def forward(self, x):

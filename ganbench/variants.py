@@ -51,6 +51,26 @@ def with_config(name: str, config: Mapping[str, Any]) -> str:
     return f"{name}[{inner}]" if inner else name
 
 
+def with_options(name: str, options: Mapping[str, Any]) -> str:
+    """As `with_config`, with bare words: ("folder", {"crop": "centre"}) -> `folder[crop=centre]`."""
+    inner = ",".join(f"{k}={v}" for k, v in options.items())
+    return f"{name}[{inner}]" if inner else name
+
+
+def folder_with(references: Iterable[str], **options: Any) -> list[str]:
+    """References in which every folder:PATH has these options: `folder[resize=32,crop=centre]:PATH`; None says nothing.
+
+    Raises `BadConfig` where no folder is named.
+    """
+    said = {k: v for k, v in options.items() if v is not None}
+    found = list(references)
+    if not said:
+        return found
+    if not any(r.startswith("folder:") for r in found):
+        raise BadConfig(f"--{next(iter(said))} is for folders of pictures; name one, as in -d folder:PATH")
+    return [with_options("folder", said) + r[6:] if r.startswith("folder:") else r for r in found]
+
+
 def single(reference: str) -> tuple[str, dict[str, Any]]:
     """Name and config of a reference: `gmm[k=4]` -> ("gmm", {"k": 4}). Raises `BadConfig` where it means several."""
     name, inside = split_config(reference)

@@ -1,0 +1,180 @@
+"""Scores one set of pictures against another through a scorer: all of both sides, with the digits of `evaluate`.
+
+The real side may be a file of statistics (`ganbench.scoring.seen`), so that many fakes are scored while it is looked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench.data import check_domain, check_pixels
+from ganbench.datasets.array import read_arrays
+from ganbench.datasets.pictures import Framing, read_folder
+from ganbench.errors import BadInput, GanbenchError, NotApplicable
+from ganbench.metrics.frechet import INCEPTION, frechet_to_moments
+from ganbench.metrics.score import Score
+from ganbench.provenance.contents import contents_sha256
+from ganbench.registry import METRICS
+from ganbench.scorers.base import Scorer
+from ganbench.scoring import seen
+from ganbench.scoring.evaluation import Given, scores_of, to_events
+from ganbench.scoring.seen import Seen
+
+USUAL = ("kid", "inception_score", "prdc")  # beside `fid`, or `frechet` where the scorer is no Inception
+PIXELS = {"samples", "reference", "holdout"}
+
+
+@dataclass
+class Pictures:
+    """A folder of pictures, or a file with an array of them; read when first needed."""
+
+    path: Path
+    framing: Framing | None
+    say: Callable[[int, int, str], None]  # how many of how many, and what was done with them
+    _pixels: Tensor | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def pixels(self) -> Tensor:
+        """(N, C, H, W) uint8, or floats of an array. Raises `BadInput`."""
+        if self._pixels is None:
+            if self.path.is_dir():
+                told = lambda done, of: self.say(done, of, f"pictures of {self.name} read")  # noqa: E731
+                self._pixels = torch.from_numpy(read_folder(self.path, self.framing, told))
+            elif self.framing:
+                raise BadInput(f"--resize and --crop are for folders of pictures; {self.name} is a file")
+            else:
+                self._pixels = torch.as_tensor(read_arrays(self.path)["x"])
+        return self._pixels
+
+    def identity(self) -> str:
+        """A hash of the files, and how they are framed."""
+        how = f" resize={self.framing.resize} crop={self.framing.crop}" if self.framing else ""
+        return contents_sha256(self.path)[:16] + how
+
+    def look(self, scorer: Scorer, n: int | None = None, keep: bool = False) -> Seen:
+        """What the scorer sees in the first n; the pixels are dropped unless they are to be kept."""
+        x = self.pixels()[:n]
+        if x.dtype == torch.uint8:
+            check_pixels(int(x.max()), self.name)
+        elif scorer.domain is not None:
+            check_domain(float(x.min()), float(x.max()), scorer.domain, self.name)
+        told = lambda done, of: self.say(done, of, f"pictures of {self.name} seen by {scorer.signature}")  # noqa: E731
+        found = seen.look(x, scorer, self.identity(), told)
+        if not keep:
+            self._pixels = None
+        return found
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores, and metrics that do not apply with the reason."""
+
+    n: int
+    m: int | None  # pictures of the real side; unknown where only moments are
+    scores: list[Score]
+    missing: list[dict[str, str]]
+
+
+def score_sets(
+    fake: Pictures,
+    real: Pictures | None,
+    scorer: Scorer,
+    names: Sequence[str] = (),
+    *,
+    stats: Path | None = None,
+    holdout: Pictures | None = None,
+    seed: int = 0,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    announced: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> Scored:
+    """Scores of all pictures of `fake` against all of `real`; `names` are metrics, the usual ones for none.
+
+    `options` are as in `ganbench.evaluate`.
+    `stats` is read where it is there, and must be of the same pictures and scorer; else it is written. `holdout` is
+    more real pictures: with at least as many as in `fake` each score has a floor, at the same n. Raises `BadInput`.
+    """
+    names = names or ("fid" if scorer.signature.startswith(INCEPTION) else "frechet", *USUAL)
+    needs = {name: set(METRICS.get(name).needs) for name in names}
+    keep = any(n & PIXELS for n in needs.values())
+    known = _of_file(stats, real, scorer)
+    for side in (None if known else real, holdout):
+        _same_shape(side, fake)
+    n = len(fake.pixels())
+    theirs = fake.look(scorer, keep=keep)
+    own = known or _of_real(real, scorer, stats, keep)
+    given: dict[str, Any] = {
+        "features": theirs.features, "probs": theirs.probs,
+        "reference_features": own.features, "reference_probs": own.probs,
+    }  # fmt: skip
+    given |= dict.fromkeys(("samples", "reference", "holdout", "train", "mixture", "model"))
+    if keep:
+        sets = {"samples": fake, "reference": real, "holdout": holdout}
+        given |= {key: side and to_events(side.pixels(), key, None) for key, side in sets.items()}
+    floors = _floors(given, scorer, seed, holdout, n)
+    scores: list[Score] = []
+    missing: list[dict[str, str]] = []
+    for name in announced(names):
+        try:
+            if own.mean is not None and own.covariance is not None and name in ("fid", "frechet"):
+                if name == "fid" and not scorer.signature.startswith(INCEPTION):
+                    raise NotApplicable("fid needs features of inception_tf2015; use frechet")
+                assert theirs.features is not None
+                scores.append(frechet_to_moments(name, theirs.features, own.mean, own.covariance, scorer.signature))
+            else:
+                chosen = {name: options[name]} if options and name in options else None
+                scores += scores_of([name], Given(given, scorer, seed), floors, chosen)
+        except GanbenchError as error:
+            missing.append({"name": name, "reason": str(error)})
+    return Scored(n, own.n, scores, missing)
+
+
+def _of_file(stats: Path | None, real: Pictures | None, scorer: Scorer) -> Seen | None:
+    """The real side as the statistics file has it, None where there is none. Raises `BadInput`."""
+    if stats is None or not stats.exists():
+        return None
+    found = seen.read(stats)
+    if found.scorer and found.scorer != scorer.signature:
+        raise BadInput(f"{stats.name} holds what {found.scorer} saw; this scorer is {scorer.signature}")
+    if found.pictures and real is not None and found.pictures != real.identity():
+        raise BadInput(f"{stats.name} was made of other pictures than {real.name}, or framed them otherwise")
+    return found
+
+
+def _of_real(real: Pictures | None, scorer: Scorer, stats: Path | None, keep: bool) -> Seen:
+    """The real side looked at, and kept in the statistics file that was asked for. Raises `BadInput`."""
+    if real is None:
+        found_none = f"no statistics in {stats.name}; n" if stats else "n"
+        raise BadInput(f"{found_none}ame the real pictures with --reference")
+    found = real.look(scorer, keep=keep)
+    if stats is not None:
+        seen.write(found, stats)
+    return found
+
+
+def _floors(given: dict[str, Any], scorer: Scorer, seed: int, holdout: Pictures | None, n: int) -> Given | None:
+    """Inputs with held-out pictures in place of the fake ones; None where there are not as many."""
+    if holdout is None or len(holdout.pixels()) < n:
+        return None
+    found = holdout.look(scorer, n, keep=given["samples"] is not None)
+    samples = None if given["samples"] is None else given["holdout"][:n]
+    return Given(
+        given | {"features": found.features, "probs": found.probs, "samples": samples}, scorer, seed, real=True
+    )
+
+
+def _same_shape(side: Pictures | None, fake: Pictures) -> None:
+    shapes = [tuple(s.pixels().shape[1:]) for s in (fake, side) if s is not None]
+    if side is not None and shapes[0] != shapes[1]:
+        raise BadInput(
+            f"both sides must hold pictures of one size; got {shapes[0]} in {fake.name} and {shapes[1]} in {side.name};"
+            " --resize N brings both to N x N"
+        )
