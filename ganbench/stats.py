@@ -22,8 +22,16 @@ class Estimate:
     diverged: int = 0  # seeds that diverged and have no value
 
 
-def estimate(values: Sequence[float], diverged: int = 0, level: float = 0.95) -> Estimate:
-    """Mean and Student-t interval over seeds; no interval under 3 seeds. NaN for no values at all."""
+def estimate(
+    values: Sequence[float],
+    diverged: int = 0,
+    level: float = 0.95,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
+    """Mean and Student-t interval over seeds, cut at what the score can be; no interval under 3 seeds.
+
+    NaN for no values at all.
+    """
     x = np.sort(np.asarray(values, float))  # sorted: sums do not depend on the order of the records
     n = len(x)
     if n == 0:
@@ -35,7 +43,8 @@ def estimate(values: Sequence[float], diverged: int = 0, level: float = 0.95) ->
     if n == 2:
         return Estimate(mean, 2, sd, diverged=diverged)
     half = half_width(sd / math.sqrt(n), n - 1, level)
-    return Estimate(mean, n, sd, mean - half, mean + half, diverged)
+    low, high = min(mean, max(bounds[0], mean - half)), max(mean, min(bounds[1], mean + half))
+    return Estimate(mean, n, sd, low, high, diverged)
 
 
 def welch(a: Sequence[float], b: Sequence[float]) -> float:

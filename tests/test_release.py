@@ -21,6 +21,7 @@ NAMES = {
     "ot": "pot",
     "lap": "lapx",
     "sklearn": "scikit-learn",
+    "mlflow": "mlflow_skinny",
 }  # import -> package
 
 

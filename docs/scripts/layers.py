@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"__main__"},
     {"commands"},
-    {"gates"},
+    {"gates", "site"},
     {"api"},
     {"boards", "bench"},
     {"report"},

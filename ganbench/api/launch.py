@@ -13,12 +13,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource, UnknownName
 from ganbench.jobs import plan as jobs
 from ganbench.jobs import suites
 from ganbench.jobs.executors import local, worker
+from ganbench.jobs.executors.driver import Outcome, Watcher
 from ganbench.jobs.plan import Selection
 from ganbench.jobs.records import Record, RunFolder
 from ganbench.jobs.spec import SCALES, Job, Precision, display_name
@@ -26,6 +27,7 @@ from ganbench.registry import DATASETS
 from ganbench.variants import split_names
 
 # Seconds after which one job is stopped, unless the user says otherwise; a plain GAN needs 2, 5 and 30 to 240.
+EXECUTORS = ("local", "ray")
 TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}
 
 
@@ -98,7 +100,7 @@ class Finished:
 
     root: Path
     records: list[Record]  # of all its jobs, also of earlier runs of the same command
-    outcome: local.Outcome
+    outcome: Outcome
     seconds: float
 
 
@@ -106,26 +108,45 @@ def carry_out(
     selection: Selection,
     planned: Sequence[Job],
     out: str | Path | None,
-    watch: Callable[[Path, int], AbstractContextManager[local.Watcher]],
+    watch: Callable[[Path, int], AbstractContextManager[Watcher]],
     *,
     workers: int | None = None,
     threads: int = 1,
     job_timeout: float | None = None,
     time_limit: float | None = None,
     save_weights: bool = False,
+    executor: str = "local",
+    address: str | None = None,
+    gpus_per_job: float | None = None,
+    jobs_per_gpu: int | None = None,
+    track: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Finished:
     """Train and score every job into the run folder `out`, with its summary files; a new one where none is named.
 
     `watch(folder, workers)` opens what is told of progress. `job_timeout` and `time_limit` are in seconds; a timeout
-    of 0 is none, one of None that of the scale. Raises `BadInput` or `BadConfig` before anything is written.
+    of 0 is none, one of None that of the scale. `executor` is local or ray: on Ray, `address` names the cluster and
+    `gpus_per_job` the share of a device that a job takes; here, `jobs_per_gpu` workers share each device.
+    `track` names trackers that hear of it as it goes.
+    Raises `BadInput` or `BadConfig` before anything is written.
     """
     from ganbench.report.summary import write_summary
+    from ganbench.report.track import check as track_check
+    from ganbench.report.track import tracked
 
+    if executor not in EXECUTORS:
+        raise UnknownName("executor", executor, EXECUTORS)
+    if executor == "local" and (address is not None or gpus_per_job is not None):
+        raise BadConfig("--address and --gpus-per-job speak of a cluster: add --executor ray")
+    if executor == "ray" and jobs_per_gpu is not None:
+        raise BadConfig("--jobs-per-gpu is of this machine; on Ray say --gpus-per-job, as in 0.25")
+    track_check(track)
+    on_gpu = selection.device == "cuda"
+    gpus = local.gpu_slots(jobs_per_gpu) if jobs_per_gpu and on_gpu and executor == "local" else []
     _check_data(planned, say)
     root = Path(out) if out else Path("runs") / _run_name(selection.suite)
     most = max(1, local.default_workers() // threads)
-    count = workers or (most if selection.device == "cpu" else min(4, most))
+    count = workers or len(gpus) or (most if selection.device == "cpu" else min(4, most))
     start = time.monotonic()
     try:
         folder = RunFolder.create(root, selection.manifest())
@@ -133,18 +154,24 @@ def carry_out(
         raise GanbenchError(f"cannot write to --out {root.name!r}: {error.strerror or error}") from None
     with folder:
         folder.set_plan(list(planned))
-        with watch(root, count) as watcher:
-            outcome = local.run(
-                planned,
-                folder,
-                watcher,
-                workers=count,
-                threads=threads,
-                job_timeout=lambda job: TIMEOUTS.get(job.spec.scale) if job_timeout is None else job_timeout or None,
-                time_limit=time_limit,
-                save_weights=save_weights,
-                scorer_weights=selection.scorer_weights,
-            )
+        with watch(root, count) as shown, tracked(shown, track, root, [job.spec for job in planned]) as watcher:
+            shared: dict[str, Any] = {
+                "threads": threads,
+                "job_timeout": lambda j: TIMEOUTS.get(j.spec.scale) if job_timeout is None else job_timeout or None,
+                "time_limit": time_limit,
+                "save_weights": save_weights,
+                "scorer_weights": selection.scorer_weights,
+            }
+            if executor == "ray":
+                from ganbench.jobs.executors import cluster
+
+                share = gpus_per_job if gpus_per_job is not None else float(on_gpu)
+                slots = workers if address else count
+                outcome = cluster.run(
+                    planned, folder, watcher, address=address, workers=slots, gpus_per_job=share, **shared
+                )
+            else:
+                outcome = local.run(planned, folder, watcher, workers=count, gpus=gpus, **shared)
         records = folder.records()
         write_summary(root, records)
     return Finished(root, records, outcome, time.monotonic() - start)

@@ -10,12 +10,13 @@ import base64
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ganbench.boards.axes import Axis, Tick
 from ganbench.boards.build import Built
 from ganbench.boards.render import short, to_html, visible
 from ganbench.boards.standings import Standing
@@ -87,14 +88,6 @@ def page(content: Page) -> str:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A labelled place on an axis."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Mark:
     """A point of the cost plot, with its interval."""
 
@@ -137,7 +130,7 @@ def cost_plot(built: Built, dataset: str) -> Plot | None:
     ends = [v for s in ranked for v in _ends(s, dataset, metric.name)]
     left = 170 if any(s.entry.control for s in rows) else 60  # room for the names of the levels
     x_axis = Axis.over(seconds, left, WIDTH - 20, log=True)
-    y_axis = Axis.over(ends, HEIGHT - 36, 16, log=min(ends) > 0 and max(ends) > 50 * min(ends))
+    y_axis = Axis.fitting(ends, HEIGHT - 36, 16)
     marks = []
     for s in rows:
         e, cost = s.estimates[dataset, metric.name], s.cost[dataset].mean
@@ -175,46 +168,6 @@ def curve_plot(curves: Curves) -> Plot:
         points = [f"{x_axis.place(x)},{y_axis.place(y)}" for x, y in line]
         paths.append((visible(name), "M" + "L".join(points)))
     return Plot(curves.dataset, "", x_axis.ticks(3), y_axis.ticks(3), (), paths, width, height)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Maps values to places on the page, linearly or in the logarithm."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool
-
-    @classmethod
-    def over(cls, values: Iterable[float], start: float, end: float, *, log: bool = False) -> Axis:
-        """An axis that holds all values, with a margin."""
-        found = [v for v in values if math.isfinite(v)]
-        found = [math.log10(max(v, 1e-9)) for v in found] if log else found
-        low, high = min(found, default=0.0), max(found, default=1.0)
-        margin = 0.06 * (high - low) or max(abs(high) * 0.1, 0.1)
-        return cls(low - margin, high + margin, start, end, log)
-
-    def place(self, value: float) -> float:
-        """Where a value is drawn; what lies beyond the axis sits on its edge."""
-        x = math.log10(max(value, 1e-9)) if self.log else value
-        share = min(1.0, max(0.0, (x - self.low) / (self.high - self.low)))
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self, count: int = 5) -> list[Tick]:
-        """About `count` round values."""
-        if self.log:
-            values = [m * 10**k for k in range(math.floor(self.low), math.ceil(self.high) + 1) for m in (1, 2, 5)]
-            values = [v for v in values if self.low <= math.log10(v) <= self.high]
-            values = [v for v in values if str(short(v)).lstrip("0.")[:1] == "1"] if len(values) > count + 2 else values
-        else:
-            raw = (self.high - self.low) / count
-            power = 10.0 ** math.floor(math.log10(raw))
-            step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
-            first = math.ceil(self.low / step)
-            values = [k * step for k in range(first, math.floor(self.high / step) + 1)]
-        return [Tick(self.place(v), f"{v:.6g}") for v in values]
 
 
 def _has(s: Standing, dataset: str, metric: str) -> bool:

@@ -13,8 +13,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Literal
 
+from ganbench.boards.axes import Axis
 from ganbench.boards.rank import Rank
 from ganbench.stats import Estimate
 
@@ -228,9 +230,13 @@ def to_latex(table: Table) -> str:
     return body
 
 
-def to_html(table: Table) -> str:
-    """A `<table>` whose cells carry sort keys and drawn intervals; every name is escaped by the template engine."""
-    return str(_environment().get_template("table.html.j2").render(table=table, span=_spans(table), bar=bar))
+def to_html(table: Table, links: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A `<table>` whose cells carry sort keys and drawn intervals; every name is escaped by the template engine.
+
+    `links` maps names of models, as the table shows them, to the addresses of their pages.
+    """
+    template = _environment().get_template("table.html.j2")
+    return str(template.render(table=table, span=_spans(table), bar=bar, links=links))
 
 
 @dataclass(frozen=True)
@@ -243,21 +249,17 @@ class Bar:
     out: bool
 
 
-def bar(cell: Measured, span: tuple[float, float]) -> Bar | None:
-    """Where an interval lies in a column's range, in percent; None where there is nothing to draw."""
-    e, (start, end) = cell.estimate, span
-    if e is None or e.n == 0 or end <= start:
+def bar(cell: Measured, span: Axis) -> Bar | None:
+    """Where an interval lies on a column's axis, in percent; None where there is nothing to draw."""
+    e = cell.estimate
+    if e is None or e.n == 0:
         return None
-
-    def place(x: float) -> float:
-        return round(min(100.0, max(0.0, 100 * (x - start) / (end - start))), 1)
-
     low, high = (e.mean if e.low is None else e.low), (e.mean if e.high is None else e.high)
-    return Bar(place(low), place(e.mean), place(high), not start <= e.mean <= end)
+    return Bar(span.place(low), span.place(e.mean), span.place(high), not span.holds(e.mean))
 
 
-def _spans(table: Table) -> Mapping[str, tuple[float, float]]:
-    """Per column the range of the ranked rows' intervals: one hopeless control must not flatten the others."""
+def _spans(table: Table) -> Mapping[str, Axis]:
+    """Per column an axis over the ranked rows' intervals: one hopeless control must not flatten the others."""
     spans = {}
     for i, column in enumerate(table.columns):
         cells = [(r.kind, r.cells[i]) for r in table.rows]
@@ -265,7 +267,7 @@ def _spans(table: Table) -> Mapping[str, tuple[float, float]]:
             es = [c.estimate for k, c in cells if k in kinds and isinstance(c, Measured) and c.estimate]
             ends = [v for e in es if e.n for v in (e.mean, e.low, e.high) if v is not None]
             if ends and max(ends) > min(ends):
-                spans[column.key] = (min(ends), max(ends))
+                spans[column.key] = Axis.fitting(ends, 0.0, 100.0)
                 break
     return spans
 

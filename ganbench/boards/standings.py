@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.boards.board import Board, Metric, Task
+from ganbench.boards.bounds import bounds
 from ganbench.boards.rank import Rank, impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
 from ganbench.jobs.spec import row_name
@@ -194,7 +195,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
         for m in board.metrics:
             values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]
             if values or lost:
-                estimates[task.key, m.name] = estimate(values, lost, level)
+                estimates[task.key, m.name] = estimate(values, lost, level, bounds(m.name, task.dataset))
             if m == board.primary(task):
                 primary[task.key] = (values, lost)
         timed = [(r, float(s)) for r in seeds.values() if r["status"] == "ok" and (s := _train_s(r)) is not None]

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ganbench.boards import build
 from ganbench.boards.board import Board, first_problem, load_board
+from ganbench.boards.bounds import bounds
 from ganbench.boards.reading import read_records
 from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
 from ganbench.errors import BadInput
@@ -45,7 +46,7 @@ class Checked:
         for record in self.measurement.records:
             for m in record["metrics"]:
                 values.setdefault((record["spec"]["dataset"], m["name"]), []).append(m["value"])
-        return {key: estimate(v) for key, v in values.items()}
+        return {key: estimate(v, bounds=bounds(key[1], key[0])) for key, v in values.items()}
 
 
 def check(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +25,7 @@ def build() -> typer.Typer:
         name="ganbench",
         help="Train, score and rank classical deep generative models.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
         context_settings=CONTEXT,
@@ -36,6 +37,19 @@ def build() -> typer.Typer:
     return app
 
 
+def command() -> Any:
+    """The application as it parses: every help text shows its brackets, which the printer would take for markup."""
+    whole: Any = typer.main.get_command(build())
+    waiting = [whole]
+    while waiting:
+        one = waiting.pop()
+        waiting += getattr(one, "commands", {}).values()
+        for told in [one, *one.params]:
+            if getattr(told, "help", None):
+                told.help = re.sub(r"\\*\[", r"\\[", told.help)
+    return whole
+
+
 def invoke(arguments: Sequence[str]) -> int:
     """Parse and run; returns the exit code. Unknown verbs and flags end with code 2 and a near match.
 
@@ -43,7 +57,7 @@ def invoke(arguments: Sequence[str]) -> int:
     """
     streams = sys.stdout, sys.stderr
     try:
-        code = build()(list(arguments), prog_name="ganbench", standalone_mode=True)
+        code = command()(list(arguments), prog_name="ganbench", standalone_mode=True)
     except SystemExit as done:
         if isinstance(done.__context__, BrokenPipeError):  # which the parser makes an exit code of 1
             sys.stdout, sys.stderr = streams

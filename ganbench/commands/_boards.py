@@ -10,6 +10,12 @@ import typer
 import ganbench
 from ganbench.errors import BadInput, UnknownName
 
+
+def of_boards(incomplete: str) -> list[str]:
+    """Names of boards that begin so, for shell completion."""
+    return [p.parent.name for p in _definitions(ROOT) if p.parent.name.startswith(incomplete)]
+
+
 ROOT = "leaderboards"
 INSTALLED = Path(ganbench.__file__).parents[1] / ROOT  # beside the package: in a checkout, and in the wheel
 Root = Annotated[str, typer.Option("--boards", help="The folder that holds the boards.")]

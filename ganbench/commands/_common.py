@@ -16,8 +16,44 @@ from ganbench.variants import split_names as split_names
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 DataDir = Annotated[
     str | None,
-    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out \\[default: $GANBENCH_DATA]."),
+    typer.Option("--data-dir", help="Where data sets lie, as torchvision lays them out [default: $GANBENCH_DATA]."),
 ]
+
+
+def of_models(incomplete: str) -> list[str]:
+    """Names of models that begin so, for shell completion; like all of these without torch."""
+    from ganbench.registry import MODELS
+
+    return [name for name in MODELS.entries if name.startswith(incomplete)]
+
+
+def of_datasets(incomplete: str) -> list[str]:
+    """Names of data sets that begin so."""
+    from ganbench.registry import DATASETS
+
+    names = [e.name + (":" if e.prefix else "") for e in DATASETS]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def of_metrics(incomplete: str) -> list[str]:
+    """Names of metrics that begin so."""
+    from ganbench.registry import METRICS
+
+    return [name for name in METRICS.entries if name.startswith(incomplete)]
+
+
+def of_suites(incomplete: str) -> list[str]:
+    """Names of suites that begin so."""
+    from ganbench.jobs import suites
+
+    return [name for name in suites.names() if name.startswith(incomplete)]
+
+
+def of_anything(incomplete: str) -> list[str]:
+    """What `describe` takes."""
+    return [n for names in (of_models, of_datasets, of_metrics, of_suites) for n in names(incomplete)]
+
+
 LOOK, WORK = "Look", "Work"  # panels of --help
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench.commands._common import LOOK, Json, console, print_json, print_table
+from ganbench.commands._common import LOOK, Json, console, of_anything, print_json, print_table
 from ganbench.errors import BadConfig, GanbenchError, UnknownName
 from ganbench.variants import split_config
 
@@ -19,8 +19,13 @@ def attach(app: typer.Typer) -> None:
     app.command("describe", rich_help_panel=LOOK)(describe)
 
 
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
 def list_(
-    kind: Annotated[str, typer.Argument(help="models, datasets, metrics, suites or scorers.")], as_json: Json = False
+    kind: Annotated[str, typer.Argument(help="models, datasets, metrics, suites or scorers.", autocompletion=_kinds)],
+    as_json: Json = False,
 ) -> None:
     """One line for each model, data set, metric, suite or scorer."""
     if kind not in KINDS:
@@ -42,7 +47,9 @@ def list_(
 
 
 def describe(
-    name: Annotated[str, typer.Argument(help="Anything that `list` shows, or path/to/file.py:Class.")],
+    name: Annotated[
+        str, typer.Argument(help="Anything that `list` shows, or path/to/file.py:Class.", autocompletion=of_anything)
+    ],
     as_json: Json = False,
 ) -> None:
     """Everything about one model, data set, metric, suite or scorer."""

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench.commands._boards import ROOT, Root, board_folder, board_folders, records_of
+from ganbench.commands._boards import ROOT, Root, board_folder, board_folders, of_boards, records_of
 from ganbench.commands._common import LOOK, DataDir, Json, print_json
 from ganbench.errors import BadInput
 
-Boards = Annotated[list[str] | None, typer.Argument(help="Names or folders of boards [default: all].")]
+Boards = Annotated[
+    list[str] | None, typer.Argument(help="Names or folders of boards [default: all].", autocompletion=of_boards)
+]
 FORMATS = {"md": "README.md", "csv": "board.csv", "json": "board.json", "tex": "board.tex", "html": "board.html"}
 
 
@@ -72,7 +74,7 @@ def build(
 
 
 def show(
-    board: Annotated[str, typer.Argument(help="Name or folder of a board.")],
+    board: Annotated[str, typer.Argument(help="Name or folder of a board.", autocompletion=of_boards)],
     form: Annotated[str, typer.Option("--format", help="md, csv, json, tex or html.")] = "md",
     root: Root = ROOT,
     as_json: Json = False,

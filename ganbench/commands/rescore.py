@@ -18,14 +18,12 @@ def attach(app: typer.Typer) -> None:
 def rescore(
     run: Annotated[str, typer.Argument(help="A run folder made with --save-weights.")],
     metrics: Annotated[
-        list[str] | None, typer.Option("--metrics", help="Names or globs; repeat for more \\[default: the run's].")
+        list[str] | None, typer.Option("--metrics", help="Names or globs; repeat for more [default: the run's].")
     ] = None,
-    samples: Annotated[
-        int | None, typer.Option("--samples", help="Samples drawn \\[default: the run's].", min=2)
-    ] = None,
+    samples: Annotated[int | None, typer.Option("--samples", help="Samples drawn [default: the run's].", min=2)] = None,
     out: Annotated[
         str | None,
-        typer.Option("--out", callback=named_path, help="The file to write \\[default: rescored.jsonl in the run]."),
+        typer.Option("--out", callback=named_path, help="The file to write [default: rescored.jsonl in the run]."),
     ] = None,
     scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
     data_dir: DataDir = None,

@@ -7,22 +7,44 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench.commands._common import WORK, DataDir, Json, duration, named_path, print_json, print_table, say, seconds
+from ganbench.commands._common import (
+    WORK,
+    DataDir,
+    Json,
+    duration,
+    named_path,
+    of_datasets,
+    of_metrics,
+    of_models,
+    of_suites,
+    print_json,
+    print_table,
+    say,
+    seconds,
+)
 from ganbench.variants import folder_with, split_names
 
-SUITE = typer.Option("--suite", "-s", help="Suite that supplies what other options leave open; see `list suites`.")
+SUITE = typer.Option(
+    "--suite",
+    "-s",
+    help="Suite that supplies what other options leave open; see `list suites`.",
+    autocompletion=of_suites,
+)
 MODELS = typer.Option(
     "--model",
     "-m",
     help="Name, glob, family:NAME or path/to/file.py:Class; repeat for more. With configs: "
     r"'gmm\[n_components=4,8]' is two rows, several keys give the product. Values are JSON, 'gan_ns\[hidden=\[8,8]]', "
     "or bare words; a word with comma, bracket, quote or = is JSON text in double quotes. They win over --set.",
+    autocompletion=of_models,
 )
-DATA = typer.Option("--dataset", "-d", help="Name, glob, folder:PATH or array:PATH; repeat for more.")
+DATA = typer.Option(
+    "--dataset", "-d", help="Name, glob, folder:PATH or array:PATH; repeat for more.", autocompletion=of_datasets
+)
 RESIZE = typer.Option("--resize", help="Scale every picture of folder:PATH to N x N pixels; recorded.", min=2)
 CROP = typer.Option("--crop", help="none, or centre: cut pictures of folder:PATH to their central square; recorded.")
 SCORER = typer.Option("--scorer", help="What metrics look through on folder:PATH; see `list scorers`.")
-METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.")
+METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.", autocompletion=of_metrics)
 SEEDS = typer.Option("--seeds", help="A count (3), a range (4-6) or a list (1,5).")
 SCALE = typer.Option("--scale", help="smoke, quick, standard or paper.")
 BUDGET = typer.Option("--budget", help="In place of a scale: iterations=N, examples=N or seconds=S.")
@@ -36,7 +58,7 @@ RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. '
 OUT = typer.Option(
     "--out", "-o", callback=named_path, help="Run folder; the same folder again goes on where it stopped."
 )
-JOBS = typer.Option("--jobs", "-j", help="Worker processes \\[default: one per core].", min=1, max=256)
+JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 THREADS = typer.Option("--threads", help="Cores of each worker, for a few large jobs; recorded.", min=1, max=256)
 
 
@@ -69,6 +91,21 @@ def run(
     threads: Annotated[int, THREADS] = 1,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
     job_timeout: Annotated[str | None, typer.Option(help="Stop a job after this long, e.g. 30m; 0: never.")] = None,
+    executor: Annotated[str, typer.Option("--executor", help="local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="Of the Ray cluster: auto, or HOST:PORT. Without: a Ray of this machine."),
+    ] = None,
+    gpus_per_job: Annotated[
+        float | None, typer.Option("--gpus-per-job", help="Share of a device for each job on Ray, e.g. 0.25.", min=0)
+    ] = None,
+    jobs_per_gpu: Annotated[
+        int | None,
+        typer.Option("--jobs-per-gpu", help="Workers that share each device of this machine.", min=1, max=64),
+    ] = None,
+    track: Annotated[
+        list[str] | None, typer.Option("--track", help="Tell tensorboard or mlflow as it goes; repeat for both.")
+    ] = None,
     save_weights: Annotated[bool, typer.Option("--save-weights", help="Keep each model as safetensors.")] = False,
     scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
     data_dir: DataDir = None,
@@ -99,7 +136,8 @@ def run(
 
     done = launch.carry_out(
         selection, jobs, out, announced, workers=workers, threads=threads, job_timeout=per_job, time_limit=limit,
-        save_weights=save_weights, say=say,
+        save_weights=save_weights, executor=executor, address=address, gpus_per_job=gpus_per_job,
+        jobs_per_gpu=jobs_per_gpu, track=track or (), say=say,
     )  # fmt: skip
     return _results.finish(done.root, done.records, done.outcome, len(jobs), done.seconds, as_json)
 

@@ -41,11 +41,11 @@ def sample(
         str | None, typer.Option("--dataset", "-d", help="Which job's; of bare weights, what they were trained on.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Which job's; of bare weights, of the draw \\[default: 0].", min=0)
+        int | None, typer.Option("--seed", help="Which job's; of bare weights, of the draw [default: 0].", min=0)
     ] = None,
     draw_seed: Annotated[
         int | None,
-        typer.Option("--draw-seed", help="Of the draw \\[default: the job's, which draws what was scored].", min=0),
+        typer.Option("--draw-seed", help="Of the draw [default: the job's, which draws what was scored].", min=0),
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Config of bare weights, key=value; values are JSON. Repeat.")

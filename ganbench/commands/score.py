@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say
+from ganbench.commands._common import WORK, DataDir, Json, of_datasets, print_json, print_table, say
 from ganbench.errors import BadConfig, BadInput, MissingResource
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def attach(app: typer.Typer) -> None:
 
 def score(
     samples: Annotated[str, typer.Argument(help=".npy, .npz, .safetensors, or a folder of PNG or JPEG images.")],
-    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="What the samples imitate.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", "-d", help="What the samples imitate.", autocompletion=of_datasets)
+    ] = None,
     reference: Annotated[
         str | None, typer.Option("--reference", help="Folder or file of real pictures: all of both sides are used.")
     ] = None,
@@ -65,6 +67,9 @@ def score(
     else:
         if reference or stats or holdout:
             raise BadConfig("--reference, --stats and --holdout are for two sets of files; leave out --dataset")
+        if not (dataset in DATASETS.entries or ":" in dataset) and Path(dataset).exists():
+            kind, what = ("folder", "folder") if Path(dataset).is_dir() else ("array", "file")
+            raise BadInput(f"{dataset!r} is a {what}: say --dataset {kind}:{dataset}")
         (dataset,) = folder_with([dataset], resize=resize, crop=crop, scorer=scorer)
         DATASETS.get(dataset)
         names = metric_names(asked or ("*",))

@@ -329,18 +329,26 @@ class RunFolder:
             )
 
     def _take_lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # Windows: no advisory lock, so two drivers on one folder are not told apart
-            return
         self._lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._lock)
         except OSError:
             self.close()
             raise BadConfig(
                 f"another ganbench is writing to --out {self.root.name!r}; wait for it or name another folder"
             ) from None
+
+
+def lock_file(descriptor: int) -> None:
+    """Take a file for this process alone, until it is closed. Raises `OSError` where another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class DiskFull(GanbenchError):

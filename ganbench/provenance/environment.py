@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,17 +124,25 @@ def reset_peak_memory() -> None:
 def peak_memory() -> dict[str, float]:
     """Peak resident bytes of this process since the reset, and of the GPU where there is one."""
     found: dict[str, float] = {}
-    peak = _resident("VmHWM")
+    peak: float | None = _resident("VmHWM")
     if peak is None:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    found["peak_rss_bytes"] = peak
+        peak = _most_resident()
+    if peak is not None:
+        found["peak_rss_bytes"] = peak
     import torch
 
     if torch.cuda.is_available():
         found["peak_cuda_bytes"] = torch.cuda.max_memory_allocated()
     return found
+
+
+def _most_resident() -> float | None:
+    """Peak resident bytes where there is no /proc: macOS counts in bytes, others in KiB; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The plain table of a run: one per data set, rows of `jobs.row_name` down, metrics across, means over seeds with n."""
+"""The plain table of a run: one a data set, rows of `jobs.row_name` down by their first score, means over seeds, n."""
 
 from __future__ import annotations
 
@@ -76,6 +76,8 @@ def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Table:
         seconds = [r.timing["train_s"] for r in good if "train_s" in r.timing]
         cells = {m: cell(v) for m, v in values.items() if v}
         rows.append(Row(name, len(good), len(records), cells, sum(seconds) / len(seconds) if seconds else None))
+    if names:
+        rows.sort(key=lambda row: _worth(row.cells.get(names[0]), found[names[0]], floors.get(names[0])))
     return Table(
         dataset,
         scale,
@@ -84,6 +86,15 @@ def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Table:
         {m: Cell(v, None, 1) for m, v in floors.items()},
         max(r.planned for r in rows),
     )
+
+
+def _worth(cell: Cell | None, direction: str, floor: float | None) -> tuple[bool, float]:
+    """A key that puts the best first, and rows without that score last; equal ones keep their order."""
+    if cell is None or direction == "none":
+        return cell is None, 0.0
+    if direction == "floor":
+        return False, abs(cell.mean - (floor or 0.0))
+    return False, -cell.mean if direction == "max" else cell.mean
 
 
 def cell(values: Sequence[float]) -> Cell:

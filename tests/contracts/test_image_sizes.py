@@ -25,7 +25,7 @@ N, K = 24, 4
 
 def image_models() -> list[Entry]:
     """Models of images that are made from nothing or from labels."""
-    return [e for e in MODELS if "image" in e.meta.get("events", ("vector", "image")) and not e.meta.get("conditions")]
+    return [e for e in MODELS if "image" in e.events and not e.conditions]
 
 
 def cases() -> list[Any]:
@@ -44,7 +44,7 @@ def pictures(entry: Entry, spec: DataSpec) -> Split:
     y = torch.arange(N) % K
     rough = torch.randn(N, spec.event_shape[0], 4, 4, generator=rng) + y.view(-1, 1, 1, 1)
     x = torch.nn.functional.interpolate(rough * 0.3, spec.event_shape[1:], mode="bilinear").tanh()
-    needs = entry.meta.get("needs", ())
+    needs = entry.needs
     return Split(x, y if {"y", "labels"} & set(needs) else None, torch.arange(N) if "labels" in needs else None)
 
 
@@ -64,7 +64,7 @@ def test_a_model_with_its_defaults_trains_and_samples(entry: Entry, shape: tuple
     with seeding.global_stream("training", entry.name):
         train(model, data, Budget(iterations=1), seeding.stream("training", entry.name))
     assert not before or any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
-    if "sample" in entry.meta.get("gives", ()):
+    if "sample" in entry.gives:
         x = events.samples(model.eval(), 2, seed=1)
         assert x.shape == (2, *shape)
         assert bool(torch.isfinite(x).all())

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import json
 import os
 import selectors
 import signal
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 SET_DEATH_SIGNAL, SET_SUBREAPER = 1, 36  # prctl
+ORDER = 256  # bytes of what a driver says of a new worker
 LOG_BYTES = 1 << 20  # of a job's output that are kept
 GRACE = 0.5  # seconds in which a resource tracker may clean up behind its processes
 TRACKER = b"multiprocessing.resource_tracker"
@@ -39,11 +41,12 @@ def template(descriptor: int, jobs: bool) -> NoReturn:
     worker.preload(jobs)
     gc.freeze()  # or the first collection of each fork would copy every page
     while True:
-        message, descriptors, _, _ = socket.recv_fds(driver, 1, 2)
+        message, descriptors, _, _ = socket.recv_fds(driver, ORDER, 2)
         if not message:
             break
         if os.fork() == 0:
             driver.close()
+            os.environ.update(json.loads(message))
             control, channel = (socket.socket(fileno=d) for d in descriptors)
             _keep(control, channel, worker.serve)
         for d in descriptors:

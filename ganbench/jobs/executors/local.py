@@ -7,25 +7,23 @@ which ends with its jobs. A worker that a job has changed (`ganbench.jobs.execut
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any
 
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.jobs.executors import worker
-from ganbench.jobs.executors.process import Crew, Event, Worker
-from ganbench.jobs.records import SCHEMA, DiskFull, Record, RunFolder, Status, parse_record
+from ganbench.jobs.executors.driver import NO_ROOM, Outcome, Watcher, begin, interrupt_on_terminate, row, store, writing
+from ganbench.jobs.executors.process import KILL, Crew, Event, Worker
+from ganbench.jobs.records import Record, RunFolder, Status, parse_record
 from ganbench.jobs.spec import Job
 from ganbench.provenance import environment
 from ganbench.registry import DATASETS, METRICS, MODELS, Registry
@@ -34,29 +32,6 @@ STILLBORN = 3  # workers that may die before they can work, one after the other
 START = 300.0  # seconds for a worker to be able to work
 FORCE = 15.0  # seconds for a worker to end when it is told to
 TICK = 0.2
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class Watcher(Protocol):
-    """Who is told how the run goes."""
-
-    def finished(self, record: Record, cached: bool) -> None:
-        """One job has a record."""
-        ...
-
-    def tick(self, running: list[dict[str, Any]]) -> None:
-        """Several times a second: what each worker is at ({"job", "iteration", "share", "rate"})."""
-        ...
-
-
-@dataclass
-class Outcome:
-    """How a run ended."""
-
-    records: list[Record] = field(default_factory=list)
-    cached: int = 0  # of these, taken from an earlier run
-    pending: int = 0  # jobs that the time limit left for the next run
-    interrupted: bool = False
 
 
 def run(
@@ -70,8 +45,11 @@ def run(
     time_limit: float | None = None,
     save_weights: bool = False,
     scorer_weights: str | None = None,
+    gpus: Sequence[str] = (),
 ) -> Outcome:
     """Run what has no final record yet, each worker on `threads` cores.
+
+    `gpus` names the device of each worker, a device as often as it has slots; without it workers see all devices.
 
     Ctrl-C stops it: the outcome says so, and the same call goes on later.
     Raises `DiskFull` when a record cannot be written; those before it are whole.
@@ -79,21 +57,12 @@ def run(
     weights = None if scorer_weights is None else os.path.abspath(scorer_weights)
     orders = worker.Orders(os.path.abspath(folder.root), environment.git(), save_weights, weights, threads)
     outcome, waiting = Outcome(), deque[tuple[Job, int]]()
-    terminate = _interrupt_on_terminate()
+    terminate = interrupt_on_terminate()
     try:
-        for job in jobs:
-            record = folder.read(job.spec)
-            if record is not None and (record.final or (record.status == "skipped" and record.reason == job.skip)):
-                outcome.records.append(record)
-                outcome.cached += 1
-                watcher.finished(record, True)
-            elif job.skip is not None:
-                _store(folder, _row(job, "skipped", job.skip, orders, _next(record)), outcome, watcher)
-            else:
-                waiting.append((job, _next(record)))
+        waiting.extend(begin(jobs, folder, outcome, watcher, orders))
         if waiting:
             with Crew(threads) as crew:
-                shift = _Shift(crew, waiting, folder, watcher, outcome, orders, workers, job_timeout)
+                shift = Shift(crew, waiting, folder, watcher, outcome, orders, workers, job_timeout, gpus)
                 shift.work(None if time_limit is None else time.monotonic() + time_limit)
     except KeyboardInterrupt:
         outcome.interrupted = True
@@ -101,7 +70,7 @@ def run(
         shutil.rmtree(folder.root / ".progress", ignore_errors=True)
         if terminate is not None:
             signal.signal(signal.SIGTERM, terminate)
-    with _writing(folder, outcome):
+    with writing(folder, outcome):
         folder.settle(outcome.records)
     outcome.pending = len(jobs) - len(outcome.records)
     return outcome
@@ -139,6 +108,14 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpu_slots(each: int) -> list[str]:
+    """A name for each worker's CUDA device, `each` of every device that may be used here, devices taking turns."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        visible = ",".join(p.name.removeprefix("nvidia") for p in sorted(Path("/dev").glob("nvidia[0-9]*")))
+    return [name.strip() for _ in range(each) for name in visible.split(",") if name.strip()]
+
+
 def foreign(job: Job) -> tuple[str, ...]:
     """What of a job is code of others, by reference; empty where all of it is built in."""
     parts: list[tuple[Registry[Any], str]] = [(MODELS, job.model_ref), (DATASETS, job.dataset_ref)]
@@ -160,13 +137,14 @@ class _Hand:
 
     process: Worker
     key: tuple[str, ...]  # the code of others that it may run; empty: only what is built in
+    gpu: str | None = None  # the only one that it sees; None: all
     job: Job | None = None
     attempt: int = 0
     deadline: float | None = None
     over: bool = False  # its time was up
 
 
-class _Shift:
+class Shift:
     """Hands out the jobs that wait and stores what becomes of them."""
 
     def __init__(
@@ -179,7 +157,9 @@ class _Shift:
         orders: worker.Orders,
         workers: int,
         job_timeout: Callable[[Job], float | None],
+        gpus: Sequence[str] = (),
     ) -> None:
+        self.gpus = gpus
         self.crew, self.waiting, self.folder, self.watcher, self.outcome = crew, waiting, folder, watcher, outcome
         self.orders, self.workers, self.job_timeout = orders, workers, job_timeout
         self.hands: dict[int, _Hand] = {}
@@ -208,7 +188,7 @@ class _Shift:
         if self.stillborn >= STILLBORN:
             job, attempt = self.waiting.popleft()
             reason = "no worker stays alive long enough to take a job; see `ganbench doctor`"
-            self.store(_row(job, "failed", reason, self.orders, attempt))
+            self.store(row(job, "failed", reason, self.orders, attempt))
             return False
         job, attempt = self.waiting.popleft()
         key = self.key(job)
@@ -218,13 +198,13 @@ class _Shift:
             for n in idle[: max(0, len(idle) - self.workers + 1)]:  # each keeps hundreds of megabytes
                 self.retire(self.hands[n])
             try:
-                process = self.crew.start()
+                process = self.crew.start(gpu := self.free_gpu())
             except OSError:
                 self.stillborn += 1
                 self.waiting.appendleft((job, attempt))
                 return False
             number = process.number
-            self.hands[number] = _Hand(process, key)
+            self.hands[number] = _Hand(process, key, gpu)
         hand = self.hands[number]
         hand.job, hand.attempt = job, attempt
         hand.deadline = time.monotonic() + START if hand.process.pid is None else self.limit(job)
@@ -234,6 +214,11 @@ class _Shift:
             (place / "log.txt").unlink(missing_ok=True)
         hand.process.call(worker.work, job, self.orders, attempt, log=place / "log.txt")
         return True
+
+    def free_gpu(self) -> str | None:
+        """A device with a slot that no worker has, the emptiest first; None where slots are not counted."""
+        taken = [h.gpu for h in self.hands.values() if not h.over]
+        return min(dict.fromkeys(self.gpus), key=lambda g: taken.count(g) / self.gpus.count(g), default=None)
 
     def key(self, job: Job) -> tuple[str, ...]:
         """What of a job is code of others; a run's jobs share their metrics."""
@@ -270,19 +255,19 @@ class _Shift:
         """The record that a worker answers with, or one that says why it is none."""
         if "error" in said:
             status: Status = "oom" if said.get("memory") else "failed"
-            return _row(job, status, f"worker: {said['error']}"[:400], self.orders, hand.attempt)
+            return row(job, status, f"worker: {said['error']}"[:400], self.orders, hand.attempt)
         try:
             record = parse_record(said["answer"]["record"])
             if record.job_id != job.spec.job_id:
                 raise BadInput("it is that of another job")
             found = said["answer"]["environment"]
-            with _writing(self.folder, self.outcome):
+            with writing(self.folder, self.outcome):
                 record.env_ref = self.folder.write_environment(found)
         except (BadInput, KeyError, TypeError) as error:
-            return _row(job, "failed", f"worker: no record came back: {error}"[:400], self.orders, hand.attempt)
+            return row(job, "failed", f"worker: no record came back: {error}"[:400], self.orders, hand.attempt)
         record.git = self.orders.git
         if (record.error or {}).get("errno") in NO_ROOM:  # so a model says; whether it is so, the driver tries itself
-            with _writing(self.folder, self.outcome):
+            with writing(self.folder, self.outcome):
                 self.folder.try_to_write()
         return record
 
@@ -304,10 +289,10 @@ class _Shift:
         if hand.over:
             limit = self.job_timeout(hand.job)
             status, reason = "timeout", f"stopped after {limit:g} s, the limit for one job (--job-timeout)"
-        elif code == -signal.SIGKILL and environment.kills_for_memory() > self.kills:
+        elif code == -KILL and environment.kills_for_memory() > self.kills:
             status, self.kills = "oom", environment.kills_for_memory()
             reason = "the system ran out of memory and killed the worker"
-        self.store(_row(hand.job, status, reason, self.orders, hand.attempt))
+        self.store(row(hand.job, status, reason, self.orders, hand.attempt))
 
     def retire(self, hand: _Hand) -> None:
         """Let a worker go that has no job."""
@@ -315,50 +300,7 @@ class _Shift:
         hand.process.end()
 
     def store(self, record: Record) -> None:
-        _store(self.folder, record, self.outcome, self.watcher)
-
-
-def _store(folder: RunFolder, record: Record, outcome: Outcome, watcher: Watcher) -> None:
-    with _writing(folder, outcome):
-        folder.write(record)
-        folder.append(record)
-        if record.final:
-            folder.checkpoint(record.spec).unlink(missing_ok=True)
-    outcome.records.append(record)
-    watcher.finished(record, False)
-
-
-@contextlib.contextmanager
-def _writing(folder: RunFolder, outcome: Outcome) -> Iterator[None]:
-    """Only what the driver itself cannot write ends a run."""
-    try:
-        yield
-    except OSError as error:
-        cure = "free some space and" if error.errno in NO_ROOM else "make it writable and"
-        raise DiskFull(
-            f"cannot write to {folder.root.name!r}: {error.strerror or error}; {len(outcome.records)} records are "
-            f"whole; {cure} run the same command again"
-        ) from None
-
-
-def _next(record: Record | None) -> int:
-    return record.attempt + 1 if record else 1
-
-
-def _row(job: Job, status: Status, reason: str, orders: worker.Orders, attempt: int) -> Record:
-    """A record for a job that has none of its own."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Record(
-        schema=SCHEMA,
-        job_id=job.spec.job_id,
-        spec=job.spec,
-        status=status,
-        reason=reason,
-        attempt=attempt,
-        git=orders.git,
-        started_at=now,
-        ended_at=now,
-    )
+        store(self.folder, record, self.outcome, self.watcher)
 
 
 def _cause_of_death(code: int | None) -> str:
@@ -368,13 +310,6 @@ def _cause_of_death(code: int | None) -> str:
     if code == worker.LOST:
         return "the worker cannot answer any more: the job closed its descriptors, or left it no memory or limits to"
     return f"the worker ended with exit code {code} in the middle of the job"
-
-
-def _interrupt_on_terminate() -> Any:
-    """Let SIGTERM end a run as Ctrl-C does; returns what it did before, or None where signals cannot be set."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _heartbeats(folder: Path) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from ganbench.jobs.executors.keeper import ORDER
+
 HAS_KEEPER = sys.platform == "linux"
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no stronger one
 ANSWER_BYTES = 1 << 26  # of one line from a worker; more is no answer
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -35,6 +38,11 @@ class Event:
     worker: int
     said: dict[str, Any] | None = None
     ended: int | None = None  # exit code, or -signal
+
+
+def order(gpu: str | None) -> bytes:
+    """What a template is told of a new worker: always `ORDER` bytes, so that two orders cannot run together."""
+    return json.dumps({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}).encode().ljust(ORDER)
 
 
 class Crew:
@@ -57,21 +65,24 @@ class Crew:
             worker.join(5)
         self._dismiss()
 
-    def start(self) -> Worker:
-        """A new worker; it says {"ready": pid} when it can work. Raises `OSError` when none can be started."""
+    def start(self, gpu: str | None = None) -> Worker:
+        """A new worker; it says {"ready": pid} when it can work. Raises `OSError` when none can be started.
+
+        With `gpu` it sees that CUDA device alone; an empty name hides all.
+        """
         make = self._fork if HAS_KEEPER else self._spawn
         number = next(self._numbers)
-        self.workers[number] = worker = make(number)
+        self.workers[number] = worker = make(number, gpu)
         return worker
 
-    def _fork(self, number: int) -> Worker:
+    def _fork(self, number: int, gpu: str | None) -> Worker:
         control, its_control = socket.socketpair()
         channel, its_channel = socket.socketpair()
         with its_control, its_channel:
             for attempt in (1, 2):
                 try:
                     template = self._template or self._start_template()
-                    socket.send_fds(template[1], [b"+"], [its_control.fileno(), its_channel.fileno()])
+                    socket.send_fds(template[1], [order(gpu)], [its_control.fileno(), its_channel.fileno()])
                     break
                 except OSError:  # someone killed the template
                     self._dismiss()
@@ -102,13 +113,15 @@ class Crew:
                 process.kill()
                 process.wait()
 
-    def _spawn(self, number: int) -> Worker:
+    def _spawn(self, number: int, gpu: str | None) -> Worker:
         """Where there is no keeper: an interpreter of its own, whose own children are left to it."""
         from ganbench.jobs.executors import worker
 
         channel, its = socket.socketpair()
         with its:
-            process = get_context("spawn").Process(target=worker.serve_spawned, args=(its, os.getpid(), self.threads))
+            process = get_context("spawn").Process(
+                target=worker.serve_spawned, args=(its, os.getpid(), self.threads, gpu)
+            )
             process.daemon = True
             process.start()
 
@@ -143,7 +156,7 @@ class Worker:
             elif not force:
                 self.guard.shutdown(socket.SHUT_WR)
             elif self.keeper is not None:
-                os.kill(self.keeper, signal.SIGKILL)
+                os.kill(self.keeper, KILL)
 
     def join(self, timeout: float) -> None:
         """Wait until it has ended."""
@@ -163,7 +176,7 @@ class Worker:
 
     def _wait(self) -> None:
         """Wait for the end; then the channel ends too, whoever still holds its other side."""
-        self.code = -signal.SIGKILL.value  # of a worker whose keeper was killed
+        self.code = -KILL  # of a worker whose keeper was killed
         if isinstance(self.guard, socket.socket):
             with contextlib.suppress(OSError, ValueError), self.guard.makefile("r") as lines:
                 for line in lines:

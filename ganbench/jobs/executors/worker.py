@@ -117,10 +117,12 @@ def serve(channel: socket.socket, own_log: bool = False) -> NoReturn:
     raise AssertionError
 
 
-def serve_spawned(channel: socket.socket, driver: int, threads: int) -> None:
+def serve_spawned(channel: socket.socket, driver: int, threads: int, gpu: str | None = None) -> None:
     """`serve` in an interpreter of its own, where there is no keeper to end it when its driver has gone."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     os.dup2(2, 1)  # what is printed must not spoil the driver's JSON
     threading.Thread(target=_die_with, args=(driver,), daemon=True).start()
     preload()

@@ -1,0 +1,1 @@
+"""The static site: every board, model and metric as pages that fetch nothing, with the documentation beside them."""
