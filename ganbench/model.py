@@ -47,7 +47,7 @@ Probability = Annotated[float, Ge(0), Le(1)]
 
 Capability = Literal[
     "sample", "encode", "from_codes", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster",
-    "tangents", "vary", "translate", "edit", "predict", "embed", "embed_words",
+    "tangents", "vary", "translate", "translate_back", "edit", "project", "predict", "embed", "embed_words",
 ]  # fmt: skip
 SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
@@ -182,6 +182,9 @@ class Model(nn.Module):
     def start(self, data: Split, rng: torch.Generator) -> None:
         """What precedes the first turn, such as an initialisation on data; in train mode, without gradients."""
 
+    def advance(self, share: float) -> None:
+        """Told the share of the budget spent, before every iteration; what changes with it is written into buffers."""
+
     def finish(self, data: Split, rng: torch.Generator) -> None:
         """What follows the last turn, such as a density fitted to the codes; in eval mode, without gradients."""
 
@@ -231,6 +234,14 @@ class Model(nn.Module):
     def translate(self, cond: Tensor, rng: torch.Generator) -> Tensor:
         """Events made from conditions: (B, *C) -> (B, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not translate")
+
+    def translate_back(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Conditions made from events, by what was learnt beside `translate`: (B, *E) -> (B, *C)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not translate back")
+
+    def project(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
+        """The model's own event nearest to x where it is known: (B, *E), mask (*E) true where known -> (B, *E)."""
+        raise NotApplicable(f"{self.name or type(self).__name__} does not project")
 
     def edit(self, x: Tensor, attributes: Tensor, rng: torch.Generator) -> Tensor:
         """The same events with these attributes, -1 or 1 each: (B, *E), (B, A) -> (B, *E)."""

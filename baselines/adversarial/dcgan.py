@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import DCGANDiscriminator, DCGANGenerator, Residual, Robustness, Stacked, hidden_layers, pooled
+from ganbench.nn.capsules import CapsuleDiscriminator
 
 
 @register("dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",))
@@ -28,6 +29,7 @@ class DCGAN(GAN):
         latent_dim: Count = 100
         architecture: Literal["conv"] | Robustness | Stacked | Residual = "conv"
         discriminator_lr: Positive | None = None  # None: as the generator's
+        discriminator: Literal["convolutions", "capsules"] = "convolutions"  # capsules: Sabour et al. 2017
 
     config: Config
     defaults = Defaults(image={"lr": 2e-4, "decay": "none"})
@@ -39,6 +41,8 @@ class DCGAN(GAN):
             self.discriminator = DCGANDiscriminator(spec, c.width, nn.BatchNorm2d)  # batch norm in all but the first
         else:
             super().build(spec)
+        if c.discriminator == "capsules":
+            self.discriminator = CapsuleDiscriminator(spec, c.width)
 
     def players(self) -> list[Player]:
         c = self.config
@@ -62,6 +66,8 @@ class DCGAN(GAN):
         return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))
 
     def representation(self, x: Tensor) -> Tensor:  # section 5.1: every convolutional layer, max-pooled to 4x4
+        if self.config.discriminator == "capsules":
+            return self.features(x)
         body: Any = self.discriminator.body
         layers = hidden_layers(body, x)
         maps = [layer for layer in layers if layer.ndim == 4]

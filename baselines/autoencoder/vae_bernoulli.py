@@ -28,13 +28,14 @@ from ganbench.losses.likelihoods import (
 )
 from ganbench.model import Batch, Count, DataSpec, Player, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.ops.impute import impute
 
 
 @register(
     "vae_bernoulli",
     family="autoencoder",
     paper="arXiv:1312.6114",
-    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
+    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob", "inpaint"),
     events=("image",),
 )
 class BernoulliVAE(EncoderDecoder):
@@ -99,3 +100,12 @@ class BernoulliVAE(EncoderDecoder):
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)
+
+    def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
+        def redraw(seen: Tensor) -> Tensor:
+            mean, log_var = self.posterior(seen)
+            return self.from_codes(
+                mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+            )
+
+        return impute(x, known, redraw)

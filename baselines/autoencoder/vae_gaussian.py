@@ -23,13 +23,14 @@ from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob, log_mean_exp, standard_normal_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, register
 from ganbench.nn import make_decoder, make_encoder
+from ganbench.ops.impute import impute
 
 
 @register(
     "vae_gaussian",
     family="autoencoder",
     paper="arXiv:1312.6114",
-    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
+    gives=("sample", "encode", "from_codes", "reconstruct", "log_prob", "inpaint"),
 )
 class GaussianVAE(EncoderDecoder):
     @dataclass(frozen=True)
@@ -101,3 +102,12 @@ class GaussianVAE(EncoderDecoder):
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)
+
+    def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
+        def redraw(seen: Tensor) -> Tensor:
+            mean, log_var = self.posterior(seen)
+            return self.from_codes(
+                mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+            )
+
+        return impute(x, known, redraw)

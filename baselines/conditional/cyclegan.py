@@ -41,7 +41,7 @@ from ganbench.nn.translation import ImagePool, PatchJudge, residual_translator
     "cyclegan",
     family="conditional",
     paper="arXiv:1703.10593",
-    gives=("translate",),
+    gives=("translate", "translate_back"),
     needs=("cond",),
     conditions=("image",),
     events=("image",),
@@ -130,6 +130,5 @@ class CycleGAN(Model):
         return out
 
     def translate_back(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Sources made from targets: (B, *E) -> (B, *C)."""
         out: Tensor = self.back(x)
         return out

@@ -121,6 +121,7 @@ class _Loop:
         training, shown, saved = self.training, self.start, self.start
         while (share := self.share()) < 1:
             t = training.iterations
+            self.model.advance(share)
             for turn in self.turns:
                 (start, end), updates = turn.player.span, turn.player.updates
                 count = updates(t) if callable(updates) else updates

@@ -42,7 +42,8 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
         from ganbench.pictures.views import draw_views
 
         rng = seeding.stream("metrics", "views", inputs.seed)
-        drawn = draw_views(folder, model, inputs.real("reference"), rng)
+        cond = inputs.real("cond") if "cond" in model.needs else None
+        drawn = draw_views(folder, model, inputs.real("reference"), rng, cond)
         files |= {kind: folder / f"{kind}.png" for kind in drawn}
     found = test_logits(model, inputs)
     if found is not None:

@@ -14,6 +14,13 @@ label_draws             {L: (L,) int64 rows of train}: the labels this seed reve
 sample_labels           (N,) int64 classes that the samples were asked to be of
 translated, translated_probs   (N, *E), (N, K) events made from `cond`, in step with the reference; their posteriors
 cond                    (N, *C) conditions of the test split, in step with reference
+cycled                  (N, *C) `translated` translated back, for models that can
+edited, edit_truth      (N, *E) test events, one attribute turned by the model; the exact counterfactuals
+turned, edit_values, edited_measured    (N,) which attribute; (N, A) int64 asked for in all, and those of `edited`
+edited_probs            (N, K) posteriors of `edited`
+known                   (*E) bool: what inpainting is told of an event
+inpainted, projected, inpainted_probs   (M, *E), (M, *E), (M, K) the first M reference events as the model completes
+                        them; its own nearest events; posteriors of the former
 wanted, measured        (N, A) int64 attributes that `cond` asks for, -1 where it does not; those of `translated`
 space                   what distances look at, for the signature: "x" or the scorer's name and hash
 rng                     a `torch.Generator` of the metrics role

@@ -1,17 +1,24 @@
 """Whether conditional models draw what was asked for: classes and attributes agree, and classes are not one picture.
 
+Source      Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models",
+            arXiv:1905.10887; Shmelkov et al. 2018, "How good is my GAN?" (GAN-train and GAN-test, arXiv:1807.09499).
 Shapes      N samples, M test events, K classes, F features, A attributes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.metrics.base import Score, check_events, check_probs, metric, signature
+from ganbench.metrics.base import Direction, Score, check_events, check_pair, check_probs, metric, signature
+from ganbench.metrics.frechet import frechet
+from ganbench.metrics.mmd import mmd
+from ganbench.ops.neighbors import nearest
 from ganbench.stats import wilson
 
 
@@ -58,6 +65,122 @@ def class_diversity(
     return Score("class_diversity", value, len(x), text, "max", se, extra={"classes": [round(r, 6) for r in ratios]})
 
 
+@metric(
+    "class_frechet", direction="min", degree=2,
+    needs=("features", "sample_labels", "reference_features", "test_labels", "space", "rng"),
+)  # fmt: skip
+def class_frechet(
+    features: Tensor,
+    sample_labels: Tensor,
+    reference_features: Tensor,
+    test_labels: Tensor,
+    *,
+    rng: torch.Generator,
+    space: str = "features",
+) -> Score:
+    """Mean over classes of `frechet` of the samples asked to be of a class and the test events of it.
+
+    (N, F), (N,), (M, F), (M,). Raises `NotApplicable` where a class has no more than F rows, of which a covariance says
+    little: use `class_mmd`; `BadInput` for labels out of step.
+    """
+
+    def distance(x: Tensor, y: Tensor) -> Score:
+        if min(len(x), len(y)) <= x.shape[1]:
+            raise NotApplicable(
+                f"class_frechet needs more rows of every class than the {x.shape[1]} features; got {len(x)} samples "
+                f"and {len(y)} test events of one: use class_mmd"
+            )
+        return frechet(x, y, rng=rng, space=space, extrapolation=0)
+
+    return _by_class("class_frechet", distance, features, sample_labels, reference_features, test_labels, space)
+
+
+@metric(
+    "class_mmd", direction="min", degree=0,
+    needs=("features", "sample_labels", "reference_features", "test_labels", "space", "rng"),
+)  # fmt: skip
+def class_mmd(
+    features: Tensor,
+    sample_labels: Tensor,
+    reference_features: Tensor,
+    test_labels: Tensor,
+    *,
+    rng: torch.Generator,
+    space: str = "features",
+) -> Score:
+    """Mean over classes of the unbiased squared MMD of the samples asked to be of a class and the test events of it.
+
+    (N, F), (N,), (M, F), (M,); a Gaussian kernel as wide as the median distance within each class of the test events,
+    which takes few rows a class. Raises `NotApplicable` where no class has two rows on both sides, `BadInput` for
+    labels out of step.
+    """
+
+    def distance(x: Tensor, y: Tensor) -> Score:
+        return mmd(x, y, rng=rng)
+
+    return _by_class("class_mmd", distance, features, sample_labels, reference_features, test_labels, space)
+
+
+def _by_class(
+    name: str,
+    distance: Callable[[Tensor, Tensor], Score],
+    x: Tensor,
+    labels: Tensor,
+    y: Tensor,
+    truth: Tensor,
+    space: str,
+) -> Score:
+    """The mean of a distance over the classes that both sides hold twice; errors add up as of independent classes."""
+    check_events(x, "features")
+    check_events(y, "reference_features")
+    check_pair(x, y, "features", "reference_features")
+    most = int(max(labels.max(), truth.max())) + 1
+    ours, real = check_labels(labels, len(x), most, "sample_labels"), check_labels(truth, len(y), most, "test_labels")
+    pairs = [(x[ours == k], y[real == k]) for k in range(most)]
+    found = [distance(a, b) for a, b in pairs if min(len(a), len(b)) > 1]
+    if not found:
+        raise NotApplicable("no class has two samples and two test events")
+    value = sum(s.value for s in found) / len(found)
+    se = math.sqrt(sum((s.se or 0.0) ** 2 for s in found)) / len(found)
+    text = signature(name, f"K={len(found)}", f"n={len(x)}", f"m={len(y)}", space)
+    return Score(name, value, len(x), text, "min", se, extra={"classes": [round(s.value, 6) for s in found]})
+
+
+@metric(
+    "cas", direction="max", returns=("gan_train", "gan_test"),
+    needs=("samples", "sample_labels", "train", "train_labels", "reference", "test_labels"),
+)  # fmt: skip
+def cas(
+    samples: Tensor,
+    sample_labels: Tensor,
+    train: Tensor,
+    train_labels: Tensor,
+    reference: Tensor,
+    test_labels: Tensor,
+) -> list[Score]:
+    """What a classifier makes of samples with the classes asked for, (N, *E), (N,): two shares that are right.
+
+    `gan_train`  learnt from the samples, tested on the test split: low where samples are wrong or too much alike.
+    `gan_test`   learnt from the training split, tested on the samples: low where samples are wrong, high for copies.
+    The classifier is the nearest neighbour in pixels: it has no settings and forgets nothing. `extra["real"]` is what
+    it has from the training split on the test split, the ceiling of both. Raises `BadInput` for labels out of step.
+    """
+    most = int(max(sample_labels.max(), train_labels.max(), test_labels.max())) + 1
+    x, z, y = (check_events(s, name) for s, name in ((samples, "samples"), (train, "train"), (reference, "reference")))
+    sets = ((x, sample_labels, "sample_labels"), (z, train_labels, "train_labels"), (y, test_labels, "test_labels"))
+    asked, learnt, truth = (check_labels(labels, len(rows), most, name) for rows, labels, name in sets)
+    real = float((learnt[nearest(y, z).index[:, 0]] == truth).double().mean())
+    scores = []
+    for name, right in (
+        ("gan_train", asked[nearest(y, x).index[:, 0]] == truth),
+        ("gan_test", learnt[nearest(x, z).index[:, 0]] == asked),
+    ):
+        text = signature(name, "1-nn", "pixels", f"n={len(x)}", f"train={len(z)}", f"m={len(y)}")
+        score = share_of(right, name, text)
+        scores.append(replace(score, n=len(x), extra={"real": real}))
+    return scores
+
+
 @metric("attribute_agreement", direction="max", needs=("measured", "wanted"), asks=("translate",))
 def attribute_agreement(measured: Tensor, wanted: Tensor) -> Score:
     """Share of the asked-for attributes `wanted` (N, A), -1 where one is free, that are `measured` (N, A) in pixels.
@@ -80,11 +203,11 @@ def attribute_agreement(measured: Tensor, wanted: Tensor) -> Score:
     return Score("attribute_agreement", float(shares.mean()), n, text, "max", se, extra={"attributes": each})
 
 
-def share_of(right: Tensor, name: str, text: str) -> Score:
+def share_of(right: Tensor, name: str, text: str, direction: Direction = "max") -> Score:
     """A share of rows (N,) bool as a score, with Wilson's interval."""
     n, k = len(right), int(right.sum())
     value = k / n
-    return Score(name, value, n, text, "max", math.sqrt(value * (1 - value) / n), wilson(k, n))
+    return Score(name, value, n, text, direction, math.sqrt(value * (1 - value) / n), wilson(k, n))
 
 
 def check_labels(y: Tensor, n: int, k: int, argument: str) -> Tensor:

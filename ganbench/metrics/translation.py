@@ -72,6 +72,30 @@ def translation_agreement(translated_probs: Tensor, test_labels: Tensor, space: 
     return share_of(p.argmax(1) == y, "translation_agreement", text)
 
 
+@metric("translation_success", direction="max", needs=("translated_probs", "test_labels", "space"), asks=("translate",))
+def translation_success(
+    translated_probs: Tensor, test_labels: Tensor, space: str = "probs", least: float = 0.8
+) -> Score:
+    """1 where `translation_agreement` is above `least`, else 0: its mean over seeds is how often training succeeds.
+
+    From marginals alone a map is not told from any other that fits them, so the mean agreement of a few seeds hides
+    that some have found another map.
+    """
+    agreement = translation_agreement(translated_probs, test_labels, space)
+    text = signature("translation_success", f"least={least:g}", f"n={agreement.n}", space)
+    return Score("translation_success", float(agreement.value > least), agreement.n, text, "max")
+
+
+@metric("cycle_l1", direction="min", needs=("cycled", "cond"), asks=("translate_back",), degree=1, power=1)
+def cycle_l1(cycled: Tensor, cond: Tensor) -> Score:
+    """Mean absolute difference of a source to what its translation is translated back to: (N, *C), (N, *C).
+
+    It says nothing of the translation: a permutation of classes and its inverse have 0. See `translation_agreement`.
+    """
+    x, y = aligned(cycled, cond, "cycled", "cond")
+    return _mean("cycle_l1", (x.double() - y.double()).abs().mean(1), "min")
+
+
 @metric("consistency", direction="min", needs=("translated", "cond"), asks=("translate",))
 def consistency(translated: Tensor, cond: Tensor) -> Score:
     """How far a large image, made small again by box means, is from its source: mean absolute, a pixel.
@@ -87,12 +111,14 @@ def consistency(translated: Tensor, cond: Tensor) -> Score:
     return _mean("consistency", off, "min", f"factor={factor}")
 
 
-def aligned(translated: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+def aligned(
+    translated: Tensor, reference: Tensor, ours: str = "translated", truth: str = "reference"
+) -> tuple[Tensor, Tensor]:
     """Both sets as matrices, row by row. Raises `BadInput` where they are not as many events of one shape."""
-    x, y = check_events(translated, "translated"), check_events(reference, "reference")
-    check_pair(translated, reference, "translated", "reference")
+    x, y = check_events(translated, ours), check_events(reference, truth)
+    check_pair(translated, reference, ours, truth)
     if len(x) != len(y):
-        raise BadInput(f"translated and reference must be as many, row by row; got {len(x)} and {len(y)}")
+        raise BadInput(f"{ours} and {truth} must be as many, row by row; got {len(x)} and {len(y)}")
     return x, y
 
 

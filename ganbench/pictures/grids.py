@@ -114,6 +114,22 @@ def mistakes(path: Path, samples: Array | None, wrong: Array, truth: Array, pred
     figure.savefig(path)
 
 
+def captioned(path: Path, texts: list[str], images: Array) -> None:
+    """Write a caption above each row of images (R, N, C, H, W) uint8."""
+    rows, columns = images.shape[:2]
+    figure = blank(0.75 * columns, 1.0 * rows)
+    for i, (text, row) in enumerate(zip(texts, images, strict=True)):
+        top = 1 - i / rows
+        figure.text(0.5, top - 0.02 / rows, text, ha="center", va="top", fontsize=7)
+        for j, image in enumerate(row):
+            axes = figure.add_axes((j / columns, top - 0.98 / rows, 0.96 / columns, 0.76 / rows))
+            grey = image.shape[0] == 1
+            picture = image[0] if grey else image[:3].transpose(1, 2, 0)
+            axes.imshow(picture, cmap="gray" if grey else None, vmin=0, vmax=255)
+            axes.set_axis_off()
+    figure.savefig(path)
+
+
 def blank(width: float, height: float) -> Any:
     """A figure of that size in inches, without pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -31,8 +31,13 @@ from ganbench.provenance.source import canonical_hash, code_sha256
 from ganbench.registry import DATASETS, METRICS, SCORERS, MetricInfo, scorer_name
 from ganbench.scorers.base import Linear, Scorer
 from ganbench.scorers.load import load_scorer
+from ganbench.scoring import asked
 
 FEATURE_BATCH = 500
+SEEN = (  # of the model's events, or made by it when first asked for
+    "probs", "features", "translated_probs", "measured", "cycled", "edited", "edited_probs", "edited_measured",
+    "inpainted", "inpainted_probs", "projected",
+)  # fmt: skip
 
 
 class MetricFailed(GanbenchError):
@@ -124,7 +129,7 @@ class Inputs:
             return self.scorer.signature if entry.looks_through and self.scorer else "x"
         if name == "samples":
             return self._samples()
-        if name in ("probs", "features", "translated_probs", "measured"):
+        if name in SEEN:
             if name not in self._made:
                 self._made[name] = self._seen(name)
             return self._made[name]
@@ -151,8 +156,26 @@ class Inputs:
                 return self._features(self._samples())
             case "translated_probs":
                 return self._probs(self.get("translated", _NOBODY))
+            case "edited_probs" | "inpainted_probs":
+                return self._probs(self.get(name.removesuffix("_probs"), _NOBODY))
+            case "edited_measured":
+                return measure(self.get("edited", _NOBODY))
+            case "edited" | "inpainted" | "projected" | "cycled":
+                return self._asked(name)
         self.real("wanted")  # only rendered pictures have attributes to measure
         return measure(self.get("translated", _NOBODY))
+
+    def _asked(self, name: str) -> Tensor:
+        """What the model makes of test events, on the CPU, drawn from a stream of the data set and the seed."""
+        model, x = self.get("model", _NOBODY), self.real("reference")
+        rng = seeding.stream("sampling", self.dataset.spec.name, self.seed, name)
+        match name:
+            case "edited":
+                return asked.edited(model, x, self.real("edit_bits"), rng)
+            case "cycled":
+                cond = self.real("cond")
+                return asked.translated_back(model, self.get("translated", _NOBODY), tuple(cond.shape[1:]), rng)
+        return asked.completed(model, x, self.real("known"), rng, project=name == "projected")
 
     def real(self, name: str) -> Any:
         """An input made of real data alone, kept between jobs. Raises `NotApplicable` where the data has none."""
@@ -222,6 +245,19 @@ class Inputs:
             case "cond":
                 index = _some(len(data.test), self.n, data.spec.name, "reference")
                 return _there(data.test.conditions(index), f"needs conditions; {data.spec.name} has none")
+            case "known":
+                return asked.upper_half(data.spec.event_shape)
+            case "turned":
+                if data.spec.cond is None or data.spec.cond.kind != "attributes":
+                    raise NotApplicable(f"needs attributes to turn; {data.spec.name} has none")
+                return asked.turns(self.get("cond", _NOBODY), data.spec.name)
+            case "edit_bits":
+                return asked.turned(self.get("cond", _NOBODY), self.get("turned", _NOBODY))
+            case "edit_values":
+                return wanted_values(data.spec, self.get("edit_bits", _NOBODY))
+            case "edit_truth":
+                index = _some(len(data.test), self.n, data.spec.name, "reference")
+                return asked.counterfactuals(data, index, self.get("edit_bits", _NOBODY))
             case "wanted":
                 return wanted_values(data.spec, self.get("cond", _NOBODY))
         raise BadInput(f"no metric input is called {name!r}; ganbench/metrics/base.py lists them")

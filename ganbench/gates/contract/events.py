@@ -31,6 +31,9 @@ SPECS |= {  # events made from conditions, for the models that ask for them
     "unpaired8": DataSpec(
         "unpaired8", (1, 8, 8), (-1.0, 1.0), K, N, N, cond=Condition("image", (3, 8, 8), paired=False)
     ),
+    "attributes16": DataSpec(
+        "attributes16", (3, 16, 16), (-1.0, 1.0), K, N, N, cond=Condition("attributes", (3,), names=("a", "b", "c"))
+    ),
     "tokens16": DataSpec("tokens16", (3, 16, 16), (-1.0, 1.0), K, N, N, cond=Condition("tokens", (6,), vocabulary=9)),
 }
 SLOW = ("image32",)  # kinds that are tried only where they are asked for

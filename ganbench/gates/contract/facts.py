@@ -252,11 +252,13 @@ def each_capability_gives_what_it_should(case: Case) -> None:
         "tangents": lambda: model.tangents(x),
         "vary": lambda: model.vary(6, rng).transpose(0, 1),
         "translate": lambda: model.translate(_conditions(case), rng),
+        "translate_back": lambda: model.translate_back(x, rng),
+        "project": lambda: model.project(x, known, rng),
         "edit": lambda: model.edit(x, _conditions(case), rng),
     }
     event = (6, *spec.event_shape)
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
-        ("from_codes", "reconstruct", "inpaint", "translate", "edit"), event
+        ("from_codes", "reconstruct", "inpaint", "project", "translate", "edit"), event
     ) | {"classify": (6, K), "log_prob": (6,), "cluster": (6,)}  # fmt: skip
     tried = [c for c in rows if c in model.gives]
     if not tried:
@@ -291,7 +293,8 @@ def its_pictures_can_be_drawn(case: Case) -> None:
     if not case.spec.is_image:
         raise NotApplicable("pictures are drawn of images")
     with tempfile.TemporaryDirectory() as folder:
-        drawn = draw_views(Path(folder), case.trained, case.data.x, torch.Generator().manual_seed(0))
+        x, cond = case.data.events(), case.data.conditions(slice(None))
+        drawn = draw_views(Path(folder), case.trained, x, torch.Generator().manual_seed(0), cond)
         there, wanted = sorted(p.name for p in Path(folder).iterdir()), sorted(f"{view}.png" for view in drawn)
     must(there == wanted, f"files must be {wanted}", there, "write no files of your own")
 
