@@ -14,7 +14,7 @@ from torch import Tensor
 from ganbench.model import Budget, DataSpec, Fraction, Model, Split, register
 
 
-@register("control_collapse", family="control", role="control")
+@register("control_collapse", family="control")
 class Collapse(Model):
     """Resamples one training example, or the nearest share of the training set around one."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganbench.model import Budget, Count, DataSpec, Model, Split, register
 
 
-@register("control_memoriser", family="control", role="control")
+@register("control_memoriser", family="control")
 class Memoriser(Model):
     """Draws with replacement from `n_examples` distinct training examples."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ganbench.model import Budget, DataSpec, Model, Split, register
 
 
-@register("control_noise", family="control", role="control")
+@register("control_noise", family="control")
 class Noise(Model):
     """Independent uniform draws per dimension."""
 
