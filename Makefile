@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 
-.PHONY: run test test-fast test-slow test-browser lint install clean
+.PHONY: site run test test-fast test-slow test-browser lint install clean
 install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	python3 -m venv $(VENV)
@@ -35,6 +35,10 @@ test-browser: install
 	  $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null || \
 	  echo "chromium and chromium-driver could not be installed: the browser tests will skip" >&2
 	$(PYTEST) -m browser tests/boards -rs $(ARGS)
+
+# The static site of all boards, models, metrics and the documentation, in site/.
+site: install
+	$(VENV)/bin/ganbench site build site $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -31,7 +31,7 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 pygments_style, pygments_dark_style = "sphinx", "monokai"
 html_sidebars = {
-    "**": [f"sidebar/{part}.html" for part in ("brand", "search", "scroll-start", "navigation", "scroll-end")]
+    "**": [f"sidebar/{part}.html" for part in ("brand", "search", "scroll-start", "site", "navigation", "scroll-end")]
 }
 
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)\s]+)\)")

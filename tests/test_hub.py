@@ -14,15 +14,14 @@ import ganbench
 from ganbench.api import hub
 from ganbench.errors import BadInput
 
-real: Any = pytest.importorskip("huggingface_hub", reason="pip install 'ganbench[hub]'")
+errors: Any = pytest.importorskip("huggingface_hub.errors", reason="pip install 'ganbench[hub]'")
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Path:
-    ganbench.run(
-        "gmm", "digits", seeds=1, budget="iterations=1", out=tmp_path / "run", save_weights=True, metrics=["mmd"]
-    )
-    (found,) = (tmp_path / "run" / "jobs").iterdir()
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("hub") / "run"
+    ganbench.run("gmm", "digits", seeds=1, budget="iterations=1", out=out, metrics=["mmd"])
+    (found,) = (out / "jobs").iterdir()
     return found
 
 
@@ -34,7 +33,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     class Api:
         def create_repo(self, repo: str, private: bool, exist_ok: bool) -> None:
             if "/" not in repo:
-                raise real.errors.HFValidationError(f"no such name: {repo}")
+                raise errors.HFValidationError(f"no such name: {repo}")
             (shelf / repo).mkdir(parents=True, exist_ok=exist_ok)
 
         def upload_folder(self, repo_id: str, folder_path: str, allow_patterns: list[str], commit_message: str) -> str:
@@ -49,10 +48,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def snapshot(repo: str, revision: str | None, allow_patterns: list[str]) -> str:
         if not (shelf / repo).is_dir():
-            raise real.errors.LocalEntryNotFoundError("nothing by that name")
+            raise errors.LocalEntryNotFoundError("nothing by that name")
         return str(shelf / repo)
 
-    fake = SimpleNamespace(HfApi=Api, errors=real.errors, snapshot_download=snapshot)
+    fake = SimpleNamespace(HfApi=Api, errors=errors, snapshot_download=snapshot)
     monkeypatch.setattr(hub, "hub", lambda: fake)
     return shelf
 
@@ -78,6 +77,6 @@ def test_what_is_no_job_or_was_edited_is_refused(job: Path, shelf: Path, tmp_pat
     hub.push(job, "lab/x")
     record = shelf / "lab/x/result.json"
     record.write_text(record.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(BadInput, match=r"result\.json"):
+    with pytest.raises(BadInput, match="that can be read"):
         hub.pull("lab/x", tmp_path / "new")
     assert not (tmp_path / "new").exists()

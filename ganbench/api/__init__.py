@@ -143,6 +143,11 @@ def run(
     save_weights: bool = True,
     data_dir: str | None = None,
     scorer_weights: str | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    gpus_per_job: float | None = None,
+    jobs_per_gpu: int | None = None,
+    track: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """What `ganbench run` does with these options, without printing; -> `results` of its folder.
 
@@ -150,7 +155,8 @@ def run(
     or the seeds themselves. `budget` replaces the scale: "iterations=500" or {"iterations": 500}. Limits are in
     seconds. Weights are kept, for `load`. `out` again goes on where it stopped; without it a folder under runs/ is
     made. The folder is in `frame.attrs["run_dir"]`, the number of jobs that a time limit left in
-    `frame.attrs["pending"]`. A job that fails is a row with its status and reason.
+    `frame.attrs["pending"]`. A job that fails is a row with its status and reason. `executor` is "local" or "ray", at
+    `address`; `track` names "tensorboard" or "mlflow".
 
     Raises what the command line reports: `UnknownName`, `BadConfig`, `BadInput`, `MissingResource`. Ctrl-C raises
     `KeyboardInterrupt` when the records are written.
@@ -187,6 +193,11 @@ def run(
         time_limit=time_limit,
         job_timeout=job_timeout,
         save_weights=save_weights,
+        executor=executor,
+        address=address,
+        gpus_per_job=gpus_per_job,
+        jobs_per_gpu=jobs_per_gpu,
+        track=_names(track) or (),
     )
     if done.outcome.interrupted:
         raise KeyboardInterrupt(f"stopped; the same call with out={done.root.as_posix()!r} goes on from here")

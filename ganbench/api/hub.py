@@ -17,6 +17,7 @@ def hub() -> Any:
     """The `huggingface_hub` module. Raises `MissingResource`."""
     try:
         import huggingface_hub
+        import huggingface_hub.errors
     except ImportError:
         raise MissingResource("`ganbench hub` needs its package: pip install 'ganbench[hub]'") from None
     return huggingface_hub

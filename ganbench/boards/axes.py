@@ -60,7 +60,7 @@ class Axis:
         """About `count` round values."""
         if self.knee:
             top = math.ceil(math.log10(self.knee)) + 24
-            sizes = [10.0**k for k in range(math.floor(math.log10(self.knee)), top)]
+            sizes = [10.0**k for k in range(math.floor(math.log10(self.knee)) + 1, top)]
             values = [v for v in (*(-s for s in sizes), 0.0, *sizes) if self.holds(v)]
         elif self.log:
             values = [m * 10**k for k in range(math.floor(self.low), math.ceil(self.high) + 1) for m in (1, 2, 5)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -83,13 +84,16 @@ def memory_bytes() -> int | None:
 
 
 def git() -> dict[str, Any]:
-    """Commit of the source tree that ganbench runs from and whether it was changed; empty outside a checkout."""
+    """Commit of the source tree that ganbench runs from, and of what was changed the hash; empty outside a checkout."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return {}
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+        if not _git(root, "status", "--porcelain", "--untracked-files=no"):
+            return {"commit": commit, "dirty": False}
+        changes = _git(root, "diff", "HEAD", "--no-color", "--no-ext-diff")
+        return {"commit": commit, "dirty": True, "diff_sha256": hashlib.sha256(changes.encode()).hexdigest()}
     except (OSError, subprocess.SubprocessError):
         return {}
 

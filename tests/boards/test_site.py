@@ -120,6 +120,22 @@ def test_names_and_reasons_are_text_on_a_page(tmp_path: Path) -> None:
         assert "&lt;script&gt;alert(1)" in found
 
 
+@pytest.mark.slow
+def test_the_documentation_is_part_of_the_site_and_fetches_nothing(tmp_path: Path) -> None:
+    for name in ("sphinx", "myst_parser", "furo"):
+        pytest.importorskip(name, reason="pip install 'ganbench[docs]'")
+    done = build(tmp_path / "out", [ROOT / "leaderboards" / "digits"], docs=ROOT / "docs")
+    assert int(done.docs.split()[0]) > 50
+    assert done.largest <= MOST
+    for path in (tmp_path / "out" / "docs").rglob("*.html"):
+        for kind, target in links(path).found:
+            if kind in ("link.href", "script.src", "img.src"):
+                assert not re.match(r"(https?:)?//", target), (path.name, target)
+            elif kind == "a.href" and not re.match(r"[a-z]+:|#", target):
+                assert (path.parent / target.partition("#")[0]).exists(), (path.name, target)
+    assert "ganbench leaderboard build" in (tmp_path / "out/docs/reference/cli.html").read_text()
+
+
 def test_equations_are_of_models_that_there_are_and_of_all_that_learn() -> None:
     told = formulas.equations()
     assert set(told) == {name for name in MODELS.entries if not name.startswith("control")}

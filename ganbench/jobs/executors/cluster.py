@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 from ganbench.errors import BadConfig, MissingResource
 from ganbench.files import write_atomic
 from ganbench.jobs.executors import seat
-from ganbench.jobs.executors.driver import Outcome, Watcher, begin, interrupt_on_terminate, row, store, writing
+from ganbench.jobs.executors.driver import Outcome, Watcher, begin, row, store, terminable, writing
 from ganbench.jobs.executors.local import TICK, ask
 from ganbench.jobs.executors.worker import Orders
 from ganbench.jobs.records import RunFolder, parse_record
@@ -51,28 +52,24 @@ def run(
     Each job takes `threads` cores and `gpus_per_job` of a device. Raises `MissingResource` without Ray or a cluster at
     the address, `BadConfig` for what cannot travel, `DiskFull` as `local.run`.
     """
-    ray = connect(address, workers, threads)
+    ray, ours = connect(address, workers, threads)
     orders = Orders("", environment.git(), save_weights, scorer_weights and os.path.abspath(scorer_weights), threads)
     outcome = Outcome()
-    terminate = interrupt_on_terminate()
     token = secrets.token_hex(8)
     try:
-        waiting = deque(begin(jobs, folder, outcome, watcher, orders))
-        if waiting:
-            luggage = _Luggage(ray, scorer_weights)
-            limits = {"num_cpus": threads, "num_gpus": gpus_per_job, "max_retries": LOST}
-            shift = _Shift(ray, folder, watcher, outcome, orders, luggage, limits, token, workers, job_timeout)
-            shift.work(waiting, None if time_limit is None else time.monotonic() + time_limit)
+        with terminable():
+            waiting = deque(begin(jobs, folder, outcome, watcher, orders))
+            if waiting:
+                luggage = _Luggage(ray, scorer_weights)
+                limits = {"num_cpus": threads, "num_gpus": gpus_per_job, "max_retries": LOST}
+                shift = _Shift(ray, folder, watcher, outcome, orders, luggage, limits, token, workers, job_timeout)
+                shift.work(waiting, None if time_limit is None else time.monotonic() + time_limit)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
         with contextlib.suppress(Exception):
             _sweep(ray, token)
-        if terminate is not None:
-            import signal
-
-            signal.signal(signal.SIGTERM, terminate)
-        if not _joined:
+        if ours:
             ray.shutdown()
     with writing(folder, outcome):
         folder.settle(outcome.records)
@@ -80,19 +77,23 @@ def run(
     return outcome
 
 
-_joined: list[bool] = []  # not empty where Ray ran before we came; then it is not ours to stop
-
-
-def connect(address: str | None, workers: int | None, threads: int) -> Any:
-    """The `ray` module, connected. Raises `MissingResource`."""
+def connect(address: str | None, workers: int | None, threads: int) -> tuple[Any, bool]:
+    """The `ray` module, connected, and whether the connection is ours to end. Raises `MissingResource`."""
     try:
         import ray
     except ImportError:
         raise MissingResource("--executor ray needs Ray: pip install 'ganbench[ray]'") from None
-    _joined.clear()
     if ray.is_initialized():
-        _joined.append(True)
-        return ray
+        return ray, False
+    if address and ":" in address and "://" not in address:
+        host, _, port = address.rpartition(":")
+        try:  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except (OSError, ValueError) as error:
+            reason = environment.in_one_line(error)
+            raise MissingResource(
+                f"no Ray cluster answers at {address!r}: {reason}; `ray start --head` begins one"
+            ) from None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
@@ -104,7 +105,7 @@ def connect(address: str | None, workers: int | None, threads: int) -> Any:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"no Ray cluster answers at {address!r}" if address else "Ray does not start here"
         raise MissingResource(f"{where}: {environment.in_one_line(error)}; `ray start --head` begins one") from None
-    return ray
+    return ray, True
 
 
 class _Luggage:

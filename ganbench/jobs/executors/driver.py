@@ -109,8 +109,14 @@ def row(job: Job, status: Status, reason: str, orders: Orders, attempt: int) -> 
     )
 
 
-def interrupt_on_terminate() -> Any:
-    """Let SIGTERM end a run as Ctrl-C does; returns what it did before, or None where signals cannot be set."""
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, where signals can be set."""
     if threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.jobs.executors import worker
-from ganbench.jobs.executors.driver import NO_ROOM, Outcome, Watcher, begin, interrupt_on_terminate, row, store, writing
+from ganbench.jobs.executors.driver import NO_ROOM, Outcome, Watcher, begin, row, store, terminable, writing
 from ganbench.jobs.executors.process import KILL, Crew, Event, Worker
 from ganbench.jobs.records import Record, RunFolder, Status, parse_record
 from ganbench.jobs.spec import Job
@@ -57,19 +56,17 @@ def run(
     weights = None if scorer_weights is None else os.path.abspath(scorer_weights)
     orders = worker.Orders(os.path.abspath(folder.root), environment.git(), save_weights, weights, threads)
     outcome, waiting = Outcome(), deque[tuple[Job, int]]()
-    terminate = interrupt_on_terminate()
     try:
-        waiting.extend(begin(jobs, folder, outcome, watcher, orders))
-        if waiting:
-            with Crew(threads) as crew:
-                shift = Shift(crew, waiting, folder, watcher, outcome, orders, workers, job_timeout, gpus)
-                shift.work(None if time_limit is None else time.monotonic() + time_limit)
+        with terminable():
+            waiting.extend(begin(jobs, folder, outcome, watcher, orders))
+            if waiting:
+                with Crew(threads) as crew:
+                    shift = Shift(crew, waiting, folder, watcher, outcome, orders, workers, job_timeout, gpus)
+                    shift.work(None if time_limit is None else time.monotonic() + time_limit)
     except KeyboardInterrupt:
         outcome.interrupted = True
     finally:
         shutil.rmtree(folder.root / ".progress", ignore_errors=True)
-        if terminate is not None:
-            signal.signal(signal.SIGTERM, terminate)
     with writing(folder, outcome):
         folder.settle(outcome.records)
     outcome.pending = len(jobs) - len(outcome.records)

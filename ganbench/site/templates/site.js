@@ -2,7 +2,8 @@
 const picks = Array.from(document.querySelectorAll(".compare select"));
 const side = document.querySelector(".compare tbody");
 function rowsOf(name) {
-  return Array.from(document.querySelectorAll("table.board tbody tr")).filter((r) => r.cells[1] && r.cells[1].dataset.sort === name);
+  const plain = (r) => (r.cells[1].dataset.sort || "").replace(/ \(v[^)]*, now v[^)]*\)$/, ""); // "(v1, now v3)"
+  return Array.from(document.querySelectorAll("table.board tbody tr")).filter((r) => plain(r) === name);
 }
 function interval(text) {
   const found = text.match(/\[([^,\]]+), ([^\]]+)\]/);
