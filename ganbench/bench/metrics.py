@@ -22,13 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tabulate import tabulate
 from torch import Tensor
 
 from ganbench.bench.timing import CLOCKS, Clock
 from ganbench.errors import UnknownName
 from ganbench.ops.pairwise import product
-from ganbench.provenance.environment import cpu_name, scratch
+from ganbench.provenance.environment import scratch
 
 Value = float | list[float]
 
@@ -353,6 +352,24 @@ def _transport_case(n: int, d: int) -> Case:
     )
 
 
+def _extraction_case(bfloat16: bool) -> Case:
+    """Features of pictures, as scores look at them, against the loop that torch's own examples evaluate with."""
+    from ganbench.bench.extraction import LEAST_TOLERANCE, Pictures
+
+    work = Pictures(256, bfloat16)
+    return Case(
+        f"features of 256 pictures of 32x32 through EfficientNet-Lite0 at 96 px{', bfloat16' if bfloat16 else ''}",
+        work.ours,
+        work.eval_loop,
+        "torch eval loop",
+        tolerance=LEAST_TOLERANCE[bfloat16],
+        target=">= 1x",
+    )
+
+
+for _half in (False, True):
+    CASES["extraction_bfloat16" if _half else "extraction"] = partial(_extraction_case, _half)
+
 for _n in (2000, 5000, 10_000):
     for _d in (2, 64):
         CASES[f"wasserstein_{_n}_{_d}"] = partial(_transport_case, _n, _d)
@@ -368,32 +385,3 @@ def run(cases: Sequence[str], turns: int, clock: Clock) -> list[Result]:
         print(f"{name} ...", file=sys.stderr, flush=True)
         results.append(measure(name, turns, CLOCKS[clock]))
     return results
-
-
-def write(path: Path, results: list[Result], command: str) -> None:
-    """The table as a page, with what it ran on and the command that made it."""
-    made = f"{cpu_name()}, {torch.get_num_threads()} thread(s), torch {torch.__version__.split('+')[0]}"
-    head = (
-        "# Speed of metrics\n\nOurs and what people use, the same value first, then turn by turn; seconds are medians. "
-        "Scratch is what\nresident memory grew by. Each share is of the matrix-product rate measured in the same run.\n"
-    )
-    path.write_text(f"{head}\nMade by `{command}` on {made}.\n\n{render(results)}\n", encoding="utf-8")
-
-
-def render(results: list[Result]) -> str:
-    """The table as Markdown."""
-    rows = [
-        [
-            r.work,
-            r.peer,
-            f"{r.seconds:.3g}",
-            "-" if r.peer_seconds is None else f"{r.peer_seconds:.3g}",
-            "-" if r.ratio is None else f"{r.ratio:.1f}x",
-            "-" if r.ceiling is None else f"{r.ceiling:.0%}",
-            "-" if r.scratch_mb is None else f"{r.scratch_mb:.0f}",
-            r.target,
-        ]
-        for r in results
-    ]
-    head = ["work (float32, CPU)", "peer", "s", "peer s", "ratio", "of GEMM", "scratch MB", "to reach"]
-    return str(tabulate(rows, head, tablefmt="github", disable_numparse=True))

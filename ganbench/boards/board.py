@@ -19,7 +19,7 @@ PROTOCOL = "1.0"  # how a job is run and scored; a change that can move any scor
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,59}$")]
-Data = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}$")]
+Data = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:=,\[\]-]{0,79}$")]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 
 

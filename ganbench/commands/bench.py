@@ -116,6 +116,7 @@ def metrics(
     import torch
 
     _prepare("cpu", clock, threads or torch.get_num_threads())
+    from ganbench.bench import metric_tables
     from ganbench.bench import metrics as bench
 
     chosen = split_names(case)
@@ -123,11 +124,11 @@ def metrics(
     if write is not None:
         options = [f"--threads {torch.get_num_threads()}", *(f"--case {c}" for c in chosen)]
         options += ["--clock cpu"] if clock == "cpu" else []
-        bench.write(Path(write), results, f"ganbench bench metrics --turns {turns} {' '.join(options)}")
+        metric_tables.write(Path(write), results, f"ganbench bench metrics --turns {turns} {' '.join(options)}")
     if as_json:
         found = {"threads": torch.get_num_threads(), "torch": torch.__version__, "cases": _data(results)}
         return print_json(found)
-    typer.echo(bench.render(results))
+    typer.echo(metric_tables.render(results))
     return None
 
 

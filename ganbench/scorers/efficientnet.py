@@ -138,7 +138,7 @@ class ImageNetLite0:
     def __init__(self, side: int = 96, bfloat16: bool = False) -> None:
         if side < 32 or side % 32:
             raise BadConfig(f"imagenet_lite0: side must be a positive multiple of 32; got {side}; try 96, 128 or 224")
-        path = _installed()
+        path = weights()
         self.net = network(path).fold().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = self.net.head  # float32 in either precision
         if bfloat16:
@@ -175,7 +175,15 @@ class ImageNetLite0:
         return check_pictures(x, "imagenet_lite0")
 
 
-def _installed() -> Path:
+@scorer("imagenet_lite0_bf16")
+class ImageNetLite0Half(ImageNetLite0):
+    """The same network with its convolutions in bfloat16, in half the time where the processor has it."""
+
+    def __init__(self) -> None:
+        super().__init__(bfloat16=True)
+
+
+def weights() -> Path:
     """The weights in the installed package, whose code is not run. Raises `MissingResource`."""
     spec = importlib.util.find_spec(PACKAGE)
     for root in (spec.submodule_search_locations or []) if spec else []:

@@ -20,7 +20,7 @@ SHAPES = [(3, 32, 32), (3, 48, 32), (1, 64, 64), (3, 128, 128)]
 QUICK = ("dcgan", "vae_gaussian", "conv_ae")  # the shared pair, the shared autoencoder, and one of its own
 # What no computer holds is refused with what to do instead; everything else must run.
 REFUSED = {("gaussian_mle", (3, 48, 32)), ("gaussian_mle", (3, 128, 128))}
-N, K = 24, 4
+N, K = 96, 4
 
 
 def image_models() -> list[Entry]:
