@@ -1,6 +1,7 @@
 """Scores one set of pictures against another through a scorer: all of both sides, with the digits of `evaluate`.
 
-The real side may be a file of statistics (`ganbench.scoring.seen`), so that many fakes are scored while it is looked at once.
+The real side may be a file of statistics (`ganbench.scoring.seen`): many fakes are then scored while it is looked at
+once.
 """
 
 from __future__ import annotations
