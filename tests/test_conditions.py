@@ -54,7 +54,8 @@ def splits(paired=True):
 
 
 def data(paired=True, kind="image"):
-    return assemble("pairs", *splits(paired), cond=Condition(kind, (1, 2, 2), paired))
+    made = assemble("pairs", *splits(paired), cond=Condition("image", (1, 2, 2), paired))
+    return replace(made, spec=replace(made.spec, cond=Condition(kind, (1, 2, 2), paired)))
 
 
 def built(dataset, **changes):

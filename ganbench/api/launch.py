@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -78,11 +78,30 @@ def select(
         labels=base.labels if labels is None else jobs.parse_labels(labels),
         draws=() if draws is None else jobs.parse_seeds(draws),
         recipes=tuple(recipes or ()),
+        also=() if models or datasets or metrics or sets else base.also,
     )
 
 
 def make_jobs(selection: Selection) -> list[Job]:
-    """The jobs of a selection; config overrides are checked in a process of their own, for that takes torch."""
+    """The jobs of a selection, then those of the suites that it brings along."""
+    seen = {*selection.datasets}
+    planned = _plan(selection)
+    for name in selection.also:
+        more = suites.load(name)
+        fresh = tuple(d for d in more.datasets if d not in seen)
+        if fresh:
+            planned += _plan(
+                replace(
+                    selection, models=more.models, datasets=fresh, metrics=jobs.metric_names(more.metrics),
+                    n_samples=min(selection.n_samples, more.n_samples),
+                )
+            )  # fmt: skip
+        seen |= {*fresh}
+    return planned
+
+
+def _plan(selection: Selection) -> list[Job]:
+    """The jobs of one selection; config overrides are checked in a process of their own, for that takes torch."""
     configs = None
     refs = jobs.selected_models(selection)
     if selection.sets or any(jobs.base(ref) != ref for ref in refs):

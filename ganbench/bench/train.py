@@ -27,7 +27,11 @@ from ganbench.make import make
 from ganbench.model import Budget, Model, Player
 from ganbench.registry import DATASETS, MODELS
 
-SIZES = {"ring8": 200, "digits": 200, "mnist": 20}  # iterations of one reading
+SIZES = {  # iterations of one reading
+    "ring8": 200, "digits": 200, "mnist": 20, "edges_digits": 40, "inverted_digits": 40, "half_digits": 40,
+    "captioned_digits": 40, "attributed_digits": 40,
+}  # fmt: skip
+USUAL = ("ring8", "digits", "mnist")  # those that are read when none is named
 CAPTURED = 10  # times as many of ours on CUDA: a training captures its graphs once, in far more iterations than these
 
 
@@ -77,7 +81,8 @@ def _row(
         ours, plain = (make(name, data.spec, seed=(name, dataset, 0)).to(torch.device(device)) for _ in range(2))
         if hasattr(ours, "fit"):
             raise NotApplicable("is not trained by players' turns")
-        split = Split(data.train.x, data.train.y, _labelled(ours, data.train)).to(torch.device(device))
+        cond = data.train.cond if "cond" in ours.needs else None
+        split = Split(data.train.x, data.train.y, _labelled(ours, data.train), cond).to(torch.device(device))
         n = {"plain": SIZES[dataset], "ours": SIZES[dataset] * (CAPTURED if device == "cuda" else 1)}
         eager = PlainLoop(plain, split, _rng(device))
         calls = {"ours": _trainer(ours, split, n["ours"], device), "plain": lambda: eager.run(n["plain"])}
@@ -106,10 +111,16 @@ def rounds_of(calls: dict[str, Callable[[], object]], clock: Clock, rounds: int)
 
 
 def turns(model: Model) -> float:
-    """Players' turns in one iteration, averaged over the first hundred where a schedule says how many."""
+    """Players' turns in one iteration, averaged over a hundred where a schedule or a span says how many."""
     return sum(
-        sum(p.updates(t) for t in range(100)) / 100 if callable(p.updates) else p.updates for p in model.players()
+        sum(p.updates(t) if callable(p.updates) else p.updates for t in range(100) if _plays(p, t / 100)) / 100
+        for p in model.players()
     )
+
+
+def _plays(player: Player, share: float) -> bool:
+    start, end = player.span
+    return start <= share < end
 
 
 def iteration_flops(model: Model, split: Split, device: str = "cpu") -> float:
@@ -148,13 +159,19 @@ class PlainLoop:
         self.iteration = 0
 
     def run(self, iterations: int) -> None:
-        """Some iterations; the optimizers' state goes on from call to call."""
+        """As many turns as so many iterations have; the optimizers' state goes on from call to call."""
         self.model.train()
-        for _ in range(iterations):
+        total, done = iterations * turns(self.model), 0  # counted in turns, as the trainings beside it are
+        while done < total:
+            share = done / total
+            self.model.advance(share)
             for player, optimizer in zip(self.players, self.optimizers, strict=True):
+                if not _plays(player, share):
+                    continue
                 updates = player.updates(self.iteration) if callable(player.updates) else player.updates
                 for _ in range(updates):
                     self.step(player, optimizer, self.batches.gather(self.batches.draw()))
+                done += updates
             self.iteration += 1
         self.model.eval()
 

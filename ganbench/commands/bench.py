@@ -87,7 +87,7 @@ def train(
         rows: list[Any] = usual.run(case, best.gemm, clock=clock, rounds=rounds, data_dir=data_dir)  # type: ignore[arg-type]
         header, lines = tables.usual_rows(rows)
     else:
-        sets = split_names(dataset) or list(bench.SIZES)
+        sets = split_names(dataset) or list(bench.USUAL)
         gemm = best.gemm["float32"]
         rows = bench.run(split_names(model), sets, gemm, device=device, clock=clock, rounds=rounds, data_dir=data_dir)  # type: ignore[arg-type]
         header, lines = tables.train_rows(rows)

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import Condition, DataSpec, Mixture, Split
+from ganbench.data import Condition, DataSpec, Mixture, Split, check_domain
 from ganbench.errors import BadInput
+from ganbench.nn.conditional import check_attributes
+from ganbench.nn.tokens import check_tokens
 
 MAX_BYTES = 8 * 2**30  # what one user-given data set may fill
 
@@ -88,7 +90,7 @@ def assemble(
     version: int = 1,
 ) -> Dataset:
     """Three splits as a data set, its spec filled in from them. Raises `BadInput` for conditions that do not fit."""
-    check_conditions(cond, train, holdout, test)
+    check_conditions(cond, train, holdout, test, domain)
     spec = DataSpec(
         name=name,
         event_shape=tuple(train.x.shape[1:]),
@@ -104,8 +106,13 @@ def assemble(
     return Dataset(spec, train, holdout, test, mixture, rendered)
 
 
-def check_conditions(cond: Condition | None, train: Split, holdout: Split, test: Split) -> None:
-    """Refuse conditions of the wrong shape, or that are not aligned where they must be. Raises `BadInput`."""
+def check_conditions(
+    cond: Condition | None, train: Split, holdout: Split, test: Split, domain: tuple[float, float] | None = None
+) -> None:
+    """Refuse conditions of the wrong shape, kind or range, or not aligned where they must be. Raises `BadInput`.
+
+    Images are of the range of the events, where these have one.
+    """
     for name, split in (("train", train), ("holdout", holdout), ("test", test)):
         if (split.cond is None) != (cond is None):
             raise BadInput(f"all splits must hold conditions or none; the {name} split breaks that")
@@ -115,6 +122,23 @@ def check_conditions(cond: Condition | None, train: Split, holdout: Split, test:
             raise BadInput(f"{name} conditions must have shape {cond.shape}; got {tuple(split.cond.shape[1:])}")
         if len(split.cond) != len(split) and (cond.paired or name != "train"):
             raise BadInput(f"{name} must hold one condition per event; got {len(split.cond)} for {len(split)}")
+        _check_values(cond, split.cond, f"{name} conditions", domain)
+
+
+def _check_values(cond: Condition, held: Tensor, name: str, domain: tuple[float, float] | None) -> None:
+    """Refuse numbers that are none of the condition's kind. Raises `BadInput`."""
+    try:
+        if cond.kind == "tokens":
+            check_tokens(held, cond)
+        elif cond.kind == "attributes":
+            check_attributes(held, len(held), cond)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
+    if cond.kind == "image" and held.dtype != torch.uint8:
+        if not held.is_floating_point() or not bool(torch.isfinite(held).all()):
+            raise BadInput(f"{name} must be uint8 pixels or finite floats; got {held.dtype}, not all finite")
+        if domain is not None:
+            check_domain(float(held.min()), float(held.max()), domain, name, image=False)
 
 
 def fingerprint(*splits: Split) -> str:

@@ -43,6 +43,7 @@ class Selection:
     labels: tuple[int, ...] = ()  # label counts for learners from a few labels; empty: the runner's default
     draws: tuple[int, ...] = ()  # draws of the labels that every seed is trained on; empty: each seed has its own
     recipes: tuple[str, ...] = ()  # labels of the published settings to run at scale `paper`; empty: all
+    also: tuple[str, ...] = ()  # suites that the suite brings along, for the data sets that are not among its own
 
     def manifest(self) -> dict[str, Any]:
         """The request as it is kept in run.json: strict JSON without paths."""

@@ -18,8 +18,9 @@ _FIELDS: dict[str, type] = {
     "seeds": int,
     "n_samples": int,
     "labels": list,
+    "also": list,
 }
-_OPTIONAL = {"labels"}
+_OPTIONAL = {"labels", "also"}
 FOLDER = Path(__file__).parents[1] / "suites"
 
 
@@ -36,6 +37,7 @@ class Suite:
     seeds: int
     n_samples: int
     labels: tuple[int, ...] = ()  # label counts for models that learn from a few
+    also: tuple[str, ...] = ()  # suites whose data sets are run with their own models and metrics beside this one's
 
 
 def names() -> list[str]:

@@ -156,7 +156,7 @@ def enlargements(model: Model, test: Tensor, cond: Tensor, rng: torch.Generator)
         return None
     small, sides = cond[:COLUMNS], tuple(test.shape[2:])
     cubic = F.interpolate(small, sides, mode="bicubic", align_corners=False).clamp(-1, 1)
-    return _rows(F.interpolate(small, sides), cubic, model.translate(small, rng), test[:COLUMNS])
+    return _rows(small, cubic, model.translate(small, rng), test[:COLUMNS])
 
 
 def cycles(model: Model, cond: Tensor, rng: torch.Generator) -> Tensor | None:
@@ -181,6 +181,8 @@ def edits(model: Model, test: Tensor, cond: Tensor, rng: torch.Generator) -> Ten
 
 
 def _rows(*images: Tensor) -> Tensor:
-    """Rows of images, grey ones as colour where others are: (N, C, H, W) each -> (R, N, C', H, W)."""
+    """Rows of images of one size, small and grey ones by copies: (N, C, H, W) each -> (R, N, C', H', W')."""
+    sides = tuple(max(x.shape[i] for x in images) for i in (2, 3))
+    images = tuple(F.interpolate(x, sides) for x in images)
     most = max(x.shape[1] for x in images)
     return torch.stack([x if x.shape[1] == most else x[:, :1].expand(-1, most, -1, -1) for x in images])

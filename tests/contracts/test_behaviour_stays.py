@@ -50,7 +50,16 @@ def test_the_effective_config_of_every_model_on_every_kind_of_data() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["vector", "image8", "pairs8", "half8", "unpaired8", "tokens16", pytest.param("image28", marks=pytest.mark.slow)],
+    [
+        "vector",
+        "image8",
+        "pairs8",
+        "half8",
+        "unpaired8",
+        "attributes16",
+        "tokens16",
+        pytest.param("image28", marks=pytest.mark.slow),
+    ],
 )
 def test_the_first_weights_of_every_model(kind: str) -> None:
     wrong = []

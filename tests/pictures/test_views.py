@@ -7,8 +7,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganbench.data import Condition
 from ganbench.model import GAN, DataSpec, Model
-from ganbench.pictures.views import COLUMNS, ROWS, draw_views, interpolations, reconstructions, tangents, traversals
+from ganbench.pictures.views import (
+    COLUMNS,
+    ROWS,
+    draw_views,
+    edits,
+    enlargements,
+    interpolations,
+    reconstructions,
+    tangents,
+    translations,
+    traversals,
+)
 from ganbench.report.captions import CAPTIONS
 
 SPEC = DataSpec("images", (1, 4, 4), (-1.0, 1.0), 3, 100, 100)
@@ -36,6 +48,74 @@ class Linear(Model):
 
     def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
         return torch.where(known, x, torch.rand(x.shape, generator=rng))
+
+
+class Obeys(Model):
+    """Makes of a source its negative, of a caption or of attributes a grey that they give, and goes back again."""
+
+    gives = ("translate", "translate_back", "edit")
+
+    def translate(self, cond: Tensor, rng: torch.Generator) -> Tensor:
+        if cond.ndim == 4:
+            return -torch.nn.functional.interpolate(cond, (4, 4))
+        return (cond.float().mean(1) / 10).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+
+    def translate_back(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        return -x
+
+    def edit(self, x: Tensor, attributes: Tensor, rng: torch.Generator) -> Tensor:
+        return attributes.mean(1).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+
+
+CONDITIONS = (
+    Condition("image", (1, 4, 4)),
+    Condition("image", (1, 2, 2)),
+    Condition("tokens", (3,), vocabulary=5, names=("a", "red", "three", "at", "left")),
+    Condition("attributes", (2,), names=("blue", "large")),
+)
+
+
+def conditional(folder: Path, test: Tensor, rng: torch.Generator, cond: Condition) -> list[str]:
+    """The views of a model of conditions that are all of one kind."""
+    model = Obeys()
+    model.spec = DataSpec("images", (1, 4, 4), (-1.0, 1.0), 3, 100, 100, cond=cond)
+    held = {
+        "image": torch.zeros(100, *cond.shape), "attributes": torch.ones(100, 2),
+        "tokens": torch.tensor([[0, 1, -1]]).expand(100, 3),
+    }[cond.kind]  # fmt: skip
+    return draw_views(folder, model, test, rng, held)
+
+
+@pytest.mark.parametrize(
+    ("cond", "names"),
+    list(
+        zip(CONDITIONS, [["translations", "cycles"], ["enlargements", "cycles"], ["captioned"], ["edits"]], strict=True)
+    ),
+)
+def test_a_condition_has_its_own_views(
+    tmp_path: Path, test_images: Tensor, rng: torch.Generator, cond: Condition, names: list[str]
+) -> None:
+    assert set(conditional(tmp_path, test_images, rng, cond)) <= {*names}
+    assert names[0] in conditional(tmp_path, test_images, rng, cond)
+
+
+def test_rows_of_a_translation_are_source_ours_and_truth(test_images: Tensor, rng: torch.Generator) -> None:
+    sheet = translations(Obeys(), test_images, test_images / 2, rng)
+    assert sheet is not None
+    torch.testing.assert_close(sheet, torch.stack([test_images / 2, -test_images / 2, test_images])[:, :COLUMNS])
+    assert enlargements(Obeys(), test_images, test_images, rng) is None
+    colour = test_images.expand(-1, 3, -1, -1)
+    mixed = translations(Obeys(), colour, test_images, rng)
+    assert mixed is not None
+    assert mixed.shape == (3, COLUMNS, 3, 4, 4)
+
+
+def test_a_row_of_edits_turns_one_attribute_after_the_other(test_images: Tensor, rng: torch.Generator) -> None:
+    sheet = edits(Obeys(), test_images, torch.ones(100, 2), rng)
+    assert sheet is not None
+    assert sheet.shape == (ROWS, 3, 1, 4, 4)
+    torch.testing.assert_close(sheet[:, 0], test_images[:ROWS])
+    assert sheet[:, 1:].abs().max() == 0  # one of two is turned: their mean is 0
 
 
 @pytest.fixture
@@ -92,7 +172,9 @@ def test_tangents_fill_the_range_of_pixels_behind_their_image(test_images: Tenso
 def test_every_view_has_a_caption_and_is_drawn_where_the_model_allows_it(
     tmp_path: Path, test_images: Tensor, rng: torch.Generator
 ) -> None:
-    assert draw_views(tmp_path, Linear(), test_images, rng) == list(CAPTIONS)
+    plain = draw_views(tmp_path, Linear(), test_images, rng)
+    found = plain + [name for cond in CONDITIONS for name in conditional(tmp_path, test_images, rng, cond)]
+    assert set(found) == set(CAPTIONS)
     for name in CAPTIONS:
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert picture.size[0] >= 60
