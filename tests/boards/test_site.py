@@ -192,7 +192,7 @@ def test_axes_are_logarithmic_where_values_span_decades() -> None:
 
 
 def test_an_interval_ends_where_the_score_does() -> None:
-    from ganbench.boards.rank import estimate
+    from ganbench.stats import estimate
 
     free, cut = estimate([8, 8, 6]), estimate([8, 8, 6], bounds=bounds("modes", "ring8"))
     assert free.high is not None

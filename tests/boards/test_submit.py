@@ -590,7 +590,7 @@ def test_shapes_are_checked_before_any_network_is_made(
     """A config of 1 GB of weights against a file of a few kB: refused while nothing but shapes exists."""
     import torch
 
-    from ganbench import weights as module
+    from ganbench import make as module
 
     place.dataset("digits")
     made = []

@@ -215,7 +215,8 @@ def test_a_file_that_is_not_python_is_told_by_its_bytes(tmp_path: Path) -> None:
 EDITING = """
 import json, sys
 from pathlib import Path
-from ganbench import identity, jobs
+from ganbench.provenance import identity
+from ganbench.jobs import plan as jobs
 base = jobs.Selection("smoke", ("gan_ns", "wgan_gp", "gmm"), ("ring8", "digits"), (0,), "smoke", ("mmd", "kid"), 500)
 planned, found = jobs.plan(base), []
 def changes():

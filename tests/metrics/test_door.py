@@ -46,13 +46,21 @@ def arguments(entry: MetricInfo, seed: int = 0) -> dict[str, Any]:
         made[name] = draw(1 + 0.1 * i, 0.05 * i)
     for name in ("features", "reference_features", "train_features"):
         made[name] = made[name].flatten(1)
+        if "sample_labels" in entry.needs:  # a covariance for each class
+            made[name] = made[name][:, :8]
     if "mixture" in entry.needs:
         made["samples"] = made["samples"].flatten(1)
-    for name in ("sample_labels", "test_labels"):
+    for name in ("sample_labels", "train_labels", "test_labels"):
         made[name] = torch.arange(ROWS) % 5
-    made |= {"measured": torch.arange(2 * ROWS).view(ROWS, 2) % 3, "wanted": torch.ones(ROWS, 2, dtype=torch.int64)}
-    made["cond"] = made["cond"][:, :, :4, :4]
-    for name in ("probs", "reference_probs", "translated_probs"):
+    for name in ("measured", "edited_measured"):
+        made[name] = torch.arange(2 * ROWS).view(ROWS, 2) % 3
+    for name in ("wanted", "edit_values"):
+        made[name] = torch.ones(ROWS, 2, dtype=torch.int64)
+    made["turned"] = torch.arange(ROWS) % 2
+    for name in ("cond", "cycled"):
+        made[name] = made[name][:, :, :4, :4]
+    made["known"] = torch.arange(64).view(1, 8, 8) < 32
+    for name in ("probs", "reference_probs", "translated_probs", "edited_probs", "inpainted_probs"):
         made[name] = torch.softmax(2 * torch.randn(ROWS, 5, generator=rng, dtype=torch.float64), 1)
     made["rng"] = torch.Generator().manual_seed(7)
     return {name: made[name] for name in entry.needs}

@@ -41,11 +41,11 @@ def test_pivot_is_mean_and_standard_deviation_over_seeds() -> None:
     first, second = tables.pivot(RECORDS)
     assert (first.dataset, second.dataset) == ("d", "e")
     assert list(first.columns) == ["fit_hq", "mmd"]  # in the order that the job named them
-    assert [r.name for r in first.rows] == ["a", "b"]
-    cell = first.rows[0].cells["mmd"]
+    assert [r.name for r in first.rows] == ["b", "a"]  # the best by the first score comes first
+    cell = first.rows[1].cells["mmd"]
     assert (cell.mean, cell.sd, cell.n) == (1.5, pytest.approx(math.sqrt(0.5)), 2)
-    assert first.rows[1].cells["mmd"] == tables.Cell(3.0, None, 1)
-    assert (first.rows[1].seeds, first.rows[1].planned) == (1, 2)
+    assert first.rows[0].cells["mmd"] == tables.Cell(3.0, None, 1)
+    assert (first.rows[0].seeds, first.rows[0].planned) == (1, 2)
     assert first.floors["mmd"].mean == 0.01
 
 
@@ -53,7 +53,7 @@ def test_configs_are_rows_of_their_own() -> None:
     other = record("a", 0, 9.0)
     other.spec = other.spec.model_copy(update={"config": {"lr": 0.1}})
     (table,) = tables.pivot([record("a", 0, 1.0), other])
-    assert [r.name for r in table.rows] == ["a", "a[lr=0.1]"]
+    assert [r.name for r in table.rows] == ["a[lr=0.1]", "a"]  # by the first score
 
 
 def test_label_counts_are_rows_of_their_own() -> None:
@@ -85,7 +85,7 @@ def test_all_formats_say_the_same() -> None:
     rows = list(csv.DictReader(io.StringIO(tables.csv_text(made))))
     assert {r["mean"] for r in rows if (r["dataset"], r["model"], r["metric"]) == ("d", "a", "mmd")} == {"1.5"}
     data = tables.json_ready(made)
-    assert data[0]["rows"][0]["metrics"]["mmd"]["mean"] == 1.5
+    assert data[0]["rows"][1]["metrics"]["mmd"]["mean"] == 1.5
     text = tables.markdown(made, RECORDS)
     assert "| model | fit_hq ↑ | mmd ↓ | train s | n |" in text
     assert "| b | 6 | 3 | 2.0 | 1/2 |" in text
