@@ -69,7 +69,7 @@ class CodeProjection(GAN):
             def closure() -> float:
                 loss = (errors(z) + c.prior_weight * z.square().mean(1)).sum()  # examples do not interact
                 (z.grad,) = torch.autograd.grad(loss, z)
-                return float(loss)
+                return float(loss.detach())
 
             for step in range(c.steps if c.method == "adam" else 1):
                 if c.method == "adam":  # the rate falls to a hundredth, without which codes circle around their goal

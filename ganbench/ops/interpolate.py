@@ -21,8 +21,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     Where the codes are parallel it is `lerp`.
     """
     norms = a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)
-    cosine = (a * b).sum(-1, keepdim=True) / norms.clamp_min(1e-12)
-    angle = cosine.clamp(-1, 1).acos()
+    angle = ((a * b).sum(-1, keepdim=True) / norms.clamp_min(1e-12)).clamp(-1, 1).acos()
     sine = angle.sin()
-    arc = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / sine.clamp_min(1e-6)
+    arc: Tensor = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / sine.clamp_min(1e-6)
     return torch.where(sine > 1e-3, arc, lerp(a, b, t))

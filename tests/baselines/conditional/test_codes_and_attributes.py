@@ -136,7 +136,8 @@ def test_wrong_attributes_that_are_right_do_not_count(workbench, rng):
     alone = model.discriminator_loss(Batch(x, torch.Generator().manual_seed(0), cond=torch.ones(8, 3)))
     model = workbench.build(AttributeEditor, BITS, matching_weight=0.5)
     real = nn.functional.softplus(-model.discriminator(x, torch.ones(8, 3))).mean()
-    assert float(whole - real) == pytest.approx(float(alone - real) / 2, rel=1e-4)  # batch norm sees the same batches
+    whole, alone, real = whole.item(), alone.item(), real.item()
+    assert whole - real == pytest.approx((alone - real) / 2, rel=1e-4)  # batch norm sees the same batches
 
 
 @pytest.mark.parametrize("cls", [AttributeEditor, CodeArithmetic])

@@ -37,7 +37,7 @@ class Translation(Model):
             self.targets, self.sources = data.events().clone(), found.clone()
 
 
-@register("control_copy", family="control", gives=("translate",), needs=("cond",), conditions=("image",))
+@register("control_translate_copy", family="control", gives=("translate",), needs=("cond",), conditions=("image",))
 class Copy(Translation):
     """The source, scaled by copies to the target's sides; its channels meaned where they are not as many."""
 
@@ -47,7 +47,7 @@ class Copy(Translation):
         return x if x.shape[1] == channels else x.mean(1, keepdim=True).expand(-1, channels, -1, -1).clone()
 
 
-@register("control_bicubic", family="control", gives=("translate",), needs=("cond",), conditions=("image",))
+@register("control_translate_bicubic", family="control", gives=("translate",), needs=("cond",), conditions=("image",))
 class Bicubic(Translation):
     """The source enlarged by cubic interpolation, clamped to the domain."""
 
@@ -64,7 +64,7 @@ class Bicubic(Translation):
         return F.interpolate(cond, tuple(self.spec.event_shape[1:]), mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
-@register("control_mean", family="control", gives=("translate",), needs=("cond",), conditions=("image",))
+@register("control_translate_mean", family="control", gives=("translate",), needs=("cond",), conditions=("image",))
 class Mean(Translation):
     """The mean of the training targets, whatever the source."""
 
@@ -75,8 +75,12 @@ class Mean(Translation):
 
 
 @register(
-    "control_neighbour", family="control", gives=("translate",), needs=("cond", "pairs"), conditions=("image",)
-)  # fmt: skip
+    "control_translate_neighbour",
+    family="control",
+    gives=("translate",),
+    needs=("cond", "pairs"),
+    conditions=("image",),
+)
 class Neighbour(Translation):
     """The target of the training source that is the nearest in Euclidean distance."""
 

@@ -1,4 +1,4 @@
-"""Completions and edits that make nothing: the mean image, the nearest training image, the picture as it is.
+"""Completions that are not learnt: from the mean image, and from the nearest training image.
 
 Not models: control rows. The nearest image by the known pixels is hard to beat where there are many of them.
 """
@@ -26,7 +26,7 @@ class Completion(Model):
         self.held = data.events().clone()
 
 
-@register("control_mean_fill", family="control", gives=("inpaint",), events=("image",))
+@register("control_fill_mean", family="control", gives=("inpaint",), events=("image",))
 class MeanFill(Completion):
     """Unknown pixels from the mean of the training images."""
 
@@ -34,7 +34,7 @@ class MeanFill(Completion):
         return torch.where(known, x, self.held.mean(0))
 
 
-@register("control_neighbour_fill", family="control", gives=("inpaint",), events=("image",))
+@register("control_fill_neighbour", family="control", gives=("inpaint",), events=("image",))
 class NeighbourFill(Completion):
     """Unknown pixels from the training image whose known pixels are the nearest in Euclidean distance."""
 
@@ -42,20 +42,3 @@ class NeighbourFill(Completion):
         mine = self.held[:, known]
         found = torch.cat([torch.cdist(part[:, known], mine).argmin(1) for part in x.split(ROWS)])
         return torch.where(known, x, self.held[found])
-
-
-@register(
-    "control_unedited", family="control", gives=("edit",), needs=("cond",), conditions=("attributes",),
-    events=("image",),
-)  # fmt: skip
-class Unedited(Model):
-    """The picture as it is, whatever was asked for."""
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
-
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        """Nothing is learnt."""
-
-    def edit(self, x: Tensor, attributes: Tensor, rng: torch.Generator) -> Tensor:
-        return x.clone()
