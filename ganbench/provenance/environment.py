@@ -140,13 +140,13 @@ def peak_memory() -> dict[str, float]:
     return found
 
 
-def _most_resident() -> float | None:
+def _most_resident() -> int | None:
     """Peak resident bytes where there is no /proc: macOS counts in bytes, others in KiB; None on Windows."""
     try:
         import resource
     except ImportError:
         return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 @contextlib.contextmanager
