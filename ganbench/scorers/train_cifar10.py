@@ -88,11 +88,12 @@ def descent(net: SmallConvNet, recipe: Recipe, steps: int) -> tuple[torch.optim.
     learned = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
     biases = [p for name, p in learned if name.endswith("bias")]
     weights = [p for name, p in learned if not name.endswith("bias")]
-    slow: dict[str, Any] = {"params": weights}
-    fast = {"params": biases, "lr": recipe.lr * recipe.bias_lr, "weight_decay": recipe.weight_decay / recipe.bias_lr}
+    groups: list[dict[str, Any]] = [
+        {"params": weights},
+        {"params": biases, "lr": recipe.lr * recipe.bias_lr, "weight_decay": recipe.weight_decay / recipe.bias_lr},
+    ]
     optimizer = torch.optim.SGD(
-        [slow, fast],
-        recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True, fused=True,
+        groups, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True, fused=True,
     )  # fmt: skip
     top = recipe.warm_up * steps
 

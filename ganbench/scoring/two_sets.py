@@ -56,10 +56,14 @@ class Pictures:
                 self._pixels = torch.as_tensor(read_arrays(self.path)["x"])
         return self._pixels
 
+    @property
+    def framed(self) -> str:
+        """How pictures are framed, in words; "" for as they are."""
+        return f"resize={self.framing.resize} crop={self.framing.crop}" if self.framing else ""
+
     def identity(self) -> str:
         """A hash of the files, and how they are framed."""
-        how = f" resize={self.framing.resize} crop={self.framing.crop}" if self.framing else ""
-        return contents_sha256(self.path)[:16] + how
+        return f"{contents_sha256(self.path)[:16]} {self.framed}"
 
     def look(self, scorer: Scorer, n: int | None = None, keep: bool = False) -> Seen:
         """What the scorer sees in the first n; the pixels are dropped unless they are to be kept."""
@@ -106,7 +110,7 @@ def score_sets(
     names = names or ("fid" if scorer.signature.startswith(INCEPTION) else "frechet", *USUAL)
     needs = {name: set(METRICS.get(name).needs) for name in names}
     keep = any(n & PIXELS for n in needs.values())
-    known = _of_file(stats, real, scorer)
+    known = _of_file(stats, real, scorer, fake.framed)
     for side in (None if known else real, holdout):
         _same_shape(side, fake)
     n = len(fake.pixels())
@@ -138,15 +142,20 @@ def score_sets(
     return Scored(n, own.n, scores, missing)
 
 
-def _of_file(stats: Path | None, real: Pictures | None, scorer: Scorer) -> Seen | None:
+def _of_file(stats: Path | None, real: Pictures | None, scorer: Scorer, framed: str) -> Seen | None:
     """The real side as the statistics file has it, None where there is none. Raises `BadInput`."""
     if stats is None or not stats.exists():
+        if stats is not None and not stats.absolute().parent.is_dir():
+            raise BadInput(f"--stats {stats.name} needs a folder that exists; make {stats.parent.name!r} first")
         return None
     found = seen.read(stats)
     if found.scorer and found.scorer != scorer.signature:
         raise BadInput(f"{stats.name} holds what {found.scorer} saw; this scorer is {scorer.signature}")
+    how = found.pictures.partition(" ")[2]
+    if found.pictures and how != framed:
+        raise BadInput(f"{stats.name} was framed otherwise: {how or 'not at all'} there, {framed or 'not at all'} here")
     if found.pictures and real is not None and found.pictures != real.identity():
-        raise BadInput(f"{stats.name} was made of other pictures than {real.name}, or framed them otherwise")
+        raise BadInput(f"{stats.name} was made of other pictures than {real.name}; remove it, or name theirs")
     return found
 
 

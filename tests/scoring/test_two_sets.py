@@ -29,7 +29,7 @@ class Toy:
         self.matrix = torch.randn(3 * side * side, wide, generator=rng) / side
 
     def features(self, x):
-        return x.flatten(1) @ self.matrix
+        return (x.flatten(1).double() @ self.matrix.double()).float()  # in double: the same bits in batches of any size
 
     def probs(self, x):
         return self.features(x)[:, :4].double().softmax(1)
@@ -99,8 +99,11 @@ def test_statistics_give_what_the_pictures_gave(folders, tmp_path):
     ):
         with pytest.raises(BadInput, match=says):
             score_sets(side(fake), side(pictures), scorer, stats=stats)
-    with pytest.raises(BadInput, match="framed them otherwise"):
-        score_sets(side(fake, Framing(SIDE)), side(real, Framing(SIDE)), Linear(), stats=stats)
+    for again in (None, side(real, Framing(SIDE))):
+        with pytest.raises(BadInput, match="not at all there, resize=12 crop=none here"):
+            score_sets(side(fake, Framing(SIDE)), again, Linear(), stats=stats)
+    with pytest.raises(BadInput, match="make 'nowhere' first"):
+        score_sets(side(fake), side(real), Linear(), stats=tmp_path / "nowhere" / "real.npz")
 
 
 def test_moments_alone_as_pytorch_fid_writes_them(folders, tmp_path):
@@ -219,19 +222,20 @@ def test_the_numbers_of_torch_fidelity_with_the_same_features(tmp_path, n):
             each = {"all": rows, "logits": rows[:, :4]}
             return tuple(each[name] for name in self.features_list)
 
-    fidelity.register_feature_extractor("toy", Same)
+    name = f"toy-{n}"  # of a module-wide registry
+    fidelity.register_feature_extractor(name, Same)
     fake, real = write(tmp_path / "fake", n, 1), write(tmp_path / "real", n, 2)
     theirs = fidelity.calculate_metrics(
         input1=str(fake), input2=str(real), cuda=False, isc=True, fid=True, kid=True, prc=True, verbose=False,
         cache=False, isc_splits=10, kid_subsets=1, kid_subset_size=n, samples_shuffle=False, save_cpu_ram=True,
-        feature_extractor="toy",
+        feature_extractor=name,
     )  # fmt: skip
     options = {"inception_score": {"splits": 10, "shuffle": False}}
     found = score_sets(side(fake), side(real), toy, options=options)
     ours = {s.name: s.value for s in found.scores}
-    for name, key in {
+    for score, key in {
         "fid": "frechet_inception_distance", "kid_full": "kernel_inception_distance_mean",
         "inception_score": "inception_score_mean", "precision": "precision", "recall": "recall",
     }.items():  # fmt: skip
-        assert ours[name] == pytest.approx(theirs[key], rel=1e-6, abs=1e-6), name
+        assert ours[score] == pytest.approx(theirs[key], rel=1e-6, abs=1e-6), score
     assert 0 < ours["recall"] < 1
