@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from ganbench.density import Density
 from ganbench.errors import BadInput
 
+HORIZON = 5  # frames at the end of a clip that are to be predicted from those before
 EventKind = Literal["vector", "image", "tokens", "clip"]  # (D,), (C, H, W), (L,) int64, (T, C, H, W)
 ConditionKind = Literal["image", "tokens", "attributes"]  # (C, H, W) in [-1, 1], (L,) int64, (A,) of -1 and 1
 
@@ -92,6 +94,14 @@ def check_pixels(largest: int, name: str) -> None:
         raise BadInput(f"{name}: uint8 pixels run from 0 to 255; the largest is {largest}: floats cast to uint8?")
 
 
+class Simulates(Protocol):
+    """What made clips, and knows how they go on."""
+
+    def after(self, frames: Tensor, k: int) -> Tensor:
+        """The k frames that follow clips that it made: (B, S, C, H, W) -> (B, k, C, H, W)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Split:
     """Examples held in memory: float32 in the domain, or uint8 pixels that `events` maps to [-1, 1]."""
@@ -100,6 +110,8 @@ class Split:
     y: Tensor | None = None  # (N,) int64 labels
     labelled: Tensor | None = None  # (L,) indices of the only labels a few-label model may see
     cond: Tensor | None = None  # (N, *C) what each event is made from; (M, *C) in an unpaired train split
+    density: Density | None = None  # the law itself, for models that register needs=("density",)
+    simulator: Simulates | None = None  # what made the test clips, for the control that registers needs=("simulator",)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -117,7 +129,8 @@ class Split:
     def to(self, device: torch.device) -> Split:
         """The same examples on `device`."""
         parts = (self.y, self.labelled, self.cond)
-        return Split(self.x.to(device), *(None if t is None else t.to(device) for t in parts))
+        density = None if self.density is None else self.density.to(device)
+        return Split(self.x.to(device), *(None if t is None else t.to(device) for t in parts), density, self.simulator)
 
     def with_labels(self, index: Tensor) -> Split:
         """The same examples where only the labels at `index` (L,) may be used: all others become -1."""

@@ -14,20 +14,26 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganbench.data import Batch, DataSpec, Split
+from ganbench.data import HORIZON, Batch, DataSpec, Split
+from ganbench.density import Density, Gaussian, Inferred, Metered
 from ganbench.errors import BadConfig, NotApplicable, UnknownName
 from ganbench.nn.architectures import Residual, Robustness, Stacked
 from ganbench.nn.default import JudgeNorm, make_pair
 
 __all__ = [
     "GAN",
+    "HORIZON",
     "Batch",
     "Budget",
     "Config",
     "Count",
     "DataSpec",
     "Defaults",
+    "Density",
     "Fraction",
+    "Gaussian",
+    "Inferred",
+    "Metered",
     "Model",
     "NonNegative",
     "NotApplicable",
@@ -47,7 +53,7 @@ Probability = Annotated[float, Ge(0), Le(1)]
 
 Capability = Literal[
     "sample", "encode", "from_codes", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster",
-    "tangents", "vary", "translate", "translate_back", "edit", "project", "predict", "embed", "embed_words",
+    "tangents", "vary", "translate", "translate_back", "edit", "project", "predict", "embed", "embed_words", "infer",
 ]  # fmt: skip
 SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
@@ -112,6 +118,12 @@ class Budget:
         given = [v for v in (self.iterations, self.examples, self.seconds) if v is not None]
         if len(given) != 1 or given[0] < 0:
             raise BadConfig(f"a budget is exactly one of iterations, examples, seconds, and not negative; got {self}")
+
+    def evaluations(self, batch_size: int) -> int:
+        """Of a density: as many as the examples, or as iterations of a batch. Raises `BadConfig` for seconds."""
+        if self.seconds is not None:
+            raise BadConfig("methods that are given a density count its evaluations; use iterations=N or examples=N")
+        return self.examples if self.examples is not None else (self.iterations or 0) * batch_size
 
 
 class Model(nn.Module):
@@ -259,6 +271,10 @@ class Model(nn.Module):
         """A vector for each word of the vocabulary: -> (V, F)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not embed words")
 
+    def infer(self) -> Inferred:
+        """What a method that is given a density found of it: moments, evidence, effective draws, and the cost."""
+        raise NotApplicable(f"{self.name or type(self).__name__} is not given a density")
+
     def tangents(self, x: Tensor) -> Tensor:
         """Directions in which an event may move and stay what it is: (B, *E) -> (B, T, *E)."""
         raise NotApplicable(f"{self.name or type(self).__name__} knows no tangents")
@@ -280,6 +296,8 @@ def register(
     gives: tuple[str, ...] = ("sample",),
     # What reaches the model beside events. "y": all training labels; "labels": a few; "cond": what events are made
     # from, of one of the kinds in `conditions`; "pairs": with "cond", only where it belongs to the events row by row.
+    # "density": the law itself, and no events; beside it what it must be able to do: "gradient", "conditionals",
+    # "factors", "subspaces".
     needs: tuple[str, ...] = (),
     conditions: tuple[str, ...] = (),  # "image", "tokens", "attributes"
     events: tuple[str, ...] = ("vector", "image"),

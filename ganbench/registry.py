@@ -89,6 +89,7 @@ class DatasetInfo(Entry):
     paired: bool = True
     scorer: str = ""
     options: bool = False
+    density: tuple[str, ...] = ()
     builtin: bool = False
 
     @property

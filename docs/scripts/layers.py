@@ -25,7 +25,7 @@ LAYERS = [
     {"model"},
     {"losses"},
     {"nn"},
-    {"data", "recipes", "ops"},
+    {"data", "recipes", "ops", "density"},
     {"registry", "seeding", "files", "stats", "variants"},
     {"errors"},
 ]

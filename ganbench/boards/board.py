@@ -88,6 +88,7 @@ class Board(_Strict):
     tasks: Annotated[tuple[Task, ...], Field(alias="task", min_length=1)]
     metrics: Annotated[tuple[Metric, ...], Field(alias="metric", min_length=1)]
     ranking: Ranking = Ranking()
+    given_density: bool = False  # whether methods that know the law are ranked here; elsewhere they stand beside
     published: tuple[Published, ...] = ()  # what no model's recipe says, such as ensembles
 
     @property

@@ -29,7 +29,7 @@ from ganbench.boards.render import (
     to_markdown,
     visible,
 )
-from ganbench.boards.standings import Standing, block_name, latest, standings
+from ganbench.boards.standings import GIVEN, Standing, block_name, latest, standings
 from ganbench.boards.submission import find_submissions
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
@@ -290,7 +290,7 @@ def _primary_cell(board: Board, task: Task, s: Standing, n: int | None) -> Measu
 
 
 def _badge(s: Standing) -> str:
-    return "control" if s.entry.control else s.entry.badge
+    return "control" if s.entry.family == "control" else s.entry.badge
 
 
 def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
@@ -311,10 +311,16 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
             "recipe` ran a published setting for all of its budget; all others are shortened and reproduce nothing."
         )
     lines += [f"Incomplete, unranked: {text}" for text in _incomplete(board, rows)]
-    if any(s.entry.control for s in rows):
+    if any(s.entry.family == "control" for s in rows):
         lines.append(
             "Rows with the badge `control` show what the metrics say of known cases; they are not ranked. On finite "
             "data every seed of control_oracle is the same held-out set, so its interval is not one of sampling."
+        )
+    if any(s.entry.badge == GIVEN for s in rows):
+        lines.append(
+            f"Rows with the badge `{GIVEN}` know the law and learn from no data; they are not ranked among learners. "
+            "metropolis_hastings starts all chains from one point, as one long chain does: steps that fit a mode "
+            "never reach the next, so it finds a mode or two of a ring or grid and weighs them wrongly."
         )
     if stale_rows(rows):
         lines.append("`v2, now v3` beside a name: that version of the model was trained; today's has not been yet.")

@@ -23,6 +23,7 @@ from ganbench.report.label_counts import SVM, reached
 from ganbench.stats import Estimate, estimate
 
 Record = Mapping[str, Any]
+GIVEN = "given density"  # the badge of methods that know the law, on boards of learners
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Entry:
 
     @property
     def control(self) -> bool:
-        """Control rows are shown on every board and never ranked."""
-        return self.family == "control"
+        """Shown on boards and never ranked: control rows, and methods that know the law, beside learners."""
+        return self.family == "control" or self.badge == GIVEN
 
 
 Submitted = tuple[Entry, Sequence[Record]]
@@ -125,7 +126,9 @@ def _own(
     for record in latest(records):
         for label, badge, method, seen in views(board, record) if board.admits(record) else ():
             model = record["spec"]["model"]
-            entry = Entry(label, label, family(model), badge, model=model, method=method)
+            kin = family(model)
+            badge = GIVEN if kin == "given_density" and not board.given_density else badge
+            entry = Entry(label, label, kin, badge, model=model, method=method)
             groups.setdefault(label, (entry, []))[1].append(seen)
     return groups
 

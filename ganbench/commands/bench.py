@@ -21,6 +21,7 @@ def attach(app: typer.Typer) -> None:
     group.command("kernels")(kernels)
     group.command("train")(train)
     group.command("metrics")(metrics)
+    group.command("chains")(chains)
     group.command("ab")(ab)
     group.command("trend")(trend)
     app.add_typer(group, name="bench", rich_help_panel=WORK)
@@ -129,6 +130,28 @@ def metrics(
         found = {"threads": torch.get_num_threads(), "torch": torch.__version__, "cases": _data(results)}
         return print_json(found)
     typer.echo(metric_tables.render(results))
+    return None
+
+
+def chains(
+    rounds: Annotated[int, typer.Option("--rounds", help="Interleaved rounds.", min=1, max=1000)] = 3,
+    threads: Annotated[int, THREADS] = 1,
+    clock: Annotated[str, CLOCK] = "wall",
+    as_json: Json = False,
+) -> None:
+    """Chains that move together, beside a Python loop over the same chains."""
+    _prepare("cpu", clock, threads)
+    from ganbench.bench import chains as bench
+
+    rows = bench.run(clock, rounds)  # type: ignore[arg-type]
+    if as_json:
+        return print_json({"chains": _data(rows)})
+    header = ["method", "chains", "evaluations/s", "x loop", "rounds"]
+    lines = [
+        [r.method, str(r.chains), f"{r.evaluations_per_s:.3g}", f"{r.ratio:.1f}", f"{r.lowest:.1f}-{r.highest:.1f}"]
+        for r in rows
+    ]
+    print_table(header, lines)
     return None
 
 

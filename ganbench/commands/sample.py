@@ -30,7 +30,7 @@ def sample(
             "--out",
             "-o",
             callback=named_path,
-            help=".npz, .npy, .safetensors (float32 in the data's domain), or a new folder of PNG. Never overwritten.",
+            help=".npz, .npy, .safetensors (float32 in the data's domain), a folder of PNG, .wav. Never overwritten.",
         ),
     ],
     model: Annotated[
@@ -71,12 +71,12 @@ def sample(
     if "sample" not in network.gives:
         raise NotApplicable(f"{network.name} does not sample; it gives {', '.join(network.gives)}")
     target = Path(out)
-    check_target(target, n, data.spec)
+    check_target(target, n, data.spec, data.sound)
     if draw_seed is None:
         draw_seed = found.record.spec.seed if found.record else seed or 0
     name = found.record.spec.dataset if found.record else display_name(dataset or "")
     batches = draw_batches(network, data, n, (name, draw_seed), torch.device(device))
-    write_samples(target, (check_samples(x, data.spec) for x in batches), n, data.spec)
+    write_samples(target, (check_samples(x, data.spec) for x in batches), n, data.spec, data.sound)
     said: dict[str, Any] = {
         "file": target.as_posix(),
         "n": n,

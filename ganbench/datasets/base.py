@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import Condition, DataSpec, Mixture, Split, check_domain
+from ganbench.data import Condition, DataSpec, Mixture, Simulates, Split, check_domain
+from ganbench.density import Answers
 from ganbench.errors import BadInput
 from ganbench.nn.conditional import check_attributes
 from ganbench.nn.tokens import check_tokens
+from ganbench.ops.spectrograms import Sound
 
 MAX_BYTES = 8 * 2**30  # what one user-given data set may fill
 
@@ -40,6 +42,9 @@ class Dataset:
     test: Split
     mixture: Mixture | None = None
     rendered: Rendered | None = None
+    answers: Answers | None = None  # what is true of the density that its splits hold
+    simulator: Simulates | None = None  # what made the test clips
+    sound: Sound | None = None  # how its images stand for waves
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def dataset(
     scorer: str = "",  # the scorer metrics look through by default
     prefix: bool = False,  # named with an argument, as in folder:PATH
     options: bool = False,  # may be named with options before it, as in folder[resize=32]:PATH
+    # What may be asked of the law, where it is given: "value", "gradient", "conditionals", "factors", "subspaces".
+    density: tuple[str, ...] = (),
     builtin: bool = False,  # needs no files: part of the suite `all`
     version: int = 1,
 ) -> Callable[[F], F]:
@@ -87,6 +94,9 @@ def assemble(
     cond: Condition | None = None,
     vocabulary: int | None = None,
     rendered: Rendered | None = None,
+    answers: Answers | None = None,
+    simulator: Simulates | None = None,
+    sound: Sound | None = None,
     version: int = 1,
 ) -> Dataset:
     """Three splits as a data set, its spec filled in from them. Raises `BadInput` for conditions that do not fit."""
@@ -103,7 +113,7 @@ def assemble(
         cond=cond,
         vocabulary=vocabulary,
     )
-    return Dataset(spec, train, holdout, test, mixture, rendered)
+    return Dataset(spec, train, holdout, test, mixture, rendered, answers, simulator, sound)
 
 
 def check_conditions(

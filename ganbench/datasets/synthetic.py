@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from ganbench import seeding
 from ganbench.data import Mixture, Split
 from ganbench.datasets.base import Dataset, Source, assemble, dataset
+from ganbench.datasets.laws import MixtureLaw
 
 SIZES = {"train": 100_000, "holdout": 10_000, "test": 10_000}
 VERSION = 1
@@ -26,6 +28,7 @@ VERSION = 1
     iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
     labelled=True,
     scorer="mixture_posterior",
+    density=("value", "gradient", "conditionals"),
     builtin=True,
 )
 def ring8(source: Source) -> Dataset:
@@ -40,6 +43,7 @@ def ring8(source: Source) -> Dataset:
     iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
     labelled=True,
     scorer="mixture_posterior",
+    density=("value", "gradient", "conditionals"),
     builtin=True,
 )
 def grid25(source: Source) -> Dataset:
@@ -52,6 +56,7 @@ def grid25(source: Source) -> Dataset:
     "gaussian",
     event="vector",
     iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    density=("value", "gradient", "conditionals"),
     builtin=True,
 )
 def gaussian(source: Source) -> Dataset:
@@ -95,7 +100,9 @@ def _mixture(name: str, mixture: Mixture, n_classes: int | None) -> Dataset:
         x = (mixture.means.double()[mode] + mixture.std * noise).float()
         return Split(x, mode if n_classes else None)
 
-    return _drawn(name, draw, n_classes=n_classes, mixture=mixture)
+    drawn, law = _drawn(name, draw, n_classes=n_classes, mixture=mixture), MixtureLaw.of(mixture)
+    splits = {part: replace(getattr(drawn, part), density=law) for part in SIZES}
+    return replace(drawn, **splits, answers=law.answers())
 
 
 def _drawn(

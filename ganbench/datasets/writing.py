@@ -1,4 +1,4 @@
-"""Writing samples as they are drawn: .npy, .npz, .safetensors or a folder of PNG, whole or not there at all.
+"""Writing samples as they are drawn: .npy, .npz, .safetensors, a folder of PNG, notes as .wav; whole or not at all.
 
 Arrays hold float32 in the data's domain, as `samples` (N, *E), and every reader of samples takes them.
 """
@@ -23,13 +23,16 @@ from torch import Tensor
 from ganbench.data import DataSpec
 from ganbench.datasets.samples import MAX_BYTES, MAX_ROWS, SUFFIXES
 from ganbench.errors import BadInput
+from ganbench.ops.spectrograms import Sound
 
 
-def check_target(path: Path, n: int, spec: DataSpec) -> None:
+def check_target(path: Path, n: int, spec: DataSpec, sound: Sound | None = None) -> None:
     """Refuse, before anything is drawn, what could not be written or read again. Raises `BadInput`."""
     if path.exists() or path.is_symlink():
         raise BadInput(f"--out {path.name!r} exists; name another file or folder, nothing is overwritten")
-    if path.suffix not in ("", *SUFFIXES):
+    if path.suffix == ".wav" and sound is None:
+        raise BadInput(f"a .wav holds notes; {spec.name} has none: name another file, {path.stem}.npz")
+    if path.suffix not in ("", ".wav", *SUFFIXES):
         raise BadInput(f"--out {path.name!r} must end in {', '.join(SUFFIXES)}, or be a folder of PNG without a suffix")
     size = n * spec.n_dims * (4 if path.suffix else 1)
     if n > MAX_ROWS or size > MAX_BYTES:
@@ -39,7 +42,7 @@ def check_target(path: Path, n: int, spec: DataSpec) -> None:
         raise BadInput(f"a folder holds images of 1 or 3 channels; {spec.name} has none: name a file, {path.name}.npz")
 
 
-def write_samples(path: Path, batches: Iterable[Tensor], n: int, spec: DataSpec) -> None:
+def write_samples(path: Path, batches: Iterable[Tensor], n: int, spec: DataSpec, sound: Sound | None = None) -> None:
     """Write n samples that come in batches (b, *E); memory is that of one batch. Raises `OSError`, leaving nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -48,6 +51,8 @@ def write_samples(path: Path, batches: Iterable[Tensor], n: int, spec: DataSpec)
         if not path.suffix:
             temporary.mkdir()
             _write_pictures(temporary, batches, n)
+        elif path.suffix == ".wav" and sound is not None:
+            write_wave(temporary, torch.cat(list(batches)), sound)
         elif path.suffix == ".npz":
             with zipfile.ZipFile(temporary, "w") as archive, archive.open("samples.npy", "w", force_zip64=True) as file:
                 _write_npy(file, batches, shape)
@@ -60,6 +65,14 @@ def write_samples(path: Path, batches: Iterable[Tensor], n: int, spec: DataSpec)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def write_wave(path: Path, x: Tensor, sound: Sound) -> None:
+    """One .wav of all notes (N, 2, F, T), one after the other, 16 bits a sample."""
+    from scipy.io import wavfile
+
+    wave = sound.to_wave(x).clamp(-1, 1).flatten()
+    wavfile.write(path, sound.rate, wave.mul(32767).round().to(torch.int16).numpy())
 
 
 def _write_npy(file: IO[bytes], batches: Iterable[Tensor], shape: tuple[int, ...]) -> None:

@@ -13,12 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ganbench import seeding
+from ganbench.datasets.writing import write_wave
 from ganbench.errors import NotApplicable
 from ganbench.files import finite, write_atomic
 from ganbench.model import Model
 from ganbench.scoring.inputs import Inputs
 
 SAMPLES_BYTES = 1 << 21  # samples.npz keeps as many rows as fit
+NOTES = 12  # samples that are written as a wave and drawn
+STRIPS = 6  # clips whose predicted frames are drawn
 MISTAKES = 36  # misclassified test images that are drawn
 
 
@@ -35,9 +38,17 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
         files["samples"] = folder / "samples.npz"
         save_samples(files["samples"], inputs.samples, inputs.dataset.spec.domain)
         shape = inputs.dataset.spec.event_shape
-        if len(shape) == 3 or shape == (2,):
+        if inputs.dataset.spec.is_image or shape == (2,):
             files["picture"] = folder / "samples.png"
             picture(files["picture"], inputs)
+    sound = inputs.dataset.sound
+    if sound is not None and inputs.samples is not None:
+        files |= {"wave": folder / "samples.wav", "spectrograms": folder / "spectrograms.png"}
+        write_wave(files["wave"], inputs.samples[:NOTES], sound)
+        spectrograms(files["spectrograms"], inputs.samples[:NOTES], inputs.real("reference")[:NOTES])
+    if inputs.predicted is not None:
+        files["frames"] = folder / "frames.png"
+        strips(files["frames"], inputs.real("reference"), inputs.predicted)
     if inputs.dataset.spec.is_image and inputs.dataset.spec.domain == (-1, 1):
         from ganbench.pictures.views import draw_views
 
@@ -107,6 +118,24 @@ def picture(path: Path, inputs: Inputs) -> None:
         mixture = inputs.dataset.mixture
         density = None if mixture is None else lambda points: mixture.log_prob(torch.from_numpy(points)).numpy()
         scatter(path, inputs.samples[:2000].numpy(), real, density)
+
+
+def spectrograms(path: Path, samples: Tensor, real: Tensor) -> None:
+    """Rows of log magnitudes above frequencies, low bins at the bottom: samples (N, 2, F, T), then real ones."""
+    from ganbench.pictures.grids import image_grid
+
+    rows = torch.stack([part[:, channel : channel + 1] for part in (samples, real) for channel in (0, 1)])
+    image_grid(path, to_pixels(rows.flip(3).flatten(0, 1)), columns=rows.shape[1])
+
+
+def strips(path: Path, clips: Tensor, predicted: Tensor) -> None:
+    """Pairs of rows: a test clip of (N, T, C, H, W), and under it those frames that were shown and (N, K, C, H, W)."""
+    from ganbench.pictures.grids import image_grid
+
+    truth = clips[:STRIPS]
+    said = torch.cat([truth[:, : -predicted.shape[1]], predicted[:STRIPS]], 1)
+    rows = torch.stack([truth, said], 1).flatten(0, 2)
+    image_grid(path, to_pixels(rows), columns=clips.shape[1])
 
 
 def _describe(path: Path, kind: str) -> dict[str, Any]:

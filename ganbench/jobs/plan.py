@@ -21,6 +21,7 @@ from ganbench.registry import DATASETS, METRICS, MODELS, DatasetInfo, E, MetricI
 from ganbench.variants import expand, parse_value, single, split_config, with_config
 
 MAX_SEEDS = 10_000
+DENSITY_WORDS = ("gradient", "conditionals", "factors", "subspaces")  # what a density may offer beside its value
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,9 @@ def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] 
     event = dataset.event
     if event not in ("", "any", *model.events) and not dataset.prefix:
         return f"{model.name} takes {' or '.join(model.events)} events; {dataset.name} holds {event} events"
+    reason = density_lacks(model.name, model.needs, dataset.name, dataset.density)
+    if reason:
+        return reason
     wanted, cond = model.conditions, dataset.cond
     if wanted and cond not in wanted:
         has = f"{cond} conditions" if cond else "none"
@@ -180,6 +184,18 @@ def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] 
         return f"{model.name} learns from labels; {dataset.name} has none"
     reasons = [_inapplicable(METRICS.get(m), model, dataset) for m in metrics if model.family]
     return "; ".join(dict.fromkeys(map(str, reasons))) if reasons and all(reasons) else None
+
+
+def density_lacks(model: str, needs: Sequence[str], dataset: str, offers: Sequence[str]) -> str | None:
+    """Why a model that draws from a density cannot draw from one that offers this; None where it can."""
+    if "density" not in needs:
+        return None
+    if not offers:
+        return f"{model} draws from a density; that of {dataset} is not given"
+    if "subspaces" in offers and "subspaces" not in needs:
+        return f"{model} moves in one space; {dataset} has mass on coordinates that are exactly 0"
+    lacking = [word for word in DENSITY_WORDS if word in needs and word not in offers]
+    return f"{model} needs the {lacking[0]} of a density; {dataset} has none" if lacking else None
 
 
 def _inapplicable(metric: MetricInfo, model: ModelInfo, dataset: DatasetInfo) -> str | None:

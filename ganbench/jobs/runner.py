@@ -21,13 +21,15 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import DataSpec, Split
+from ganbench.data import HORIZON, DataSpec, Split
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.labels import check_range, draw_labels
+from ganbench.density import Density
 from ganbench.engine.loop import Training, train
 from ganbench.engine.turns import matmul_precision
 from ganbench.errors import BadInput, Diverged, MissingResource, NotApplicable
 from ganbench.jobs import keep
+from ganbench.jobs.plan import density_lacks
 from ganbench.jobs.records import CHECKPOINT, SCHEMA, MetricRow, Record
 from ganbench.jobs.spec import LABELS, Job, JobSpec
 from ganbench.make import effective_config, make
@@ -143,6 +145,9 @@ def score_trained(
             inputs.translated = check_samples(made, dataset.spec)
             if inputs.samples is None:  # what a law's distance looks at
                 inputs.samples = inputs.translated
+        if "predict" in model.gives:
+            clips = inputs.real("reference")
+            inputs.predicted = check_samples(predict(model, clips[:, :-HORIZON], spec, device), dataset.spec)
     model.to("cpu")  # metrics look at it with the real data, which stays there
     with clock("score"):
         rows, missing = score_all(spec.metrics, inputs)
@@ -168,6 +173,10 @@ def budget_of(spec: JobSpec) -> Budget:
 
 def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
     """The training split with just the labels that the model registered a need for; the oracle row gets holdout."""
+    if "density" in model.needs:
+        return Split(dataset.train.x[:0], density=_density(model, dataset))
+    if "simulator" in model.needs:
+        return Split(dataset.train.x[:0], simulator=dataset.simulator)
     split = dataset.holdout if "holdout" in model.needs else dataset.train
     cond = _conditions(model, dataset, split) if "cond" in model.needs else None
     if "y" in model.needs or "labels" in model.needs:
@@ -183,6 +192,16 @@ def training_data(model: Model, dataset: Dataset, spec: JobSpec) -> Split:
         check_range(split.y, dataset.spec.n_classes, "training")
         return dataclasses.replace(split, cond=cond)
     return Split(split.x, cond=cond)
+
+
+def _density(model: Model, dataset: Dataset) -> Density:
+    """The law of a data set for a model that draws from it. Raises `NotApplicable` where it is not given, or not so."""
+    density = dataset.train.density
+    offers = () if density is None else density.offers
+    if reason := density_lacks(model.name, model.needs, dataset.spec.name, offers):
+        raise NotApplicable(reason)
+    assert density is not None
+    return density
 
 
 def _conditions(model: Model, dataset: Dataset, split: Split) -> Tensor:
@@ -258,6 +277,21 @@ def translate(model: Model, cond: Tensor, spec: JobSpec, device: torch.device, d
             if not isinstance(out, Tensor) or tuple(out.shape) != want:
                 got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
                 raise BadInput(f"translate(cond, rng) must return a tensor of shape {want}; got {got}")
+            batches.append(out.detach().to("cpu"))
+    return torch.cat(batches)
+
+
+def predict(model: Model, frames: Tensor, spec: JobSpec, device: torch.device) -> Tensor:
+    """The HORIZON frames that follow clips (N, S, C, H, W), on the CPU, in batches whose size depends on them alone."""
+    rng = seeding.stream("sampling", spec.dataset, spec.seed, device=device)
+    batches = []
+    with torch.no_grad(), seeding.global_stream("sampling", spec.dataset, spec.seed):
+        for part in frames.split(max(1, min(200, (1 << 22) // frames[0].numel()))):
+            out = model.predict(part.to(device), HORIZON, rng)
+            want = (len(part), HORIZON, *frames.shape[2:])
+            if not isinstance(out, Tensor) or tuple(out.shape) != want:
+                got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+                raise BadInput(f"predict(frames, {HORIZON}, rng) must return a tensor of shape {want}; got {got}")
             batches.append(out.detach().to("cpu"))
     return torch.cat(batches)
 

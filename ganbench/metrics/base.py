@@ -8,6 +8,9 @@ holdout, train          (N, *E) real events: kept from training and from the ref
 probs, reference_probs  (N, K) class posteriors of samples and reference through the data set's scorer
 features, reference_features, train_features   (N, F) the scorer's penultimate features of samples, reference, train
 mixture                 the exact `ganbench.data.Mixture` behind the data
+sound                   how images stand for waves: `ganbench.ops.spectrograms.Sound`
+predicted, future       (N, K, C, H, W) frames that the model says follow those of the test clips, and those that do
+answers                 what is true of a density that is given: `ganbench.density.Answers`
 model                   the trained `Model`: metrics that use encode, features, classify, log_prob or reconstruct
 train_labels, test_labels   (N,) int64 labels of train and reference
 label_draws             {L: (L,) int64 rows of train}: the labels this seed reveals, for each number of labels asked for

@@ -56,9 +56,7 @@ def ssim(translated: Tensor, reference: Tensor) -> Score:
     if translated.ndim != 4:
         raise NotApplicable(f"ssim compares images (N, C, H, W); got events of shape {tuple(translated.shape[1:])}")
     side = min(11, *translated.shape[2:])
-    window = gaussian_window(side - 1 + side % 2)
-    parts = [_ssim(x, y, window) for x, y in zip(translated.split(200), reference.split(200), strict=True)]
-    return _mean("ssim", torch.cat(parts), "max", f"window={len(window)}")
+    return _mean("ssim", structural_similarity(translated, reference), "max", f"window={side - 1 + side % 2}")
 
 
 @metric(
@@ -127,6 +125,13 @@ def gaussian_window(size: int, sigma: float = 1.5) -> Tensor:
     place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     weights = torch.exp(-place.square() / (2 * sigma**2))
     return weights / weights.sum()
+
+
+def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM of each pair of images in [-1, 1], mean over pixels and channels: (N, C, H, W), (N, C, H, W) -> (N,)."""
+    side = min(11, *x.shape[2:])
+    window = gaussian_window(side - 1 + side % 2)
+    return torch.cat([_ssim(a, b, window) for a, b in zip(x.split(200), y.split(200), strict=True)])
 
 
 def _ssim(x: Tensor, y: Tensor, window: Tensor) -> Tensor:  # (N, C, H, W), (N, C, H, W) -> (N,)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
+from ganbench.data import HORIZON
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.labels import USUAL, draw_labels
 from ganbench.datasets.load import load
@@ -113,11 +114,12 @@ class Inputs:
         draw: int | None = None,
         sample_labels: Tensor | None = None,
         translated: Tensor | None = None,
+        predicted: Tensor | None = None,
     ) -> None:
         self.place, self.ref, self.dataset, self.seed = place, ref, dataset, seed
         self.model, self.samples = model, samples
         self.label_counts, self.draw = label_counts, draw
-        self.sample_labels, self.translated = sample_labels, translated
+        self.sample_labels, self.translated, self.predicted = sample_labels, translated, predicted
         self.n = min(n_samples, dataset.spec.n_eval or n_samples)
         self._made: dict[str, Any] = {}
 
@@ -137,6 +139,8 @@ class Inputs:
             return _there(self.sample_labels, "needs samples of classes that were asked for; this model takes none")
         if name == "translated":
             return _there(self.translated, "needs events made from conditions; this model does not translate")
+        if name == "predicted":
+            return _there(self.predicted, "needs predicted frames; this model does not predict")
         if name == "model":
             if self.model is None:
                 raise NotApplicable("needs the trained model, not only its samples")
@@ -237,6 +241,14 @@ class Inputs:
                 return self._features(self.get("train", _NOBODY))
             case "mixture":
                 return _there(data.mixture, f"needs the exact density; {data.spec.name} has none")
+            case "future":
+                if data.spec.kind != "clip":
+                    raise NotApplicable(f"needs clips; {data.spec.name} has none")
+                return self.get("reference", _NOBODY)[:, -HORIZON:]
+            case "sound":
+                return _there(data.sound, f"needs images that stand for waves; those of {data.spec.name} do not")
+            case "answers":
+                return _there(data.answers, f"needs a density that is given; that of {data.spec.name} is not")
             case "train_labels":
                 return _there(data.train.y, f"needs labels; {data.spec.name} has none")
             case "test_labels":

@@ -58,6 +58,9 @@ def test_the_effective_config_of_every_model_on_every_kind_of_data() -> None:
         "unpaired8",
         "attributes16",
         "tokens16",
+        "subspaces",
+        "clip8",
+        "sound16",
         pytest.param("image28", marks=pytest.mark.slow),
     ],
 )

@@ -99,7 +99,7 @@ def test_no_example_is_in_two_splits_by_construction(loaded, name):
 def test_iterations_grow_with_the_scale(entry):
     steps = entry.iterations
     assert 0 < steps["smoke"] < steps["quick"] < steps["standard"]
-    assert entry.event in ("vector", "image", "any")
+    assert entry.event in ("vector", "image", "tokens", "clip", "any")
 
 
 def test_missing_data_says_how_to_get_it(tmp_path, monkeypatch):

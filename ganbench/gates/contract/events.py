@@ -11,6 +11,9 @@ from torch import Tensor
 
 from ganbench import seeding
 from ganbench.data import Condition, DataSpec, Split
+from ganbench.datasets.laws import LinearGaussian, SubsetRegression, isotropic
+from ganbench.datasets.moving import Simulator
+from ganbench.density import Density
 from ganbench.engine.loop import Training, train
 from ganbench.engine.turns import Batches
 from ganbench.errors import NotApplicable
@@ -36,12 +39,18 @@ SPECS |= {  # events made from conditions, for the models that ask for them
     ),
     "tokens16": DataSpec("tokens16", (3, 16, 16), (-1.0, 1.0), K, N, N, cond=Condition("tokens", (6,), vocabulary=9)),
 }
+SPECS |= {"subspaces": DataSpec("subspaces", (3,), None, None, N, N)}  # a law with mass on coordinates that are 0
+SPECS |= {"sound16": DataSpec("sound16", (2, 16, 16), (-1.0, 1.0), K, N, N)}  # for models of sound alone
+SPECS |= {"clip8": DataSpec("clip8", (8, 1, 8, 8), (-1.0, 1.0), K, N, N)}
 SLOW = ("image32",)  # kinds that are tried only where they are asked for
 
 
 def takes(entry: ModelInfo, kind: str) -> bool:
     """Whether a model registered for such events and conditions; one that reads no conditions is not tried on them."""
     spec, cond, wanted = SPECS[kind], SPECS[kind].cond, entry.conditions
+    apart = {"subspaces": "subspaces" in entry.needs, "sound16": entry.family == "audio"}
+    if any((kind == name) != meant for name, meant in apart.items() if kind == name or meant):
+        return False
     if spec.kind not in entry.events or (cond is not None) != bool(wanted):
         return False
     return cond is None or (cond.kind in wanted and (cond.paired or "pairs" not in entry.needs))
@@ -54,14 +63,34 @@ def data(kind: str, entry: ModelInfo) -> Split:
     x = torch.randn(N, *spec.event_shape, generator=rng)
     y = torch.arange(N) % K
     x = (x + y.view(-1, *[1] * len(spec.event_shape))).mul(0.3)
-    x = x.tanh() if spec.is_image else x
+    x = x if spec.domain is None else x.tanh()
     needs = entry.needs
+    if "simulator" in needs:
+        simulator = Simulator(torch.rand(N, 1, 4, 4, generator=rng), *_motions(rng), side=8)
+        return Split(simulator.frames(0, spec.event_shape[0]), simulator=simulator)
+    if "density" in needs:
+        return Split(x[:0], density=law(spec))
     cond = conditions(spec, rng) if "cond" in needs else None
     if "y" in needs:
         return Split(x, y, cond=cond)
     if "labels" in needs:
         return Split(x, y, torch.arange(4 * K))
     return Split(x, cond=cond)
+
+
+def _motions(rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Where digits of 4x4 start in frames of 8x8, and how they move: (N, 1, 2), (N, 1, 2)."""
+    start, velocity = (torch.rand(N, 1, 2, generator=rng, dtype=torch.float64) for _ in range(2))
+    return 4 * start, 2 * velocity - 1
+
+
+def law(spec: DataSpec) -> Density:
+    """A posterior to draw from, with all that a density may offer in that many dimensions."""
+    (d,) = spec.event_shape
+    design, y = torch.eye(d, dtype=torch.float64) + 0.3, torch.linspace(-1, 1, d, dtype=torch.float64)
+    if spec.name == "subspaces":
+        return SubsetRegression(isotropic(d, 1.0), design, y, 1.0)
+    return LinearGaussian.of(isotropic(d, 1.0), design, y, 1.0)
 
 
 def conditions(spec: DataSpec, rng: torch.Generator) -> Tensor | None:

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from ganbench.data import EventKind
+from ganbench.data import HORIZON, EventKind
 from ganbench.engine import loop as engine
 from ganbench.engine.turns import Turn
 from ganbench.errors import NotApplicable
@@ -254,12 +254,13 @@ def each_capability_gives_what_it_should(case: Case) -> None:
         "translate": lambda: model.translate(_conditions(case), rng),
         "translate_back": lambda: model.translate_back(x, rng),
         "project": lambda: model.project(x, known, rng),
+        "predict": lambda: model.predict(x[:, :3], HORIZON, rng),
         "edit": lambda: model.edit(x, _conditions(case), rng),
     }
     event = (6, *spec.event_shape)
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
         ("from_codes", "reconstruct", "inpaint", "project", "translate", "edit"), event
-    ) | {"classify": (6, K), "log_prob": (6,), "cluster": (6,)}  # fmt: skip
+    ) | {"classify": (6, K), "log_prob": (6,), "cluster": (6,), "predict": (6, HORIZON, *event[2:])}  # fmt: skip
     tried = [c for c in rows if c in model.gives]
     if not tried:
         raise NotApplicable("it names none beside sample")
