@@ -7,8 +7,8 @@ Shapes      B batch, N examples, K modes or classes, D dimensions, *E event shap
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import torch
@@ -151,6 +151,7 @@ class Batch:
     x_labelled: Tensor | None = None  # (L, *E) for models that register needs=("labels",)
     y_labelled: Tensor | None = None  # (L,)
     cond: Tensor | None = None  # (B, *C) for models that register needs=("cond",); of x's own rows in paired data
+    rows: Tensor | None = None  # (B,) of x in the training data, for models that register needs=("rows",)
 
 
 def _in_domain(x: Tensor) -> Tensor:
@@ -210,3 +211,22 @@ class Mixture:
         k = torch.randint(len(self.means), (n,), generator=rng)
         noise = torch.randn(n, self.means.shape[1], generator=rng)
         return self.means[k] + self.std * noise, k
+
+
+@dataclass(frozen=True)
+class WordRatings:
+    """How alike or related pairs of words are to people, or by what is known of them."""
+
+    pairs: Tensor  # (P, 2) int64 words
+    ratings: Tensor  # (P,) float64
+    listed: int  # pairs of the whole list, those of unknown words too
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is known of the words and documents of token events; metrics look at it, models never do."""
+
+    words: tuple[str, ...]  # (V,) how they are spelt
+    ratings: Mapping[str, WordRatings] = field(default_factory=dict)  # by the name of the list, the main one first
+    analogies: Mapping[str, Tensor] = field(default_factory=dict)  # section -> (Q, 4) int64: a is to b as c is to d
+    document_ratings: Tensor | None = None  # (M, M) float64 how alike two documents of the test split are

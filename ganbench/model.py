@@ -295,7 +295,8 @@ def register(
     paper: str = "",  # "arXiv:1704.00028", or author, venue and year
     gives: tuple[str, ...] = ("sample",),
     # What reaches the model beside events. "y": all training labels; "labels": a few; "cond": what events are made
-    # from, of one of the kinds in `conditions`; "pairs": with "cond", only where it belongs to the events row by row.
+    # from, of one of the kinds in `conditions`; "pairs": with "cond", only where it belongs to the events row by row;
+    # "rows": which rows of the data a batch holds, for models that keep something for each of them.
     # "density": the law itself, and no events; beside it what it must be able to do: "gradient", "conditionals",
     # "factors", "subspaces".
     needs: tuple[str, ...] = (),

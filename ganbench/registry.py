@@ -90,6 +90,7 @@ class DatasetInfo(Entry):
     scorer: str = ""
     options: bool = False
     density: tuple[str, ...] = ()
+    extra: str = ""
     builtin: bool = False
 
     @property

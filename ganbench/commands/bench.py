@@ -20,6 +20,7 @@ def attach(app: typer.Typer) -> None:
     group = typer.Typer(help="Throughput, with the share of the device's measured ceiling.", no_args_is_help=True)
     group.command("kernels")(kernels)
     group.command("train")(train)
+    group.command("words")(words)
     group.command("metrics")(metrics)
     group.command("chains")(chains)
     group.command("ab")(ab)
@@ -102,6 +103,34 @@ def train(
     print_table(header, lines)
     if drift > calibration.STEADY:
         say(f"the machine drifted by {drift:.0%} over this run: trends leave it out")
+    return None
+
+
+def words(
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only these; repeat for more.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", help="Interleaved rounds.", min=1, max=1000)] = 5,
+    clock: Annotated[str, CLOCK] = "wall",
+    as_json: Json = False,
+) -> None:
+    """Words a second of the word vectors, beside gensim on the same text with the same settings, one thread each."""
+    _prepare("cpu", clock, 1)
+    from ganbench.bench import words as bench
+    from ganbench.provenance import environment
+
+    environment.keep_freed_memory()  # as the processes that run jobs do
+    rows = bench.run(split_names(model), clock=clock, rounds=rounds)  # type: ignore[arg-type]
+    if as_json:
+        return print_json({"words": _data(rows)})
+    lines = [
+        [
+            r.model,
+            f"{r.words_per_s:.0f}",
+            f"{r.gensim_words_per_s:.0f}",
+            f"{r.ratio:.2f} ({r.lowest:.2f}-{r.highest:.2f})",
+        ]
+        for r in rows
+    ]
+    print_table(["model", "words/s", "gensim words/s", "gensim's time / ours"], lines)
     return None
 
 

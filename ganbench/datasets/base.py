@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganbench import seeding
-from ganbench.data import Condition, DataSpec, Mixture, Simulates, Split, check_domain
+from ganbench.data import Condition, DataSpec, Mixture, Simulates, Split, Text, check_domain
 from ganbench.density import Answers
 from ganbench.errors import BadInput
 from ganbench.nn.conditional import check_attributes
@@ -45,6 +45,7 @@ class Dataset:
     answers: Answers | None = None  # what is true of the density that its splits hold
     simulator: Simulates | None = None  # what made the test clips
     sound: Sound | None = None  # how its images stand for waves
+    text: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def dataset(
     # What may be asked of the law, where it is given: "value", "gradient", "conditionals", "factors", "subspaces".
     density: tuple[str, ...] = (),
     builtin: bool = False,  # needs no files: part of the suite `all`
+    extra: str = "",  # the extra of ganbench whose package holds it, where it is not read from a data directory
     version: int = 1,
 ) -> Callable[[F], F]:
     """Register `(source: Source) -> Dataset` as the data set `name`; arguments must be literals."""
@@ -97,6 +99,7 @@ def assemble(
     answers: Answers | None = None,
     simulator: Simulates | None = None,
     sound: Sound | None = None,
+    text: Text | None = None,
     version: int = 1,
 ) -> Dataset:
     """Three splits as a data set, its spec filled in from them. Raises `BadInput` for conditions that do not fit."""
@@ -113,7 +116,7 @@ def assemble(
         cond=cond,
         vocabulary=vocabulary,
     )
-    return Dataset(spec, train, holdout, test, mixture, rendered, answers, simulator, sound)
+    return Dataset(spec, train, holdout, test, mixture, rendered, answers, simulator, sound, text)
 
 
 def check_conditions(

@@ -236,7 +236,7 @@ class _Loop:
         index = self._spare_rows(len(batches.data))
         cond = None if batches.cond is None else self._spare_rows(batches.cond.n)
         seen = batches.gather(Rows(index, None, cond))
-        batch = Batch(seen.x, self.spare_rng, seen.y, cond=seen.cond)
+        batch = Batch(seen.x, self.spare_rng, seen.y, cond=seen.cond, rows=seen.rows)
         with batch_statistics(self.model):
             for name, value in self.model.diagnostics(batch).items():
                 self.pending.append((t, name, value.detach()))

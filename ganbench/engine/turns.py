@@ -76,7 +76,7 @@ class Batches:
     def __init__(self, model: Model, data: Split, rng: torch.Generator) -> None:
         self.data, self.rng, self.size = data, rng, int(model.config.batch_size)
         self.index = Epochs(len(data), self.size, rng)
-        self.wants_y, self.wants_cond = "y" in model.needs, "cond" in model.needs
+        self.wants_y, self.wants_cond, self.wants_rows = (need in model.needs for need in ("y", "cond", "rows"))
         self.labelled: Epochs | None = None
         if "labels" in model.needs and data.labelled is not None:
             n = len(data.labelled)
@@ -100,7 +100,7 @@ class Batches:
         y = data.y[rows.x] if self.wants_y and data.y is not None else None
         cond = data.conditions(rows.x if rows.cond is None else rows.cond) if self.wants_cond else None
         if rows.labelled is None:
-            return Batch(data.events(rows.x), self.rng, y, cond=cond)
+            return Batch(data.events(rows.x), self.rng, y, cond=cond, rows=rows.x if self.wants_rows else None)
         assert data.y is not None
         return Batch(data.events(rows.x), self.rng, y, data.events(rows.labelled), data.y[rows.labelled], cond)
 

@@ -12,7 +12,7 @@ from ganbench.jobs.spec import Job, JobSpec
 from ganbench.registry import DATASETS
 
 # Seconds of one iteration on one core where a data set does not say what rows of boards took.
-STEP_OF = {"vector": 0.003, "image": 0.4}
+STEP_OF = {"vector": 0.003, "tokens": 0.015, "image": 0.4}
 STEP_SMALL, SMALL = 0.004, 10_000  # of small images: those of data sets with so many iterations at `standard`
 LARGE = 0.1  # from which a network looks at the samples
 GPU_STEP = 0.006  # small networks wait for launches, whatever the data

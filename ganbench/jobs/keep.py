@@ -1,4 +1,4 @@
-"""What a job leaves in its folder beside the record: history, samples, a picture, weights on request."""
+"""What a job leaves in its folder beside the record: history, samples, pictures, weights on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganbench.datasets.writing import write_wave
 from ganbench.errors import NotApplicable
 from ganbench.files import finite, write_atomic
 from ganbench.model import Model
-from ganbench.scoring.inputs import Inputs
+from ganbench.scoring.inputs import NOBODY, Inputs
 
 SAMPLES_BYTES = 1 << 21  # samples.npz keeps as many rows as fit
 NOTES = 12  # samples that are written as a wave and drawn
@@ -56,6 +56,8 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
         cond = inputs.real("cond") if "cond" in model.needs else None
         drawn = draw_views(folder, model, inputs.real("reference"), rng, cond)
         files |= {kind: folder / f"{kind}.png" for kind in drawn}
+    if inputs.dataset.text is not None:
+        files |= {kind: folder / f"{kind}.png" for kind in embedding_maps(folder, model, inputs)}
     found = test_logits(model, inputs)
     if found is not None:
         files["logits"] = folder / "logits.npz"
@@ -92,6 +94,21 @@ def classifier_pictures(folder: Path, inputs: Inputs, logits: Tensor, y: Tensor)
     events = to_pixels(inputs.real("reference")[wrong])
     mistakes(folder / "mistakes.png", samples, events, y[wrong].numpy(), predicted[wrong].numpy())
     return ["confusion", "mistakes"]
+
+
+def embedding_maps(folder: Path, model: Model, inputs: Inputs) -> list[str]:
+    """Draw the vectors of words and of test documents; the names of the files, without .png."""
+    from ganbench.pictures.maps import document_map, word_map
+
+    drawn = []
+    if "embed_words" in model.gives:
+        word_map(folder / "words.png", inputs.get("word_vectors", NOBODY), inputs.dataset.text)
+        drawn.append("words")
+    if "embed" in model.gives:
+        labels = None if inputs.dataset.test.y is None else inputs.real("test_labels").tolist()
+        document_map(folder / "documents.png", inputs.get("document_vectors", NOBODY), labels)
+        drawn.append("documents")
+    return drawn
 
 
 def save_samples(path: Path, x: Tensor, domain: tuple[float, float] | None) -> None:

@@ -25,6 +25,10 @@ known                   (*E) bool: what inpainting is told of an event
 inpainted, projected, inpainted_probs   (M, *E), (M, *E), (M, K) the first M reference events as the model completes
                         them; its own nearest events; posteriors of the former
 wanted, measured        (N, A) int64 attributes that `cond` asks for, -1 where it does not; those of `translated`
+word_vectors            (V, F) what the model has learnt of each word of the vocabulary
+document_vectors        (M, F) its vectors of the test documents, in step with reference
+text                    the `ganbench.data.Text` of the data: spellings, rated pairs, analogies
+document_ratings        (M, M) how alike people find test documents, in step with reference
 space                   what distances look at, for the signature: "x" or the scorer's name and hash
 rng                     a `torch.Generator` of the metrics role
 """

@@ -30,7 +30,8 @@ from ganbench.metrics.score import Score
 
 SETS = (
     "samples", "reference", "holdout", "train", "features", "reference_features", "train_features",
-    "translated", "cond", "cycled", "edited", "edit_truth", "inpainted", "projected",
+    "translated", "cond", "cycled", "edited", "edit_truth", "inpainted", "projected", "word_vectors",
+    "document_vectors",
 )  # fmt: skip
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BITS = (-60, 100)  # of float32's exponent that powers of a set may take: differences and sums need the others

@@ -30,16 +30,20 @@ class TokenEncoder(nn.Module):
 
 def check_tokens(tokens: Tensor, cond: Condition) -> None:
     """Raise `BadInput` unless tokens are (B, L) int64 words of the condition, padded with -1 at their end only."""
-    (length,), vocabulary = cond.shape, cond.vocabulary
+    check_rows(tokens, cond.shape[0], cond.vocabulary, "captions")
+
+
+def check_rows(tokens: Tensor, length: int, vocabulary: int | None, what: str) -> None:
+    """Raise `BadInput` unless tokens are (B, length) int64, words below the vocabulary, then -1 to the end."""
     if tokens.ndim != 2 or tokens.shape[1] != length or tokens.dtype != torch.int64:
-        raise BadInput(f"captions must be (B, {length}) int64; got {tuple(tokens.shape)} {str(tokens.dtype)[6:]}")
+        raise BadInput(f"{what} must be (B, {length}) int64; got {tuple(tokens.shape)} {str(tokens.dtype)[6:]}")
     if not tokens.numel():
         return
     if vocabulary is not None and not -1 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
         raise BadInput(
-            f"captions must hold words from 0 to {vocabulary - 1}, or -1 for padding; "
+            f"{what} must hold words from 0 to {vocabulary - 1}, or -1 for padding; "
             f"got {int(tokens.min())} to {int(tokens.max())}"
         )
     there = tokens >= 0
     if not bool(there[:, 0].all()) or bool((there[:, 1:] & ~there[:, :-1]).any()):
-        raise BadInput("captions must hold one word at least, and -1 only after their last word")
+        raise BadInput(f"{what} must hold one word at least, and -1 only after their last word")

@@ -145,6 +145,10 @@ class Inputs:
             if self.model is None:
                 raise NotApplicable("needs the trained model, not only its samples")
             return self.model
+        if name in ("word_vectors", "document_vectors"):
+            if name not in self._made:
+                self._made[name] = self._vectors(name)
+            return self._made[name]
         if name == "label_draws":
             return label_draws(self.dataset, self.label_counts, int(str(self.seed)) if self.draw is None else self.draw)
         return self.real(name)
@@ -153,32 +157,48 @@ class Inputs:
         """What is seen in the model's events, kept for the next metric."""
         match name:
             case "probs" if isinstance(self.scorer, Linear):
-                return self.scorer.posteriors(self.get("features", _NOBODY))
+                return self.scorer.posteriors(self.get("features", NOBODY))
             case "probs":
                 return self._probs(self._samples())
             case "features":
                 return self._features(self._samples())
             case "translated_probs":
-                return self._probs(self.get("translated", _NOBODY))
+                return self._probs(self.get("translated", NOBODY))
             case "edited_probs" | "inpainted_probs":
-                return self._probs(self.get(name.removesuffix("_probs"), _NOBODY))
+                return self._probs(self.get(name.removesuffix("_probs"), NOBODY))
             case "edited_measured":
-                return measure(self.get("edited", _NOBODY))
+                return measure(self.get("edited", NOBODY))
             case "edited" | "inpainted" | "projected" | "cycled":
                 return self._asked(name)
         self.real("wanted")  # only rendered pictures have attributes to measure
-        return measure(self.get("translated", _NOBODY))
+        return measure(self.get("translated", NOBODY))
+
+    def _vectors(self, name: str) -> Tensor:
+        """The model's vectors of the words, or of the test documents in step with the reference; kept as `_seen`."""
+        model, capability = self.get("model", NOBODY), {"word_vectors": "embed_words"}.get(name, "embed")
+        if capability not in model.gives:
+            raise NotApplicable(f"needs a model that gives {capability}; {model.name} does not")
+        if name == "word_vectors":
+            out = model.embed_words()
+        else:
+            rng = seeding.stream("sampling", self.dataset.spec.name, self.seed)
+            out = _batched(lambda x: model.embed(x, rng), self.real("reference"))
+        n = self.dataset.spec.vocabulary if name == "word_vectors" else len(self.real("reference"))
+        if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != n:
+            got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise BadInput(f"{capability} must return a tensor of shape ({n}, F); got {got}")
+        return out.detach().cpu()
 
     def _asked(self, name: str) -> Tensor:
         """What the model makes of test events, on the CPU, drawn from a stream of the data set and the seed."""
-        model, x = self.get("model", _NOBODY), self.real("reference")
+        model, x = self.get("model", NOBODY), self.real("reference")
         rng = seeding.stream("sampling", self.dataset.spec.name, self.seed, name)
         match name:
             case "edited":
                 return asked.edited(model, x, self.real("edit_bits"), rng)
             case "cycled":
                 cond = self.real("cond")
-                return asked.translated_back(model, self.get("translated", _NOBODY), tuple(cond.shape[1:]), rng)
+                return asked.translated_back(model, self.get("translated", NOBODY), tuple(cond.shape[1:]), rng)
         return asked.completed(model, x, self.real("known"), rng, project=name == "projected")
 
     def real(self, name: str) -> Any:
@@ -232,19 +252,19 @@ class Inputs:
             case "train":
                 return data.train.events()
             case "reference_probs" if isinstance(self.scorer, Linear):
-                return self.scorer.posteriors(self.get("reference_features", _NOBODY))
+                return self.scorer.posteriors(self.get("reference_features", NOBODY))
             case "reference_probs":
-                return self._probs(self.get("reference", _NOBODY))
+                return self._probs(self.get("reference", NOBODY))
             case "reference_features":
-                return self._features(self.get("reference", _NOBODY))
+                return self._features(self.get("reference", NOBODY))
             case "train_features":
-                return self._features(self.get("train", _NOBODY))
+                return self._features(self.get("train", NOBODY))
             case "mixture":
                 return _there(data.mixture, f"needs the exact density; {data.spec.name} has none")
             case "future":
                 if data.spec.kind != "clip":
                     raise NotApplicable(f"needs clips; {data.spec.name} has none")
-                return self.get("reference", _NOBODY)[:, -HORIZON:]
+                return self.get("reference", NOBODY)[:, -HORIZON:]
             case "sound":
                 return _there(data.sound, f"needs images that stand for waves; those of {data.spec.name} do not")
             case "answers":
@@ -262,16 +282,22 @@ class Inputs:
             case "turned":
                 if data.spec.cond is None or data.spec.cond.kind != "attributes":
                     raise NotApplicable(f"needs attributes to turn; {data.spec.name} has none")
-                return asked.turns(self.get("cond", _NOBODY), data.spec.name)
+                return asked.turns(self.get("cond", NOBODY), data.spec.name)
             case "edit_bits":
-                return asked.turned(self.get("cond", _NOBODY), self.get("turned", _NOBODY))
+                return asked.turned(self.get("cond", NOBODY), self.get("turned", NOBODY))
             case "edit_values":
-                return wanted_values(data.spec, self.get("edit_bits", _NOBODY))
+                return wanted_values(data.spec, self.get("edit_bits", NOBODY))
             case "edit_truth":
                 index = _some(len(data.test), self.n, data.spec.name, "reference")
-                return asked.counterfactuals(data, index, self.get("edit_bits", _NOBODY))
+                return asked.counterfactuals(data, index, self.get("edit_bits", NOBODY))
+            case "text":
+                return _there(data.text, f"needs what is known of words; {data.spec.name} has none")
+            case "document_ratings":
+                ratings = None if data.text is None else data.text.document_ratings
+                index = _some(len(data.test), self.n, data.spec.name, "reference")
+                return _there(ratings, f"needs ratings of documents; {data.spec.name} has none")[index][:, index]
             case "wanted":
-                return wanted_values(data.spec, self.get("cond", _NOBODY))
+                return wanted_values(data.spec, self.get("cond", NOBODY))
         raise BadInput(f"no metric input is called {name!r}; ganbench/metrics/base.py lists them")
 
 
@@ -385,4 +411,4 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-_NOBODY = MetricInfo("", "", "", Path())
+NOBODY = MetricInfo("", "", "", Path())  # asks for an input that is no metric's own

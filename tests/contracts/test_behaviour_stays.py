@@ -58,6 +58,7 @@ def test_the_effective_config_of_every_model_on_every_kind_of_data() -> None:
         "unpaired8",
         "attributes16",
         "tokens16",
+        "words8",
         "subspaces",
         "clip8",
         "sound16",

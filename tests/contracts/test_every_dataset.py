@@ -1,5 +1,6 @@
 """What holds for every registered data set: shapes, dtypes, domain, labels, disjoint splits and a hash that stays."""
 
+import importlib.util
 import os
 
 import pytest
@@ -44,13 +45,33 @@ def test_spec_describes_the_splits(loaded, name):
     assert data.spec.is_image == (DATASETS.get(name).event == "image")
     for split in splits(data).values():
         assert tuple(split.x.shape[1:]) == data.spec.event_shape
-        assert split.x.dtype in (torch.uint8, torch.float32)
+        assert split.x.dtype in (torch.uint8, torch.float32, torch.int64)
         events = split.events(slice(0, 1000))
+        if data.spec.kind == "tokens":
+            assert_documents(split.x, data.spec.vocabulary)
+            continue
         assert events.dtype == torch.float32
         assert torch.isfinite(events).all()
         if data.spec.domain is not None:
             low, high = data.spec.domain
             assert low <= float(events.min()) < 0 < float(events.max()) <= high
+
+
+def assert_documents(x: torch.Tensor, vocabulary: int) -> None:
+    """Rows of words below the vocabulary, padded at their end; all words stand in some row of the longest split."""
+    assert x.dtype == torch.int64
+    there = x >= 0
+    assert int(x.max()) < vocabulary
+    assert there[:, 0].all()
+    assert not (there[:, 1:] & ~there[:, :-1]).any()
+    assert bool((x[~there] == -1).all())
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if DATASETS.get(n).event == "tokens"])
+def test_every_word_of_a_vocabulary_has_a_spelling_and_stands_in_the_training_documents(loaded, name):
+    data = loaded(name)
+    assert len(set(data.text.words)) == len(data.text.words) == data.spec.vocabulary
+    assert data.train.x[data.train.x >= 0].unique().tolist() == list(range(data.spec.vocabulary))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,9 +107,12 @@ def test_hash_is_that_of_the_tensors_and_stays(loaded, name):
         assert load(name).spec == data.spec
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("celeba",)])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("celeba", "who_likes_whom")])
 def test_no_example_is_in_two_splits_by_construction(loaded, name):
-    """No row of one split lies in another, but for the few pictures a published data set itself repeats."""
+    """No row of one split lies in another, but for the few that a published data set itself repeats.
+
+    who_likes_whom holds all sentences there are, in every split.
+    """
     data = loaded(name)
     rows = {part: {x.numpy().tobytes() for x in split.x} for part, split in splits(data).items()}
     repeated = sum(len(rows[a] & rows[b]) for a, b in [("train", "holdout"), ("train", "test"), ("holdout", "test")])
@@ -105,7 +129,7 @@ def test_iterations_grow_with_the_scale(entry):
 def test_missing_data_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.delenv("GANBENCH_DATA", raising=False)
     for entry in DATASETS:
-        if entry.builtin or entry.prefix:
+        if entry.builtin or entry.prefix or entry.extra:
             continue
         for root, said in ((None, "GANBENCH_DATA"), (tmp_path, str(tmp_path))):
             with pytest.raises(MissingResource) as caught:
@@ -114,3 +138,13 @@ def test_missing_data_says_how_to_get_it(tmp_path, monkeypatch):
             assert f"ganbench data get {entry.name}" in str(caught.value)
             assert said in str(caught.value)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("entry", [e for e in DATASETS if e.extra], ids=lambda e: e.name)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(entry, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name == "gensim" else find(name, *more))
+    with pytest.raises(MissingResource) as caught:
+        load(entry.name)
+    assert caught.value.exit_code == 5
+    assert f'pip install "ganbench[{entry.extra}]"' in str(caught.value)

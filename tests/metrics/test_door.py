@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganbench.data import Mixture
+from ganbench.data import Mixture, Text, WordRatings
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Score, metric
 from ganbench.metrics.door import SETS, check_option
@@ -62,6 +62,13 @@ def arguments(entry: MetricInfo, seed: int = 0) -> dict[str, Any]:
     made["known"] = torch.arange(64).view(1, 8, 8) < 32
     for name in ("probs", "reference_probs", "translated_probs", "edited_probs", "inpainted_probs"):
         made[name] = torch.softmax(2 * torch.randn(ROWS, 5, generator=rng, dtype=torch.float64), 1)
+    pairs, ratings = torch.randint(ROWS, (40, 2), generator=rng), torch.rand(40, generator=rng, dtype=torch.float64)
+    questions = torch.arange(ROWS).view(-1, 4)
+    words = tuple(map(str, range(ROWS)))
+    made["text"] = Text(words, {"list": WordRatings(pairs, ratings, 40)}, {"section": questions})
+    made["document_ratings"] = torch.rand(ROWS, ROWS, generator=rng, dtype=torch.float64)
+    if entry.name == "order_test":  # whose reference are documents: two orders of each two words
+        made["reference"] = torch.tensor([[0, 1], [1, 0], [2, 3], [3, 2]]).repeat(ROWS // 4, 1)
     made["rng"] = torch.Generator().manual_seed(7)
     return {name: made[name] for name in entry.needs}
 
@@ -76,7 +83,7 @@ def scores(entry: MetricInfo, given: dict[str, Any]) -> list[Score]:
 
 
 def scaled(entry: MetricInfo, given: dict[str, Any], factor: float) -> dict[str, Any]:
-    return {k: v * factor if k in SETS else v for k, v in given.items()}
+    return {k: v * factor if k in SETS and v.is_floating_point() else v for k, v in given.items()}
 
 
 def of_type(given: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:

@@ -42,6 +42,7 @@ SPECS |= {  # events made from conditions, for the models that ask for them
 SPECS |= {"subspaces": DataSpec("subspaces", (3,), None, None, N, N)}  # a law with mass on coordinates that are 0
 SPECS |= {"sound16": DataSpec("sound16", (2, 16, 16), (-1.0, 1.0), K, N, N)}  # for models of sound alone
 SPECS |= {"clip8": DataSpec("clip8", (8, 1, 8, 8), (-1.0, 1.0), K, N, N)}
+SPECS["words8"] = DataSpec("words8", (8,), None, K, N, N, vocabulary=12)  # documents
 SLOW = ("image32",)  # kinds that are tried only where they are asked for
 
 
@@ -60,8 +61,10 @@ def data(kind: str, entry: ModelInfo) -> Split:
     """Random events in the domain, with the labels and conditions that the model registered a need for."""
     rng = torch.Generator().manual_seed(7)
     spec = SPECS[kind]
-    x = torch.randn(N, *spec.event_shape, generator=rng)
     y = torch.arange(N) % K
+    if spec.vocabulary is not None:
+        return Split(_documents(spec.vocabulary, spec.event_shape[0], 5, rng))
+    x = torch.randn(N, *spec.event_shape, generator=rng)
     x = (x + y.view(-1, *[1] * len(spec.event_shape))).mul(0.3)
     x = x if spec.domain is None else x.tanh()
     needs = entry.needs
@@ -100,9 +103,13 @@ def conditions(spec: DataSpec, rng: torch.Generator) -> Tensor | None:
     if spec.cond.vocabulary is None:
         x = 2 * torch.rand(N, *spec.cond.shape, generator=rng) - 1
         return x if spec.cond.kind == "image" else x.sign()
-    (length,) = spec.cond.shape
-    words = torch.randint(spec.cond.vocabulary, (N, length), generator=rng)
-    ends = torch.randint(1, length + 1, (N, 1), generator=rng)
+    return _documents(spec.cond.vocabulary, spec.cond.shape[0], 1, rng)
+
+
+def _documents(vocabulary: int, length: int, shortest: int, rng: torch.Generator) -> Tensor:
+    """Rows of random words, `shortest` of them or more, padded with -1: -> (N, L)."""
+    words = torch.randint(vocabulary, (N, length), generator=rng)
+    ends = torch.randint(shortest, length + 1, (N, 1), generator=rng)
     return torch.where(torch.arange(length) < ends, words, -1)
 
 

@@ -179,6 +179,8 @@ def weights_survive_a_round_trip(case: Case) -> None:
         fresh.load_state_dict({k: v.clone() for k, v in model.state_dict().items()})
     except RuntimeError as error:
         raise Broken("the weights of a trained model must fit a built one", error, cure) from error
+    if "embed_words" in model.gives:
+        _same("vectors of loaded weights", {"words": fresh.embed_words()}, {"words": model.embed_words()}, cure)
     if "sample" in model.gives:
         _same("samples of loaded weights", {"samples": samples(fresh, 4, 3)}, {"samples": samples(model, 4, 3)}, cure)
 
@@ -256,13 +258,19 @@ def each_capability_gives_what_it_should(case: Case) -> None:
         "project": lambda: model.project(x, known, rng),
         "predict": lambda: model.predict(x[:, :3], HORIZON, rng),
         "edit": lambda: model.edit(x, _conditions(case), rng),
+        "embed": lambda: model.embed(x, rng),
     }
     event = (6, *spec.event_shape)
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
         ("from_codes", "reconstruct", "inpaint", "project", "translate", "edit"), event
     ) | {"classify": (6, K), "log_prob": (6,), "cluster": (6,), "predict": (6, HORIZON, *event[2:])}  # fmt: skip
     tried = [c for c in rows if c in model.gives]
-    if not tried:
+    if "embed_words" in model.gives:
+        vectors = model.embed_words()
+        right = vectors.ndim == 2 and len(vectors) == spec.vocabulary
+        must(right, f"embed_words must be ({spec.vocabulary}, F)", tuple(vectors.shape), "a row for each word")
+        _finite("embed_words", vectors)
+    elif not tried:
         raise NotApplicable("it names none beside sample")
     for capability in tried:
         try:
@@ -273,7 +281,7 @@ def each_capability_gives_what_it_should(case: Case) -> None:
         shape, wanted = tuple(out.shape), shapes.get(capability)
         must(wanted is None or shape == wanted, f"{capability} must be {wanted}", shape, "one row for each event")
         must(len(out) == 6, f"{capability} must give a row for each of 6 events", shape, "keep the batch first")
-        if capability in ("encode", "features"):
+        if capability in ("encode", "features", "embed"):
             must(out.ndim == 2, f"{capability} must be (B, F)", shape, "flatten(1)")
         if capability in ("tangents", "vary"):
             must(shape[2:] == event[1:], f"{capability} must end in {event[1:]}", shape, "events come last")
