@@ -128,9 +128,9 @@ class Split:
 
     def to(self, device: torch.device) -> Split:
         """The same examples on `device`."""
-        parts = (self.y, self.labelled, self.cond)
+        y, labelled, cond = (None if t is None else t.to(device) for t in (self.y, self.labelled, self.cond))
         density = None if self.density is None else self.density.to(device)
-        return Split(self.x.to(device), *(None if t is None else t.to(device) for t in parts), density, self.simulator)
+        return Split(self.x.to(device), y, labelled, cond, density, self.simulator)
 
     def with_labels(self, index: Tensor) -> Split:
         """The same examples where only the labels at `index` (L,) may be used: all others become -1."""

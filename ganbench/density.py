@@ -32,15 +32,16 @@ class Gaussian:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats: (B, D) -> (B,)."""
-        factor = torch.linalg.cholesky(self.cov)
-        z = torch.linalg.solve_triangular(factor, (x - self.mean).T, upper=False)
+        factor: Tensor = torch.linalg.cholesky(self.cov)
+        z: Tensor = torch.linalg.solve_triangular(factor, (x - self.mean).T, upper=False)
         normaliser = factor.diagonal().log().sum() + 0.5 * len(self.mean) * math.log(2 * math.pi)
         return -0.5 * z.square().sum(0) - normaliser
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """n draws: -> (n, D)."""
         z = torch.randn(n, len(self.mean), generator=rng, dtype=self.mean.dtype, device=self.mean.device)
-        return self.mean + z @ torch.linalg.cholesky(self.cov).T
+        factor: Tensor = torch.linalg.cholesky(self.cov)
+        return self.mean + z @ factor.T
 
     def to(self, device: torch.device) -> Gaussian:
         """The same law on `device`."""

@@ -53,7 +53,8 @@ Probability = Annotated[float, Ge(0), Le(1)]
 
 Capability = Literal[
     "sample", "encode", "from_codes", "reconstruct", "classify", "log_prob", "inpaint", "features", "cluster",
-    "tangents", "vary", "translate", "translate_back", "edit", "project", "predict", "embed", "embed_words", "infer",
+    "tangents", "vary", "translate", "translate_back", "edit", "project", "predict", "embed", "embed_words",
+    "estimate",
 ]  # fmt: skip
 SMALL = 100  # numbers in an event below which papers' networks for 28x28 images are out of proportion
 M = TypeVar("M", bound="type[Model]")
@@ -271,7 +272,7 @@ class Model(nn.Module):
         """A vector for each word of the vocabulary: -> (V, F)."""
         raise NotApplicable(f"{self.name or type(self).__name__} does not embed words")
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         """What a method that is given a density found of it: moments, evidence, effective draws, and the cost."""
         raise NotApplicable(f"{self.name or type(self).__name__} is not given a density")
 

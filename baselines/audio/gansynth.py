@@ -136,7 +136,9 @@ class GANSynth(Model):
             return x
         return torch.stack([x[:, 0], frequency_to_phase(x[:, 1])], 1)
 
-    def sample(self, n: int, rng: torch.Generator, y: Tensor) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator, y: Tensor | None = None) -> Tensor:
+        if y is None:
+            y = torch.randint(self.n_classes, (n,), generator=rng, device=rng.device)
         made = self.generate(y, rng)
         if self.config.representation == "frequency":
             return made

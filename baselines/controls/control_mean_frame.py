@@ -23,7 +23,7 @@ class MeanFrame(Model):
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         rows = torch.arange(len(data), device=data.x.device).split(500)
-        self.mean.copy_(sum(data.events(part).mean(1).sum(0) for part in rows) / len(data))
+        self.mean.copy_(torch.stack([data.events(part).mean(1).sum(0) for part in rows]).sum(0) / len(data))
 
     def predict(self, frames: Tensor, k: int, rng: torch.Generator) -> Tensor:
         return self.mean.expand(len(frames), k, -1, -1, -1).clone()

@@ -35,7 +35,7 @@ REACH = 8.0  # deviations of a cavity to either side that the rule spans
 @register(
     "ep",
     family="given_density",
-    gives=("sample", "infer"),
+    gives=("sample", "estimate"),
     needs=("density", "factors"),
     events=("vector",),
 )
@@ -96,5 +96,5 @@ class EP(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

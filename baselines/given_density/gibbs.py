@@ -21,7 +21,7 @@ from ganbench.ops.chains import chains_ess
 @register(
     "gibbs",
     family="given_density",
-    gives=("sample", "infer"),
+    gives=("sample", "estimate"),
     needs=("density", "conditionals"),
     events=("vector",),
 )
@@ -54,5 +54,5 @@ class Gibbs(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

@@ -33,7 +33,7 @@ CHUNK = 1 << 16  # draws that are looked at together
 
 
 @register(
-    "importance_sampling", family="given_density", gives=("sample", "infer"), needs=("density",), events=("vector",)
+    "importance_sampling", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
 class ImportanceSampling(Model):
     @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ImportanceSampling(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()
 
 

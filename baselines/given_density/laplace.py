@@ -24,7 +24,7 @@ HALVINGS = 8
 @register(
     "laplace",
     family="given_density",
-    gives=("sample", "infer"),
+    gives=("sample", "estimate"),
     needs=("density", "gradient"),
     events=("vector",),
 )
@@ -78,5 +78,5 @@ class Laplace(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

@@ -27,7 +27,7 @@ LOOK = 0.1  # of the budget, spent on the bound of the restart that won: its own
 @register(
     "mean_field_vi",
     family="given_density",
-    gives=("sample", "infer"),
+    gives=("sample", "estimate"),
     needs=("density", "gradient"),
     events=("vector",),
 )
@@ -87,5 +87,5 @@ class MeanFieldVI(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

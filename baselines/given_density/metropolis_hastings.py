@@ -37,7 +37,7 @@ TRIED = 4  # draws for each chain, to find one where the density is not 0
 
 
 @register(
-    "metropolis_hastings", family="given_density", gives=("sample", "infer"), needs=("density",), events=("vector",)
+    "metropolis_hastings", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
 class MetropolisHastings(Model):
     @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class MetropolisHastings(Model):
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         assert data.density is not None
         c, density = self.config, Metered(data.density)
-        x, log_p = self.start(density, rng)  # (C, D), (C,)
+        x, log_p = self.first(density, rng)  # (C, D), (C,)
         steps, scale = (budget.evaluations(c.batch_size) - density.evaluations) // c.batch_size, density.base.std
         burn_in, log_step = int(c.burn_in * steps), self.step.log()
         states, accepted = x.new_empty(max(0, steps - burn_in), *x.shape), x.new_zeros(())
@@ -81,7 +81,7 @@ class MetropolisHastings(Model):
         self.acceptance.fill_(accepted / max(1, len(states)))
         self.posterior.fill(states.flatten(0, 1), density, rng, ess=chains_ess(states))
 
-    def start(self, density: Metered, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def first(self, density: Metered, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draws of the base law where the density is not 0, and its log there: (C, D), (C,)."""
         c = self.config
         x = density.base.sample(TRIED * c.batch_size, rng)
@@ -96,5 +96,5 @@ class MetropolisHastings(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

@@ -20,7 +20,7 @@ CHUNK = 1 << 16  # draws that are looked at together
 
 
 @register(
-    "naive_monte_carlo", family="given_density", gives=("sample", "infer"), needs=("density",), events=("vector",)
+    "naive_monte_carlo", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
 class NaiveMonteCarlo(Model):
     @dataclass(frozen=True)
@@ -45,5 +45,5 @@ class NaiveMonteCarlo(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

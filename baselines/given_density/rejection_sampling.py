@@ -21,7 +21,7 @@ CHUNK = 1 << 16  # draws that are looked at together
 
 
 @register(
-    "rejection_sampling", family="given_density", gives=("sample", "infer"), needs=("density",), events=("vector",)
+    "rejection_sampling", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
 class RejectionSampling(Model):
     @dataclass(frozen=True)
@@ -50,5 +50,5 @@ class RejectionSampling(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

@@ -25,7 +25,7 @@ GOAL = 0.3  # acceptance of the steps within a subspace
 @register(
     "reversible_jump",
     family="given_density",
-    gives=("sample", "infer"),
+    gives=("sample", "estimate"),
     needs=("density", "subspaces"),
     events=("vector",),
 )
@@ -85,5 +85,5 @@ class ReversibleJump(Model):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.posterior.sample(n, rng)
 
-    def infer(self) -> Inferred:
+    def estimate(self) -> Inferred:
         return self.posterior.inferred()

@@ -64,7 +64,7 @@ def run(clock: Clock = "wall", rounds: int = 3) -> list[Row]:
                 fitted(name, 1)
 
         times = rounds_of({"ours": together, "loop": one_by_one}, clock, rounds)
-        evaluations = fitted(name, CHAINS).infer().evaluations
+        evaluations = fitted(name, CHAINS).estimate().evaluations
         middle, low, high = ratio(times["loop"], times["ours"])
         rows.append(Row(name, CHAINS, evaluations / statistics.median(times["ours"]), middle, low, high))
     return rows

@@ -71,7 +71,7 @@ class GaussianLaw(Density):
         return self.law.log_prob(x)
 
     def conditional(self, x: Tensor, i: int, rng: torch.Generator) -> Tensor:
-        precision = torch.linalg.inv(self.law.cov)
+        precision: Tensor = torch.linalg.inv(self.law.cov)
         off = (x - self.law.mean) @ precision[i] - (x[:, i] - self.law.mean[i]) * precision[i, i]
         noise = torch.randn(len(x), generator=rng, dtype=x.dtype, device=x.device)
         return self.law.mean[i] - off / precision[i, i] + noise / precision[i, i].sqrt()
@@ -164,7 +164,8 @@ class Probit(OnALine):
         return (self.y * self.a)[:, None]
 
     def log_factors(self, u: Tensor) -> Tensor:
-        return torch.special.log_ndtr(u)
+        out: Tensor = torch.special.log_ndtr(u)
+        return out
 
 
 @dataclass(frozen=True)

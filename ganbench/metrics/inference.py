@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganbench.density import Answers
 from ganbench.errors import NotApplicable
-from ganbench.metrics.base import Score, check_events, metric, signature
+from ganbench.metrics.base import Direction, Score, check_events, metric, signature
 from ganbench.model import Model
 
 
@@ -21,7 +21,7 @@ from ganbench.model import Model
     "inference",
     direction="min",
     needs=("model", "answers"),
-    asks=("infer",),
+    asks=("estimate",),
     returns=(
         "mean_error", "covariance_error", "log_evidence_error", "effective_sample_size", "density_evaluations"
     ),
@@ -33,7 +33,7 @@ def inference(model: Model, answers: Answers) -> list[Score]:
     distance of the covariance there to the identity, over sqrt(D). `log_evidence_error`: absolute, in nats, of those
     that estimate or bound it. `effective_sample_size`: of those that draw. Raises `NotApplicable` where none was given.
     """
-    found, d = model.infer(), len(answers.mean)
+    found, d = model.estimate(), len(answers.mean)
     values, axes = torch.linalg.eigh(answers.cov)
     white = axes / values.sqrt()  # (D, D): columns are the true law's axes
     off = white.T @ (found.mean - answers.mean)
@@ -70,5 +70,5 @@ def subset_error(samples: Tensor, answers: Answers) -> Score:
     return Score("subset_error", 0.5 * float(wrong.abs().sum()), len(x), text, "min")
 
 
-def _direction(name: str) -> str:
+def _direction(name: str) -> Direction:
     return "max" if name == "effective_sample_size" else "min"

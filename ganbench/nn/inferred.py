@@ -106,7 +106,8 @@ class GaussianLaw(_Held):
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """n draws: -> (n, D) float32."""
         z = torch.randn(n, len(self.mean), generator=rng, dtype=torch.float64, device=rng.device)
-        return (self.mean + z @ torch.linalg.cholesky(self.cov).T).float()
+        factor: Tensor = torch.linalg.cholesky(self.cov)
+        return (self.mean + z @ factor.T).float()
 
 
 def without_repeats(n: int, have: int, rng: torch.Generator) -> Tensor:

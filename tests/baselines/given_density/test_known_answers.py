@@ -149,7 +149,7 @@ def test_naive_monte_carlo_errs_by_the_deviation_over_the_root_of_n() -> None:
     """Of N(0, 1) from N(0, s^2) the weight has second moment s^2 / sqrt(2 s^2 - 1); 60 runs tell its error to 10 %."""
     s, n = 1.5, 64 * 20
     law = normal(base=s)
-    found = [fitted("naive_monte_carlo", law, 20, seed=k, keep=10).infer().log_evidence for k in range(60)]
+    found = [fitted("naive_monte_carlo", law, 20, seed=k, keep=10).estimate().log_evidence for k in range(60)]
     evidence = torch.tensor(found).exp()
     expected = math.sqrt((s**2 / math.sqrt(2 * s**2 - 1) - 1) / n)
     assert float(evidence.std()) == pytest.approx(expected, rel=0.4)
@@ -161,8 +161,8 @@ def test_rejection_accepts_one_in_m() -> None:
     s, n = 2.0, 64 * 1000
     model = fitted("rejection_sampling", normal(base=s))
     assert float(model.acceptance) == pytest.approx(1 / s, abs=4 * math.sqrt(1 / s * (1 - 1 / s) / n) + 1e-4)
-    assert model.infer().ess == pytest.approx(n / s, rel=0.02)
-    assert model.infer().log_evidence == pytest.approx(0, abs=0.02)
+    assert model.estimate().ess == pytest.approx(n / s, rel=0.02)
+    assert model.estimate().log_evidence == pytest.approx(0, abs=0.02)
 
 
 def test_rejection_accepts_the_area_over_m_times_the_base() -> None:
@@ -177,7 +177,7 @@ def test_rejection_accepts_the_area_over_m_times_the_base() -> None:
 def test_importance_weights_have_the_known_second_moment(s: float) -> None:
     """ESS / n = (E w)^2 / E w^2 = sqrt(2 s^2 - 1) / s^2, to 2 % at 64,000 draws of bounded weights."""
     model = fitted("importance_sampling", normal(base=s), pilot=0.0)
-    assert model.infer().ess / 64_000 == pytest.approx(math.sqrt(2 * s**2 - 1) / s**2, rel=0.02)
+    assert model.estimate().ess / 64_000 == pytest.approx(math.sqrt(2 * s**2 - 1) / s**2, rel=0.02)
 
 
 def test_importance_sampling_by_too_narrow_a_proposal_loses_its_draws() -> None:
@@ -185,7 +185,7 @@ def test_importance_sampling_by_too_narrow_a_proposal_loses_its_draws() -> None:
     law = normal(base=0.4)
 
     def share(n: int) -> float:
-        found = [fitted("importance_sampling", law, n, seed=k, pilot=0.0).infer().ess / (64 * n) for k in range(15)]
+        found = [fitted("importance_sampling", law, n, seed=k, pilot=0.0).estimate().ess / (64 * n) for k in range(15)]
         return sorted(found)[7]
 
     assert share(1000) < 0.25 * share(10)
@@ -226,7 +226,7 @@ def test_gibbs_has_the_autocorrelation_rho_squared(rho: float) -> None:
     # An AR(1) of that coefficient has (1 + rho^2) / (1 - rho^2) dependent draws for one
     model = fitted("gibbs", law, 2000)
     kept = 64 * 750
-    assert model.infer().ess == pytest.approx(kept * (1 - rho**2) / (1 + rho**2), rel=0.2)
+    assert model.estimate().ess == pytest.approx(kept * (1 - rho**2) / (1 + rho**2), rel=0.2)
 
 
 def test_effective_draws_of_an_autoregression_are_known() -> None:
@@ -248,8 +248,8 @@ def test_reversible_jump_visits_subsets_as_often_as_enumeration_says() -> None:
     model = fitted("reversible_jump", law, 4000)
     score = subset_error(samples=model.posterior.points, answers=answers)
     assert score.value < 0.02  # some 10,000 effective draws over 8 subsets: sqrt(8 / 10,000) / 2
-    assert torch.allclose(model.infer().mean, answers.mean, atol=0.02)
-    assert torch.allclose(model.infer().cov, answers.cov, atol=0.02)
+    assert torch.allclose(model.estimate().mean, answers.mean, atol=0.02)
+    assert torch.allclose(model.estimate().cov, answers.cov, atol=0.02)
 
 
 def test_subsets_are_enumerated_as_draws_have_them() -> None:
@@ -262,7 +262,7 @@ def test_subsets_are_enumerated_as_draws_have_them() -> None:
 @pytest.mark.parametrize("name", ["laplace", "ep"])
 def test_laplace_and_ep_are_exact_on_gaussians(name: str) -> None:
     law = regression()
-    found, answers = fitted(name, law).infer(), law.answers()
+    found, answers = fitted(name, law).estimate(), law.answers()
     assert torch.allclose(found.mean, answers.mean, atol=1e-7)
     assert torch.allclose(found.cov, answers.cov, atol=1e-7)
     assert found.log_evidence == pytest.approx(answers.log_evidence, abs=1e-7)
@@ -270,7 +270,7 @@ def test_laplace_and_ep_are_exact_on_gaussians(name: str) -> None:
 
 def test_ep_is_exact_for_one_probit_factor() -> None:
     law = probit(1)
-    found, answers = fitted("ep", law).infer(), law.answers()
+    found, answers = fitted("ep", law).estimate(), law.answers()
     assert torch.allclose(found.mean, answers.mean, atol=1e-6)  # the factors' fixed point is reached to 1e-9
     assert torch.allclose(found.cov, answers.cov, atol=1e-6)
     assert found.log_evidence == pytest.approx(answers.log_evidence, abs=1e-6)
@@ -290,7 +290,7 @@ def test_mean_field_has_the_known_variances_and_bound(rho: float) -> None:
     The slope of the bound in log s has variance below 2 + rho^2 over 8 draws a step and curvature 2; its average over
     the last quarter errs by sqrt(0.35 / 4 / 900) = 1 %, a variance by twice that: three of these.
     """
-    found = fitted("mean_field_vi", correlated(rho), 4000).infer()
+    found = fitted("mean_field_vi", correlated(rho), 4000).estimate()
     assert torch.allclose(found.cov.diagonal(), torch.full((2,), 1 - rho**2).double(), rtol=0.06)
     assert torch.allclose(found.mean, torch.zeros(2).double(), atol=0.03)
     assert found.log_evidence == pytest.approx(0.5 * math.log(1 - rho**2), abs=0.02)
@@ -302,7 +302,7 @@ def test_cost_stays_within_the_budget_and_is_in_evaluations(name: str) -> None:
     model = (
         fitted(name, law, 100, keep=50) if name not in ("laplace", "ep", "mean_field_vi") else fitted(name, law, 100)
     )
-    assert 0 < model.infer().evaluations <= 6400
+    assert 0 < model.estimate().evaluations <= 6400
     with pytest.raises(BadConfig, match="evaluations"):
         model.fit(Split(torch.zeros(0, 2), density=law), Budget(seconds=1), torch.Generator())
 
