@@ -77,8 +77,8 @@ def test_reals_are_faded_with_their_smaller_selves(workbench, image8_spec, rng):
 
 def test_equalised_layers_keep_the_variance_and_begin_from_unit_weights(rng):
     layer = Equalised(nn.Linear(400, 300), gain=1.0)
-    assert float(layer.layer.weight.std()) == pytest.approx(1, abs=0.02)  # of 120,000 draws
-    assert float(layer(torch.randn(500, 400, generator=rng)).std()) == pytest.approx(1, abs=0.05)
+    assert layer.layer.weight.std().item() == pytest.approx(1, abs=0.02)  # of 120,000 draws
+    assert layer(torch.randn(500, 400, generator=rng)).std().item() == pytest.approx(1, abs=0.05)
 
 
 def test_pixel_norm_has_unit_mean_squares(rng):
