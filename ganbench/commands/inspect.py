@@ -194,7 +194,26 @@ def _of_model(name: str, entry: Any) -> dict[str, Any]:
         row = {"field": f.name, "default": _plain(getattr(config, f.name)), "type": _type(f.type)}
         tables = {"on images": cls.defaults.image, "on small events": cls.defaults.small}
         described.append(row | {where: _plain(t[f.name]) for where, t in tables.items() if f.name in t})
-    return {"config": described, "recipes": _recipes(entry)}
+    return {"cost": _cost(name, entry), "config": described, "recipes": _recipes(entry)}
+
+
+def _cost(name: str, entry: Any) -> str:
+    """What one training takes on one core, by the estimate that `plan` makes."""
+    from ganbench.jobs import estimate
+    from ganbench.jobs import plan as jobs
+    from ganbench.registry import DATASETS
+
+    fitting = [d for d in ("ring8", "digits", "mnist") if jobs.incompatible(entry, DATASETS.get(d)) is None][:2]
+    found = []
+    for dataset, scale in [(d, s) for d in fitting for s in ("quick", "standard")]:
+        selection = jobs.Selection("", (name,), (dataset,), (0,), scale, (), 500)
+        (job,) = jobs.plan(selection)
+        found.append(f"{estimate.of(job, {})['estimated_s']:.3g} s on {dataset} at {scale}")
+    return (
+        f"about {', '.join(found)} (the middle one of all models; this one within a factor of {estimate.FACTOR})"
+        if found
+        else ""
+    )
 
 
 def _recipes(entry: Any) -> list[dict[str, Any]]:

@@ -46,8 +46,18 @@ def describe() -> dict[str, Any]:
             "cudnn": torch.backends.cudnn.version() if cuda else None,
         },
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
+        "driver": _driver(),
         "variables": {k: os.environ[k] for k in THREAD_VARIABLES if k in os.environ},
     }
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's kernel driver; None where there is none."""
+    try:
+        found = re.search(r"(\d+\.\d+(?:\.\d+)?)", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return found.group(1) if found else None
 
 
 def versions() -> dict[str, str | None]:
