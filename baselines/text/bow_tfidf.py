@@ -36,7 +36,7 @@ class TfIdf(Model):
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         """Raises `BadInput` for documents without words, or words without documents."""
         check_corpus(data.x, len(self.weight), 1)
-        held = sum((self.counts(x) > 0).sum(0) for x in data.x.split(1000))  # (V,) documents that hold each word
+        held = torch.stack([(self.counts(x) > 0).sum(0) for x in data.x.split(1000)]).sum(0)  # (V,) documents of each
         if self.config.idf:
             self.weight.copy_(torch.log((1 + len(data)) / (1 + held)) + 1)
 

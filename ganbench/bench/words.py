@@ -7,6 +7,7 @@ processor time counts both. One reading is an epoch of the Wikipedia excerpt.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,15 +53,15 @@ def run(models: list[str], *, clock: Clock = "wall", rounds: int = 5) -> list[Ro
         theirs = peer(name, ours.config, rows)
         epoch = Budget(iterations=max(1, len(split) // ours.config.batch_size))
         examined = epoch.iterations * ours.config.batch_size / len(split) * words  # type: ignore[operator]
-        calls = {
-            "ours": lambda m=ours, b=epoch: train(m, split, b, torch.Generator().manual_seed(0)),  # type: ignore[misc]
+        calls: dict[str, Callable[[], object]] = {
+            "ours": lambda m=ours, b=epoch: train(m, split, b, torch.Generator().manual_seed(0)),
             "gensim": lambda m=theirs: m.train(rows, total_examples=len(rows), epochs=1),  # type: ignore[misc]
         }
         times = rounds_of(calls, clock, rounds)
         each = {way: [t / n for t in times[way]] for way, n in (("ours", examined), ("gensim", words))}
         middle, low, high = ratio(each["gensim"], each["ours"])
-        rates = [1 / statistics.median(each[way]) for way in ("ours", "gensim")]
-        found.append(Row(name, *rates, middle, low, high))
+        ours_rate, gensim_rate = (1 / statistics.median(each[way]) for way in ("ours", "gensim"))
+        found.append(Row(name, ours_rate, gensim_rate, middle, low, high))
     return found
 
 

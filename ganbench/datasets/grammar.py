@@ -94,7 +94,7 @@ def meetings(window: int) -> Tensor:
                 continue
             share = 1 - (abs(i - j) - 1) / window
             if i // n == j // n:  # in one sentence, which speaks of one word
-                joint = sum(slot[i % n].T @ slot[j % n] / slot.shape[1] for slot in slots) / len(slots)
+                joint = torch.stack([slot[i % n].T @ slot[j % n] / slot.shape[1] for slot in slots]).mean(0)
             else:
                 joint = alone[i % n][:, None] * alone[j % n]
             out += share * joint

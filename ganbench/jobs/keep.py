@@ -101,8 +101,9 @@ def embedding_maps(folder: Path, model: Model, inputs: Inputs) -> list[str]:
     from ganbench.pictures.maps import document_map, word_map
 
     drawn = []
-    if "embed_words" in model.gives:
-        word_map(folder / "words.png", inputs.get("word_vectors", NOBODY), inputs.dataset.text)
+    text = inputs.dataset.text
+    if "embed_words" in model.gives and text is not None:
+        word_map(folder / "words.png", inputs.get("word_vectors", NOBODY), text)
         drawn.append("words")
     if "embed" in model.gives:
         labels = None if inputs.dataset.test.y is None else inputs.real("test_labels").tolist()

@@ -66,7 +66,8 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson's correlation of each row of (R, P) with that of the other; 0 where one of them is constant."""
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     scale = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.divide((a * b).sum(1), scale, out=np.zeros(len(a)), where=scale > 0)
+    found: np.ndarray = np.divide((a * b).sum(1), scale, out=np.zeros(len(a)), where=scale > 0)
+    return found
 
 
 @metric("analogy", direction="max", degree=0, needs=("word_vectors", "text"), asks=("embed_words",))
@@ -109,4 +110,5 @@ def unit_rows(x: Tensor, n: int | None, name: str) -> Tensor:
     if n is not None and len(rows) != n:
         raise BadInput(f"{name} must hold {n} rows, one for each; got {len(rows)}")
     rows = rows.double()
-    return rows / rows.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+    unit: Tensor = rows / rows.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+    return unit
