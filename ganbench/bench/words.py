@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,8 +55,8 @@ def run(models: list[str], *, clock: Clock = "wall", rounds: int = 5) -> list[Ro
         epoch = Budget(iterations=max(1, len(split) // ours.config.batch_size))
         examined = epoch.iterations * ours.config.batch_size / len(split) * words  # type: ignore[operator]
         calls: dict[str, Callable[[], object]] = {
-            "ours": lambda m=ours, b=epoch: train(m, split, b, torch.Generator().manual_seed(0)),
-            "gensim": lambda m=theirs: m.train(rows, total_examples=len(rows), epochs=1),  # type: ignore[misc]
+            "ours": partial(_trained, ours, split, epoch),
+            "gensim": partial(theirs.train, rows, total_examples=len(rows), epochs=1),
         }
         times = rounds_of(calls, clock, rounds)
         each = {way: [t / n for t in times[way]] for way, n in (("ours", examined), ("gensim", words))}
@@ -63,6 +64,10 @@ def run(models: list[str], *, clock: Clock = "wall", rounds: int = 5) -> list[Ro
         ours_rate, gensim_rate = (1 / statistics.median(each[way]) for way in ("ours", "gensim"))
         found.append(Row(name, ours_rate, gensim_rate, middle, low, high))
     return found
+
+
+def _trained(model: Any, split: Split, budget: Budget) -> None:
+    train(model, split, budget, torch.Generator().manual_seed(0))
 
 
 def peer(name: str, config: Any, rows: list[list[str]], **more: Any) -> Any:

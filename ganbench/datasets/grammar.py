@@ -86,7 +86,7 @@ def meetings(window: int) -> Tensor:
     words, _, laws = _lexicon()
     slots = [torch.stack([laws[kind] for kind in order]) for order in ORDERS]  # (6, S, V) each
     n = len(ORDERS[0])
-    alone = sum(slot.mean(1) for slot in slots) / len(slots)  # (6, V): of a place, whatever the sentence
+    alone = torch.stack([slot.mean(1) for slot in slots]).mean(0)  # (6, V): of a place, whatever the sentence
     out = torch.zeros(len(words), len(words), dtype=torch.float64)
     for i in range(SENTENCES * n):
         for j in range(max(0, i - window), min(SENTENCES * n, i + window + 1)):
