@@ -43,9 +43,9 @@ class Doc2Vec(Model):
         noise_words: Count = 16  # drawn for a document
         sample: NonNegative = 0.0  # frequent words are thinned out beyond this share; 0: none is
         noise_power: NonNegative = 0.75  # of the unigram law
-        lr: Positive = 0.01
+        lr: Positive = 0.03
         steps: Count = 200  # of fitting the vector of a new document
-        step_size: Positive = 0.03  # of these, falling to 0 linearly
+        step_size: Positive = 0.02  # of these, falling to 0 linearly
 
     config: Config
 
