@@ -30,7 +30,7 @@ from ganbench.model import GAN, Batch, Count, Defaults, NonNegative, Positive, r
 class CodeProjection(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        method: Literal["adam", "lbfgs"] = "adam"
+        method: Literal["lbfgs", "adam"] = "lbfgs"
         steps: Count = 200  # of either method
         restarts: Count = 8  # first codes; the one whose image is the nearest to what is known is kept
         code_lr: Positive = 0.1  # of Adam on codes
