@@ -91,6 +91,7 @@ class DatasetInfo(Entry):
     options: bool = False
     density: tuple[str, ...] = ()
     extra: str = ""
+    greatest: Mapping[str, float] | None = None
     builtin: bool = False
 
     @property
@@ -109,6 +110,7 @@ class MetricInfo(Entry):
     degree: int | None = None
     holds_for: Mapping[str, tuple[Any, ...]] | None = None
     power: int | None = 2
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None
     smallest: float = 0.0
 
     @property

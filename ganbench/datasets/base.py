@@ -73,6 +73,7 @@ def dataset(
     # What may be asked of the law, where it is given: "value", "gradient", "conditionals", "factors", "subspaces".
     density: tuple[str, ...] = (),
     builtin: bool = False,  # needs no files: part of the suite `all`
+    greatest: dict[str, float] | None = None,  # scores that the data bounds, such as counts of its modes
     extra: str = "",  # the extra of ganbench whose package holds it, where it is not read from a data directory
     version: int = 1,
 ) -> Callable[[F], F]:

@@ -18,6 +18,7 @@ VERSION = 1
     labelled=True,
     scorer="digits_cnn",
     builtin=True,
+    greatest={"classified_modes": 10},
 )
 def digits(source: Source) -> Dataset:
     """8x8 grey handwritten digits, 797 / 500 / 500: every class in the same share of each split, the draw fixed."""

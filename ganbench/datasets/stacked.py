@@ -26,6 +26,7 @@ VERSION = 1
     step=0.3,
     labelled=True,
     scorer="stacked_mnist_cnn",
+    greatest={"classified_modes": 1000},
 )
 def stacked_mnist(source: Source) -> Dataset:
     """Stacked MNIST: 28x28 images of three digits, red, green and blue, 128,000 / 26,000 / 26,000; 1,000 classes."""

@@ -30,6 +30,7 @@ VERSION = 1
     scorer="mixture_posterior",
     density=("value", "gradient", "conditionals"),
     builtin=True,
+    greatest={"modes": 8},
 )
 def ring8(source: Source) -> Dataset:
     """Eight Gaussians of std 0.01 evenly on the unit circle, the first at (1, 0); labels are the modes."""
@@ -45,6 +46,7 @@ def ring8(source: Source) -> Dataset:
     scorer="mixture_posterior",
     density=("value", "gradient", "conditionals"),
     builtin=True,
+    greatest={"modes": 25},
 )
 def grid25(source: Source) -> Dataset:
     """Twenty-five Gaussians of std 0.05 at {-4, -2, 0, 2, 4}^2; labels are the modes."""

@@ -62,6 +62,7 @@ def metric(
     degree: int | None = None,  # score(s x) = s^degree score(x) when all sets are scaled by s; None: units of its own
     holds_for: dict[str, tuple[Any, ...]] | None = None,  # the values of options under which it has that degree
     power: int | None = 2,  # highest power of the sets' numbers that is formed; None: it keeps to a range by itself
+    bounds: dict[str, tuple[float | None, float | None]] | None = None,  # what a score can be; keys may be globs
     smallest: float = 0.0,  # largest number below which a set cannot be told from zeros
 ) -> Callable[[F], F]:
     """Register a function as the metric `name`; arguments must be literals, for they are read without importing.

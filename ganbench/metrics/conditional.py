@@ -22,7 +22,9 @@ from ganbench.ops.neighbors import nearest
 from ganbench.stats import wilson
 
 
-@metric("label_agreement", direction="max", needs=("probs", "sample_labels", "space"))
+@metric(
+    "label_agreement", direction="max", needs=("probs", "sample_labels", "space"), bounds={"label_agreement": (0, 1)}
+)
 def label_agreement(probs: Tensor, sample_labels: Tensor, space: str = "probs") -> Score:
     """Share of samples (N, K posteriors) that the scorer takes for the class that was asked for, `sample_labels` (N,).
 
@@ -38,6 +40,7 @@ def label_agreement(probs: Tensor, sample_labels: Tensor, space: str = "probs") 
 @metric(
     "class_diversity", direction="max", degree=0,
     needs=("features", "sample_labels", "reference_features", "test_labels", "space"),
+    bounds={"class_diversity": (0, None)},
 )  # fmt: skip
 def class_diversity(
     features: Tensor, sample_labels: Tensor, reference_features: Tensor, test_labels: Tensor, space: str = "features"
@@ -68,6 +71,7 @@ def class_diversity(
 @metric(
     "class_frechet", direction="min", degree=2,
     needs=("features", "sample_labels", "reference_features", "test_labels", "space", "rng"),
+    bounds={"class_frechet": (0, None)},
 )  # fmt: skip
 def class_frechet(
     features: Tensor,
@@ -149,6 +153,7 @@ def _by_class(
 @metric(
     "cas", direction="max", returns=("gan_train", "gan_test"),
     needs=("samples", "sample_labels", "train", "train_labels", "reference", "test_labels"),
+    bounds={"gan_train": (0, 1), "gan_test": (0, 1)},
 )  # fmt: skip
 def cas(
     samples: Tensor,
@@ -181,7 +186,13 @@ def cas(
     return scores
 
 
-@metric("attribute_agreement", direction="max", needs=("measured", "wanted"), asks=("translate",))
+@metric(
+    "attribute_agreement",
+    direction="max",
+    needs=("measured", "wanted"),
+    asks=("translate",),
+    bounds={"attribute_agreement": (0, 1)},
+)
 def attribute_agreement(measured: Tensor, wanted: Tensor) -> Score:
     """Share of the asked-for attributes `wanted` (N, A), -1 where one is free, that are `measured` (N, A) in pixels.
 

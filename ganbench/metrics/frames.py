@@ -24,6 +24,7 @@ from ganbench.metrics.translation import structural_similarity
         "frame_sse_1", "frame_sse_2", "frame_sse_3", "frame_sse_4", "frame_sse_5",
         "frame_ssim_1", "frame_ssim_2", "frame_ssim_3", "frame_ssim_4", "frame_ssim_5",
     ),
+    bounds={"frame_sse_*": (0, None), "frame_ssim_*": (-1, 1)},
 )  # fmt: skip
 def frames(predicted: Tensor, future: Tensor) -> list[Score]:
     """Summed squared error of pixels in [0, 1], and SSIM, of frame 1, 2, ... after the last that was shown.

@@ -75,7 +75,13 @@ def _distance(a: Moments, b: Moments, root: Tensor) -> float:
     return max(means + float(a.covariance.trace()) + float(b.covariance.trace()) - 2 * float(root), 0.0)
 
 
-@metric("frechet", direction="min", needs=("features", "reference_features", "space", "rng"), degree=2)
+@metric(
+    "frechet",
+    direction="min",
+    needs=("features", "reference_features", "space", "rng"),
+    degree=2,
+    bounds={"frechet": (0, None)},
+)
 def frechet(
     features: Tensor,
     reference_features: Tensor,
@@ -97,7 +103,13 @@ def frechet(
     return _score("frechet", features, reference_features, rng, space, extrapolation)
 
 
-@metric("fid", direction="min", needs=("features", "reference_features", "space", "rng"), degree=2)
+@metric(
+    "fid",
+    direction="min",
+    needs=("features", "reference_features", "space", "rng"),
+    degree=2,
+    bounds={"fid": (0, None)},
+)
 def fid(
     features: Tensor,
     reference_features: Tensor,

@@ -25,6 +25,10 @@ from ganbench.model import Model
     returns=(
         "mean_error", "covariance_error", "log_evidence_error", "effective_sample_size", "density_evaluations"
     ),
+    bounds={
+        "mean_error": (0, None), "covariance_error": (0, None), "log_evidence_error": (0, None),
+        "effective_sample_size": (0, None), "density_evaluations": (0, None),
+    },
 )  # fmt: skip
 def inference(model: Model, answers: Answers) -> list[Score]:
     """Errors of what the method says of the density, in units of the truth, and what that cost.
@@ -53,7 +57,7 @@ def inference(model: Model, answers: Answers) -> list[Score]:
     ]
 
 
-@metric("subset_error", direction="min", needs=("samples", "answers"))
+@metric("subset_error", direction="min", needs=("samples", "answers"), bounds={"subset_error": (0, 1)})
 def subset_error(samples: Tensor, answers: Answers) -> Score:
     """Total variation between shares of samples with each set of coordinates that are not 0, and the true ones: (N, D).
 

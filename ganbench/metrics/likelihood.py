@@ -127,7 +127,13 @@ def iwae(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     return Score("iwae", mean, len(reference), text, "max", se)
 
 
-@metric("perplexity", direction="min", needs=("model", "reference", "rng"), asks=("log_prob",))
+@metric(
+    "perplexity",
+    direction="min",
+    needs=("model", "reference", "rng"),
+    asks=("log_prob",),
+    bounds={"perplexity": (1, None)},
+)
 def perplexity(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """exp(- log probability a word) of held-out documents (M, V) of word counts: the words one hesitates between.
 
@@ -237,7 +243,13 @@ def log_density(points: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
     return torch.cat(rows) - constant
 
 
-@metric("reconstruction_error", direction="min", needs=("model", "reference"), asks=("reconstruct",))
+@metric(
+    "reconstruction_error",
+    direction="min",
+    needs=("model", "reference"),
+    asks=("reconstruct",),
+    bounds={"reconstruction_error": (0, None)},
+)
 def reconstruction_error(model: Any, reference: Tensor) -> Score:
     """Mean squared error a dimension of reconstructions of test events (M, *E), in the data's units squared.
 

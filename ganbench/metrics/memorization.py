@@ -16,7 +16,13 @@ from ganbench.metrics.frechet import check_features, pair_of
 from ganbench.ops.pairwise import slices
 
 
-@metric("mifid", direction="min", needs=("features", "reference_features", "train_features", "space"), degree=2)
+@metric(
+    "mifid",
+    direction="min",
+    needs=("features", "reference_features", "train_features", "space"),
+    degree=2,
+    bounds={"mifid": (0, None)},
+)
 def mifid(
     features: Tensor,
     reference_features: Tensor,

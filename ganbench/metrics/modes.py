@@ -27,6 +27,7 @@ from ganbench.stats import wilson
     direction="max",
     needs=("samples", "mixture"),
     returns=("modes", "modes_hq", "modes_reverse_kl"),
+    bounds={"modes": (0, None), "modes_hq": (0, 1), "modes_reverse_kl": (0, None)},
 )
 def modes(samples: Tensor, mixture: Mixture, *, n: int = 2500, radius: float = 3.0) -> list[Score]:
     """Three scores over the first `n` samples (N, D), fewer where there are fewer.

@@ -28,6 +28,7 @@ FREEDOM = 24  # degrees of freedom of a design effect, at least
     needs=("features", "reference_features", "space", "rng"),
     returns=("precision", "recall", "density", "coverage", "f1"),
     degree=0,
+    bounds={"precision": (0, 1), "recall": (0, 1), "density": (0, None), "coverage": (0, 1), "f1": (0, 1)},
 )
 def prdc(
     features: Tensor,
@@ -122,7 +123,13 @@ def _parts(x: Tensor, blocks: int, rng: torch.Generator) -> list[Tensor]:
     return [x[part] for part in order.tensor_split(blocks)]
 
 
-@metric("nn_two_sample", direction="floor", needs=("features", "reference_features", "space"), degree=0)
+@metric(
+    "nn_two_sample",
+    direction="floor",
+    needs=("features", "reference_features", "space"),
+    degree=0,
+    bounds={"nn_two_sample": (0, 1)},
+)
 def nn_two_sample(features: Tensor, reference_features: Tensor, *, space: str = "features") -> Score:
     """Leave-one-out accuracy of a 1-nearest-neighbour classifier on the pooled sets (Lopez-Paz and Oquab 2017).
 
@@ -156,7 +163,13 @@ def _right(own: Tensor, other: Tensor) -> Tensor:
     return (own < other).double() + 0.5 * (own == other).double()
 
 
-@metric("authenticity", direction="floor", needs=("features", "train_features", "space"), degree=0)
+@metric(
+    "authenticity",
+    direction="floor",
+    needs=("features", "train_features", "space"),
+    degree=0,
+    bounds={"authenticity": (0, 1)},
+)
 def authenticity(features: Tensor, train_features: Tensor, *, space: str = "features") -> Score:
     """Share of samples farther from their nearest training row than that is from its own nearest (Alaa et al. 2022).
 

@@ -28,6 +28,7 @@ BETA = 8.0
     needs=("features", "reference_features", "space", "rng"),
     returns=("prd_f8", "prd_f1_8"),
     degree=0,
+    bounds={"prd_f8": (0, 1), "prd_f1_8": (0, 1)},
 )
 def prd(
     features: Tensor,

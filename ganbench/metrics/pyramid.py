@@ -26,7 +26,7 @@ from ganbench.ops.sliced import potentials, random_directions, sliced_wasserstei
 PATCH = 7
 
 
-@metric("lp_swd", direction="min", needs=("samples", "reference", "rng"), degree=0)
+@metric("lp_swd", direction="min", needs=("samples", "reference", "rng"), degree=0, bounds={"lp_swd": (0, None)})
 def lp_swd(
     samples: Tensor,
     reference: Tensor,

@@ -38,6 +38,7 @@ STRENGTHS = {  # scikit-learn's C, inverse weight of the L2 penalty
     needs=("model", "train", "train_labels", "reference", "test_labels", "rng"),
     asks=("encode", "features"),
     version=2,
+    bounds={"semi_supervised_accuracy*": (0, 1)},
 )
 def semi_supervised_accuracy(
     model: Any,
@@ -74,6 +75,7 @@ def semi_supervised_accuracy(
     needs=("model", "reference", "test_labels"),
     returns=("classification_error", "classification_error_last"),
     asks=("classify",),
+    bounds={"classification_error": (0, 1), "classification_error_last": (0, 1)},
 )
 def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> list[Score]:
     """Share of the test set (M, *E) that the model's own classifier gets wrong, with Wilson's interval.
@@ -95,6 +97,7 @@ def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> 
     direction="min",
     needs=("model", "train", "train_labels", "reference", "test_labels", "label_draws"),
     asks=("encode", "features"),
+    bounds={"svm_error*": (0, 1)},
 )
 def svm_error(
     model: Any,

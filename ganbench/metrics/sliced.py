@@ -106,7 +106,13 @@ class SlicedSums:
         return Score("sliced_wasserstein", value, self.n, signature("sw", *parts), "min", se=se, extra=extra)
 
 
-@metric("sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), degree=1)
+@metric(
+    "sliced_wasserstein",
+    direction="min",
+    needs=("samples", "reference", "rng"),
+    degree=1,
+    bounds={"sliced_wasserstein": (0, None)},
+)
 def sliced_wasserstein(
     samples: Tensor,
     reference: Tensor,
@@ -150,7 +156,14 @@ def _given(directions: Tensor, n_dims: int) -> Tensor:
     return unit
 
 
-@metric("max_sliced_wasserstein", direction="min", needs=("samples", "reference", "rng"), version=2, degree=1)
+@metric(
+    "max_sliced_wasserstein",
+    direction="min",
+    needs=("samples", "reference", "rng"),
+    version=2,
+    degree=1,
+    bounds={"max_sliced_wasserstein": (0, None)},
+)
 def max_sliced_wasserstein(
     samples: Tensor, reference: Tensor, *, rng: torch.Generator, p: float = 2.0, starts: int = 8, steps: int = 50
 ) -> Score:

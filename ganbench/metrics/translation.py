@@ -22,7 +22,8 @@ PEAK = 2.0  # pixels are in [-1, 1]
 
 
 @metric(
-    "translation_l1", direction="min", needs=("translated", "reference"), asks=("translate",), degree=1, power=1
+    "translation_l1", direction="min", needs=("translated", "reference"), asks=("translate",), degree=1, power=1,
+    bounds={"translation_l1": (0, None)},
 )  # fmt: skip
 def translation_l1(translated: Tensor, reference: Tensor) -> Score:
     """Mean absolute difference of a number to the truth's: (N, *E), (N, *E); the error is over events."""
@@ -45,7 +46,7 @@ def psnr(translated: Tensor, reference: Tensor) -> Score:
     return Score("psnr", 10 * math.log10(PEAK**2 / mse), len(x), signature("psnr", "pooled", f"n={len(x)}"), "max", se)
 
 
-@metric("ssim", direction="max", needs=("translated", "reference"), asks=("translate",))
+@metric("ssim", direction="max", needs=("translated", "reference"), asks=("translate",), bounds={"ssim": (-1, 1)})
 def ssim(translated: Tensor, reference: Tensor) -> Score:
     """Structural similarity of images in [-1, 1], mean over pixels, channels and images: (N, C, H, W), (N, C, H, W).
 
@@ -60,7 +61,11 @@ def ssim(translated: Tensor, reference: Tensor) -> Score:
 
 
 @metric(
-    "translation_agreement", direction="max", needs=("translated_probs", "test_labels", "space"), asks=("translate",)
+    "translation_agreement",
+    direction="max",
+    needs=("translated_probs", "test_labels", "space"),
+    asks=("translate",),
+    bounds={"translation_agreement": (0, 1)},
 )
 def translation_agreement(translated_probs: Tensor, test_labels: Tensor, space: str = "probs") -> Score:
     """Share of translated events that the scorer takes for the class of their truth: (N, K), (N,)."""
@@ -70,7 +75,13 @@ def translation_agreement(translated_probs: Tensor, test_labels: Tensor, space: 
     return share_of(p.argmax(1) == y, "translation_agreement", text)
 
 
-@metric("translation_success", direction="max", needs=("translated_probs", "test_labels", "space"), asks=("translate",))
+@metric(
+    "translation_success",
+    direction="max",
+    needs=("translated_probs", "test_labels", "space"),
+    asks=("translate",),
+    bounds={"translation_success": (0, 1)},
+)
 def translation_success(
     translated_probs: Tensor, test_labels: Tensor, space: str = "probs", least: float = 0.8
 ) -> Score:
@@ -84,7 +95,15 @@ def translation_success(
     return Score("translation_success", float(agreement.value > least), agreement.n, text, "max")
 
 
-@metric("cycle_l1", direction="min", needs=("cycled", "cond"), asks=("translate_back",), degree=1, power=1)
+@metric(
+    "cycle_l1",
+    direction="min",
+    needs=("cycled", "cond"),
+    asks=("translate_back",),
+    degree=1,
+    power=1,
+    bounds={"cycle_l1": (0, None)},
+)
 def cycle_l1(cycled: Tensor, cond: Tensor) -> Score:
     """Mean absolute difference of a source to what its translation is translated back to: (N, *C), (N, *C).
 
@@ -94,7 +113,9 @@ def cycle_l1(cycled: Tensor, cond: Tensor) -> Score:
     return _mean("cycle_l1", (x.double() - y.double()).abs().mean(1), "min")
 
 
-@metric("consistency", direction="min", needs=("translated", "cond"), asks=("translate",))
+@metric(
+    "consistency", direction="min", needs=("translated", "cond"), asks=("translate",), bounds={"consistency": (0, None)}
+)
 def consistency(translated: Tensor, cond: Tensor) -> Score:
     """How far a large image, made small again by box means, is from its source: mean absolute, a pixel.
 

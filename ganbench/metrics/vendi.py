@@ -17,7 +17,14 @@ from ganbench.ops.kernels import RBF, gram
 from ganbench.ops.pairwise import slices
 
 
-@metric("vendi", direction="max", needs=("features", "space"), degree=0, holds_for={"kernel": ("cosine",)})
+@metric(
+    "vendi",
+    direction="max",
+    needs=("features", "space"),
+    degree=0,
+    holds_for={"kernel": ("cosine",)},
+    bounds={"vendi": (1, None)},
+)
 def vendi(
     features: Tensor,
     *,

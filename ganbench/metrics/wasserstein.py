@@ -16,7 +16,14 @@ from ganbench.ops.assignment import Solver, transport
 from ganbench.ops.costs import MEMORY_LIMIT
 
 
-@metric("wasserstein", direction="min", needs=("samples", "reference", "space", "rng"), degree=1, power=None)
+@metric(
+    "wasserstein",
+    direction="min",
+    needs=("samples", "reference", "space", "rng"),
+    degree=1,
+    power=None,
+    bounds={"wasserstein": (0, None)},
+)
 def wasserstein(
     samples: Tensor,
     reference: Tensor,
