@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from ganbench.data import Mixture, Text, WordRatings
+from ganbench.density import Answers
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Score, metric
 from ganbench.metrics.door import SETS, check_option
 from ganbench.ops.assignment import NotOptimal
+from ganbench.ops.spectrograms import Sound
 from ganbench.registry import METRICS, MetricInfo
 
 WITHOUT_MODEL = [e for e in METRICS if "model" not in e.needs]
@@ -69,6 +71,16 @@ def arguments(entry: MetricInfo, seed: int = 0) -> dict[str, Any]:
     made["document_ratings"] = torch.rand(ROWS, ROWS, generator=rng, dtype=torch.float64)
     if entry.name == "order_test":  # whose reference are documents: two orders of each two words
         made["reference"] = torch.tensor([[0, 1], [1, 0], [2, 3], [3, 2]]).repeat(ROWS // 4, 1)
+    for name in ("predicted", "future"):
+        made[name] = torch.rand(ROWS, 5, 1, 8, 8, generator=rng, dtype=torch.float64) * 2 - 1
+    if "answers" in entry.needs:  # of a law over which of three coordinates are not 0
+        made["samples"] = made["samples"].flatten(1)[:, :3] * (torch.arange(3) < 2)
+        subsets = torch.tensor([[bool(i >> j & 1) for j in range(3)] for i in range(8)])
+        probs = torch.full((8,), 1 / 8, dtype=torch.float64)
+        made["answers"] = Answers(torch.zeros(3), torch.eye(3), 0.0, subsets, probs)
+    if "sound" in entry.needs:
+        made["sound"] = Sound(1500, (60, 62, 64, 65, 67), 8, 8)
+        made["samples"] = made["samples"].expand(-1, 2, -1, -1).tanh()
     made["rng"] = torch.Generator().manual_seed(7)
     return {name: made[name] for name in entry.needs}
 
