@@ -52,7 +52,7 @@ def inference(model: Model, answers: Answers) -> list[Score]:
         scores["effective_sample_size"] = found.ess
     scores["density_evaluations"] = float(found.evaluations)
     return [
-        Score(name, value, found.evaluations, signature(name, f"D={d}"), _direction(name))
+        Score(name, value, d, signature(name, f"D={d}"), _direction(name))  # n: the coordinates that are compared
         for name, value in scores.items()
     ]
 
