@@ -34,6 +34,7 @@ TEST = ("china.jpg", "flower.jpg")
     event="image",
     iterations={"smoke": 100, "quick": 500, "standard": 5000},
     cond="image",
+    extra="photographs",
 )
 def half_photographs(source: Source) -> Dataset:
     """32x32 colour patches of photographs from a half of their side."""
@@ -45,6 +46,7 @@ def half_photographs(source: Source) -> Dataset:
     event="image",
     iterations={"smoke": 100, "quick": 500, "standard": 5000},
     cond="image",
+    extra="photographs",
 )
 def fourth_photographs(source: Source) -> Dataset:
     """32x32 colour patches of photographs from a fourth of their side."""

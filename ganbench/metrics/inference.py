@@ -51,8 +51,9 @@ def inference(model: Model, answers: Answers) -> list[Score]:
     if found.ess is not None:
         scores["effective_sample_size"] = found.ess
     scores["density_evaluations"] = float(found.evaluations)
+    moments = d + d * (d + 1) // 2  # first and second: how many numbers are compared
     return [
-        Score(name, value, d, signature(name, f"D={d}"), _direction(name))  # n: the coordinates that are compared
+        Score(name, value, moments, signature(name, f"D={d}"), _direction(name))
         for name, value in scores.items()
     ]
 

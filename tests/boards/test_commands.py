@@ -167,4 +167,4 @@ def test_the_wheel_holds_the_boards() -> None:
     tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert "leaderboards" in tools["packages"]["find"]["include"]
     kept = {p.name for pattern in tools["package-data"]["leaderboards"] for p in (root / "leaderboards").glob(pattern)}
-    assert kept == {"board.toml", "records.jsonl"}
+    assert kept == {"board.toml", "records.jsonl", "published.json"}
