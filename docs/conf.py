@@ -55,24 +55,23 @@ def site_links(app: Any, docname: str, source: list[str]) -> None:
 
 def commands() -> str:
     """The command line's reference, made from its own help."""
-    import click
     import typer
 
     from ganbench.commands import build
 
     parts: list[str] = []
 
-    def write(name: str, command: click.Command) -> None:
-        if isinstance(command, click.Group):
+    def write(name: str, command: Any) -> None:
+        if hasattr(command, "commands"):
             for verb in sorted(command.commands):
                 write(f"{name} {verb}", command.commands[verb])
             return
-        arguments = [p for p in command.params if isinstance(p, click.Argument)]
-        options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
         usage = " ".join([name, *(a.name.upper() if a.required else f"[{a.name.upper()}]" for a in arguments)])
         parts.extend([f"## {name}", "", plain(command.help), "", "```text", f"{usage} [OPTIONS]", "```", ""])
         for p in [*arguments, *options]:
-            names = p.name.upper() if isinstance(p, click.Argument) else ", ".join([*p.opts, *p.secondary_opts])
+            names = p.name.upper() if p.param_type_name == "argument" else ", ".join([*p.opts, *p.secondary_opts])
             parts.append(f"- `{names}`: {plain(getattr(p, 'help', ''))}")
         parts.append("")
 

@@ -77,7 +77,7 @@ def shipped(package: str, folder: str, names: tuple[str, ...]) -> list[Path]:
     if missing:
         raise MissingResource(
             f"photographs: {', '.join(missing)} of the package {package} are not here; get them with "
-            "`pip install 'ganbench[photographs]'`"
+            '`pip install "ganbench[photographs]"`'
         )
     return paths
 
