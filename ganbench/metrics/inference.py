@@ -52,10 +52,7 @@ def inference(model: Model, answers: Answers) -> list[Score]:
         scores["effective_sample_size"] = found.ess
     scores["density_evaluations"] = float(found.evaluations)
     moments = d + d * (d + 1) // 2  # first and second: how many numbers are compared
-    return [
-        Score(name, value, moments, signature(name, f"D={d}"), _direction(name))
-        for name, value in scores.items()
-    ]
+    return [Score(name, value, moments, signature(name, f"D={d}"), _direction(name)) for name, value in scores.items()]
 
 
 @metric("subset_error", direction="min", needs=("samples", "answers"), bounds={"subset_error": (0, 1)})
