@@ -62,5 +62,5 @@ def test_flat_patches_are_left_out():
 def test_what_is_not_installed_says_how_to_get_it(monkeypatch, tmp_path):
     for root in (None, tmp_path):
         monkeypatch.setattr(importlib.util, "find_spec", elsewhere("skimage", root))
-        with pytest.raises(MissingResource, match=r"pip install 'ganbench\[photographs\]'"):
+        with pytest.raises(MissingResource, match=r'pip install "ganbench\[photographs\]"'):
             load("half_photographs")
