@@ -34,7 +34,7 @@ NEIGHBOURS = 16  # of each sample in the pool: all of one split with a probabili
 # moves in few dimensions, where distances vary much; a small q sees few copies among many fresh samples.
 RATIOS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35)
 # Where test and holdout are not draws of one known density, as of MNIST, whose test digits are by other writers, an
-# honest but poor generator may lie somewhat nearer to one of them. It never lies far nearer, with more than a few samples.
+# honest but poor generator may lie somewhat nearer to one of them, but not far nearer with more than a few samples.
 FAR = RATIOS[2:]
 FEW_OF_THEM = 0.05
 # Of a model's training data only what lies far closer than unseen data says that it was memorised: every model leans
