@@ -319,8 +319,8 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
     if any(s.entry.badge == GIVEN for s in rows):
         lines.append(
             f"Rows with the badge `{GIVEN}` know the law and learn from no data; they are not ranked among learners. "
-            "metropolis_hastings starts all chains from one point, as one long chain does: steps that fit a mode "
-            "never reach the next, so it finds a mode or two of a ring or grid and weighs them wrongly."
+            "Chains that all start from one point, with steps that fit one mode, do not reach the others: they find a "
+            "mode or two of a ring or grid and weigh them wrongly."
         )
     if stale_rows(rows):
         lines.append("`v2, now v3` beside a name: that version of the model was trained; today's has not been yet.")

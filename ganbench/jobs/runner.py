@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -268,30 +268,36 @@ def asked_labels(model: Model, dataset: Dataset, n: int, spec: JobSpec, device: 
 
 def translate(model: Model, cond: Tensor, spec: JobSpec, device: torch.device, data: DataSpec) -> Tensor:
     """Events made from conditions (N, *C), on the CPU, (N, *E), in batches whose size depends on the event alone."""
-    rng = seeding.stream("sampling", spec.dataset, spec.seed, device=device)
-    batches = []
-    with torch.no_grad(), seeding.global_stream("sampling", spec.dataset, spec.seed):
-        for part in cond.split(max(1, min(1000, (1 << 22) // data.n_dims))):
-            out = model.translate(part.to(device), rng)
-            want = (len(part), *data.event_shape)
-            if not isinstance(out, Tensor) or tuple(out.shape) != want:
-                got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-                raise BadInput(f"translate(cond, rng) must return a tensor of shape {want}; got {got}")
-            batches.append(out.detach().to("cpu"))
-    return torch.cat(batches)
+    parts = cond.split(max(1, min(1000, (1 << 22) // data.n_dims)))
+    return _answers("translate(cond, rng)", model.translate, parts, data.event_shape, spec, device)
 
 
 def predict(model: Model, frames: Tensor, spec: JobSpec, device: torch.device) -> Tensor:
     """The HORIZON frames that follow clips (N, S, C, H, W), on the CPU, in batches whose size depends on them alone."""
+    parts = frames.split(max(1, min(200, (1 << 22) // frames[0].numel())))
+    shape = (HORIZON, *frames.shape[2:])
+    return _answers(
+        f"predict(frames, {HORIZON}, rng)", lambda x, rng: model.predict(x, HORIZON, rng), parts, shape, spec, device
+    )
+
+
+def _answers(
+    call: str,
+    ask: Callable[[Tensor, torch.Generator], Tensor],
+    parts: Sequence[Tensor],
+    shape: tuple[int, ...],
+    spec: JobSpec,
+    device: torch.device,
+) -> Tensor:
+    """What a model answers to each part (b, ...), all of them on the CPU: (N, *shape). Raises `BadInput`."""
     rng = seeding.stream("sampling", spec.dataset, spec.seed, device=device)
     batches = []
     with torch.no_grad(), seeding.global_stream("sampling", spec.dataset, spec.seed):
-        for part in frames.split(max(1, min(200, (1 << 22) // frames[0].numel()))):
-            out = model.predict(part.to(device), HORIZON, rng)
-            want = (len(part), HORIZON, *frames.shape[2:])
+        for part in parts:
+            out, want = ask(part.to(device), rng), (len(part), *shape)
             if not isinstance(out, Tensor) or tuple(out.shape) != want:
                 got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-                raise BadInput(f"predict(frames, {HORIZON}, rng) must return a tensor of shape {want}; got {got}")
+                raise BadInput(f"{call} must return a tensor of shape {want}; got {got}")
             batches.append(out.detach().to("cpu"))
     return torch.cat(batches)
 
