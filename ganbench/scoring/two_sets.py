@@ -50,6 +50,8 @@ class Pictures:
             if self.path.is_dir():
                 told = lambda done, of: self.say(done, of, f"pictures of {self.name} read")  # noqa: E731
                 self._pixels = torch.from_numpy(read_folder(self.path, self.framing, told))
+            elif not self.path.is_file():
+                raise BadInput(f"no folder or file {self.name!r}; check the path")
             elif self.framing:
                 raise BadInput(f"--resize and --crop are for folders of pictures; {self.name} is a file")
             else:

@@ -167,6 +167,11 @@ def test_sides_of_other_sizes_are_refused_and_brought_to_one_when_asked(folders,
     assert found.scores[0].value != unframed.value == same.value  # pictures of that size stay as they are
 
 
+def test_a_folder_that_is_not_there_is_called_so(tmp_path):
+    with pytest.raises(BadInput, match="no folder or file 'gone'"):
+        side(tmp_path / "gone").pixels()
+
+
 def test_the_verb_prints_both_sides_and_asks_for_what_is_missing(folders, tmp_path, capsys):
     fake, real, more = map(str, folders)
     for arguments, says in (
