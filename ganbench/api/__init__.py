@@ -148,6 +148,11 @@ def run(
     gpus_per_job: float | None = None,
     jobs_per_gpu: int | None = None,
     track: str | Sequence[str] = (),
+    precision: str = "ieee",
+    deterministic: bool = False,
+    labels: str | None = None,
+    label_draws: str | None = None,
+    recipes: str | Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """What `ganbench run` does with these options, without printing; -> `results` of its folder.
 
@@ -156,7 +161,8 @@ def run(
     seconds. Weights are kept, for `load`. `out` again goes on where it stopped; without it a folder under runs/ is
     made. The folder is in `frame.attrs["run_dir"]`, the number of jobs that a time limit left in
     `frame.attrs["pending"]`. A job that fails is a row with its status and reason. `executor` is "local" or "ray", at
-    `address`; `track` names "tensorboard" or "mlflow".
+    `address`; `track` names "tensorboard" or "mlflow". `precision`, `deterministic`, `labels`, `label_draws`
+    and `recipes` are the options of those names.
 
     Raises what the command line reports: `UnknownName`, `BadConfig`, `BadInput`, `MissingResource`. Ctrl-C raises
     `KeyboardInterrupt` when the records are written.
@@ -181,7 +187,12 @@ def run(
         [f"{k}={json.dumps(v)}" for k, v in (config or {}).items()],
         device,
         data_dir,
-        scorer_weights=scorer_weights,
+        precision,
+        labels,
+        label_draws,
+        _names(recipes),
+        scorer_weights,
+        deterministic,
     )
     done = launch.carry_out(
         selection,

@@ -48,6 +48,7 @@ def select(
     draws: str | None = None,
     recipes: Sequence[str] | None = None,
     scorer_weights: str | None = None,
+    deterministic: bool = False,
 ) -> Selection:
     """The selection that options describe; the suite fills what they leave open. Raises `BadConfig`, `UnknownName`."""
     base = suites.load(suite)
@@ -75,6 +76,7 @@ def select(
         data_dir=data_dir,
         scorer_weights=scorer_weights,
         precision=cast(Precision, precision),
+        deterministic=deterministic,
         labels=base.labels if labels is None else jobs.parse_labels(labels),
         draws=() if draws is None else jobs.parse_seeds(draws),
         recipes=tuple(recipes or ()),

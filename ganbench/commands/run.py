@@ -52,6 +52,9 @@ SAMPLES = typer.Option("--samples", help="Samples drawn per job.", min=2)
 SETS = typer.Option("--set", help="Config override, key=value or model.key=value; values are JSON. Repeat for more.")
 DEVICE = typer.Option("--device", help="auto, cpu, cuda or mps.")
 PRECISION = typer.Option("--precision", help="Of float32 products in training: ieee, tf32 or bf16; recorded.")
+DETERMINISTIC = typer.Option(
+    "--deterministic", help="Only algorithms that repeat bit by bit; recorded. Slower on CUDA."
+)
 LABELS = typer.Option("--labels", help="Labels that few-label models and svm_error see, e.g. 20,50,100.")
 DRAWS = typer.Option("--label-draws", help="Train every seed on these draws of the labels (0-4), for ensembles.")
 RECIPES = typer.Option("--recipe", help="Of published settings only this, e.g. 'paper m=2'; repeat for more.")
@@ -83,6 +86,7 @@ def run(
     set_: Annotated[list[str] | None, SETS] = None,
     device: Annotated[str, DEVICE] = "auto",
     precision: Annotated[str, PRECISION] = "ieee",
+    deterministic: Annotated[bool, DETERMINISTIC] = False,
     labels: Annotated[str | None, LABELS] = None,
     label_draws: Annotated[str | None, DRAWS] = None,
     recipe: Annotated[list[str] | None, RECIPES] = None,
@@ -120,7 +124,7 @@ def run(
     dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
     selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws, recipe, scorer_weights,
+        label_draws, recipe, scorer_weights, deterministic,
     )  # fmt: skip
     jobs = launch.make_jobs(selection)
     if dry_run:
@@ -157,6 +161,7 @@ def plan(
     set_: Annotated[list[str] | None, SETS] = None,
     device: Annotated[str, DEVICE] = "auto",
     precision: Annotated[str, PRECISION] = "ieee",
+    deterministic: Annotated[bool, DETERMINISTIC] = False,
     labels: Annotated[str | None, LABELS] = None,
     label_draws: Annotated[str | None, DRAWS] = None,
     recipe: Annotated[list[str] | None, RECIPES] = None,
@@ -171,7 +176,7 @@ def plan(
     dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
     selection = launch.select(
         suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws, recipe,
+        label_draws, recipe, deterministic=deterministic,
     )  # fmt: skip
     print_plan(launch.make_jobs(selection), Path(out) if out else None, workers, as_json)
 

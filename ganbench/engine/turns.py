@@ -45,6 +45,24 @@ def matmul_precision(precision: Precision) -> Iterator[None]:
 
 
 @contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Where `wanted`, only algorithms that give the same bits each time, while this lasts.
+
+    On one thread of a CPU all of ours do. On CUDA it costs speed, and an operation without such a form raises
+    `RuntimeError`, which names it.
+    """
+    before, search = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    try:
+        if wanted:
+            torch.use_deterministic_algorithms(True)
+            torch.backends.cudnn.benchmark = False
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = search
+
+
+@contextmanager
 def batch_statistics(model: Model) -> Iterator[None]:
     """Batch norm as the losses see it, while this lasts: by the batch's own moments, which it does not remember.
 

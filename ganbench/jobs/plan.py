@@ -41,6 +41,7 @@ class Selection:
     data_dir: str | None = None
     scorer_weights: str | None = None  # the user's file for scorers that ship none
     precision: Precision = "ieee"  # of float32 matrix products in training: ieee, tf32 or bf16
+    deterministic: bool = False  # only algorithms that repeat bit by bit
     labels: tuple[int, ...] = ()  # label counts for learners from a few labels; empty: the runner's default
     draws: tuple[int, ...] = ()  # draws of the labels that every seed is trained on; empty: each seed has its own
     recipes: tuple[str, ...] = ()  # labels of the published settings to run at scale `paper`; empty: all
@@ -60,6 +61,7 @@ class Selection:
             "device": self.device,
             "set": sorted(self.sets),
             **({} if self.precision == "ieee" else {"precision": self.precision}),
+            **({"deterministic": True} if self.deterministic else {}),
             **({"labels": list(self.labels)} if self.labels else {}),
             **({"draws": list(self.draws)} if self.draws else {}),
             **({"recipes": list(self.recipes)} if self.recipes else {}),
@@ -370,6 +372,7 @@ def _spec(
         code_sha256=identity.code_of(model, data, metrics),
         recipe=variant.recipe or None,
         precision=None if selection.precision == "ieee" else selection.precision,
+        deterministic=selection.deterministic or None,
         **variant.supervision,
     )
 

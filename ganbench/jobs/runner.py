@@ -26,7 +26,7 @@ from ganbench.datasets.base import Dataset
 from ganbench.datasets.labels import check_range, draw_labels
 from ganbench.density import Density
 from ganbench.engine.loop import Training, train
-from ganbench.engine.turns import matmul_precision
+from ganbench.engine.turns import deterministic, matmul_precision
 from ganbench.errors import BadInput, Diverged, MissingResource, NotApplicable
 from ganbench.jobs import keep
 from ganbench.jobs.plan import density_lacks
@@ -58,7 +58,9 @@ def run_job(
     started = now()
     outcome: dict[str, Any]
     try:
-        outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
+        with deterministic(bool(spec.deterministic)):
+            partial["determinism"] = environment.determinism(spec.device)
+            outcome = {"status": "ok", **_run(job, place, folder, clock, partial, on_progress, save_weights)}
     except Diverged as error:
         outcome = {"status": "diverged", "reason": environment.in_one_line(error)}
         reached: Training | None = getattr(error, "training", None)
@@ -85,7 +87,6 @@ def run_job(
         started_at=started,
         ended_at=now(),
         timing=clock.timing(trained),
-        determinism=environment.determinism(spec.device),
         **{**partial, **outcome},
     )
 

@@ -41,6 +41,7 @@ class JobSpec(BaseModel):
     code_sha256: str = ""
     # Said only where it applies: what is None is no part of the spec, nor of its id.
     precision: Precision | None = None  # of matrix products in training, where it is not "ieee"
+    deterministic: bool | None = None  # True where only algorithms that repeat bit by bit were allowed
     labels: int | None = None  # how many labels a few-label model sees, where the user or a recipe said so
     draw: int | None = None  # which draw of them, where it is not the seed's own
     label_counts: list[int] | None = None  # for other models: how many labels metrics on the frozen model see

@@ -39,6 +39,7 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_bytes": memory_bytes(),
         "packages": versions(),
+        "installed": installed(),
         "torch": {
             "threads": torch.get_num_threads(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -73,6 +74,12 @@ def versions() -> dict[str, str | None]:
 
         found["ganbench"] = __version__
     return found
+
+
+def installed() -> list[str]:
+    """Every installed distribution, as name==version: what a constraints file of this environment would say."""
+    found = {(d.metadata["Name"] or "", d.version) for d in importlib.metadata.distributions()}
+    return sorted((f"{name}=={version}" for name, version in found if name), key=str.lower)
 
 
 def cpu_name() -> str:

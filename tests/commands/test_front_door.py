@@ -67,3 +67,16 @@ def test_a_folder_as_data_set_is_told_how_it_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "folder:" in done.stderr
+
+
+def test_what_the_command_can_be_asked_the_function_can() -> None:
+    import inspect
+
+    import ganbench
+    from ganbench.commands.run import run
+
+    said_otherwise = {"model": "models", "dataset": "datasets", "set_": "config", "recipe": "recipes"}
+    of_the_reference = {"resize", "crop", "scorer"}  # of folder[resize=32]:PATH
+    of_the_terminal = {"dry_run", "as_json"}
+    options = set(inspect.signature(run).parameters) - of_the_reference - of_the_terminal
+    assert {said_otherwise.get(o, o) for o in options} == set(inspect.signature(ganbench.run).parameters)

@@ -59,6 +59,19 @@ def test_the_same_job_gives_the_same_values_and_the_global_stream_is_left_alone(
     assert first.metrics[1].extra != other.metrics[1].extra or first.metrics != other.metrics
 
 
+def test_a_deterministic_job_says_so_is_another_job_and_leaves_the_switch_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    monkeypatch.setattr(runner, "train", lambda *a, **k: seen.append(torch.are_deterministic_algorithms_enabled()))
+    strict, plain = job(deterministic=True), job()
+    assert strict.spec.job_id != plain.spec.job_id
+    assert "deterministic" not in plain.spec.model_dump(mode="json")
+    records = [runner.run_job(j, Workplace()) for j in (strict, plain)]
+    assert seen == [r.determinism["deterministic_algorithms"] for r in records] == [True, False]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [

@@ -95,9 +95,10 @@ class Crew:
         path = json.dumps([os.path.abspath(p) for p in sys.path])
         command = [sys.executable, "-u", "-c", BOOT, path, str(its.fileno()), str(int(self.jobs))]
         threads = {f"{name}_NUM_THREADS": str(self.threads) for name in ("OMP", "MKL", "OPENBLAS")}
+        environment = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} | os.environ | threads  # as deterministic products need it
         with its:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[its.fileno()], env=os.environ | threads
+                command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[its.fileno()], env=environment
             )
         self._template = process, ours
         return self._template
