@@ -56,9 +56,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(place / "clean", with_pip=False)
     python = place / "clean" / "bin" / "python"
     (site,) = (place / "clean").glob("lib/python*/site-packages")
+    # Nothing else is installed there yet, or pip would find an editable ganbench and leave the wheel.
+    alone = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    subprocess.run(
+        [*pip, "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True, env=alone
+    )
     # A plain path: the .pth files over there, such as that of an editable ganbench, are not read.
     (site / "requirements.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    subprocess.run([*pip, "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
     return python.parent
 
 
