@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -85,34 +85,39 @@ def select(
 
 
 def make_jobs(selection: Selection) -> list[Job]:
-    """The jobs of a selection, then those of the suites that it brings along."""
+    """The jobs of a selection and of the suites that it brings along, one whole seed after the other."""
+    parts = [selection, *_brought_along(selection)]
+    configs = _checked_configs(parts)
+    planned = [job for part in parts for job in jobs.plan(part, configs)]
+    return sorted(planned, key=lambda job: selection.seeds.index(job.spec.seed))
+
+
+def _brought_along(selection: Selection) -> Iterator[Selection]:
+    """What the suites in `also` add, each on those of its data sets that none before it names."""
     seen = {*selection.datasets}
-    planned = _plan(selection)
     for name in selection.also:
         more = suites.load(name)
         fresh = tuple(d for d in more.datasets if d not in seen)
-        if fresh:
-            planned += _plan(
-                replace(
-                    selection, models=more.models, datasets=fresh, metrics=jobs.metric_names(more.metrics),
-                    n_samples=min(selection.n_samples, more.n_samples),
-                )
-            )  # fmt: skip
         seen |= {*fresh}
-    return planned
+        if fresh:
+            yield replace(
+                selection, models=more.models, datasets=fresh, metrics=jobs.metric_names(more.metrics),
+                n_samples=min(selection.n_samples, more.n_samples),
+            )  # fmt: skip
 
 
-def _plan(selection: Selection) -> list[Job]:
-    """The jobs of one selection; config overrides are checked in a process of their own, for that takes torch."""
-    configs = None
-    refs = jobs.selected_models(selection)
-    if selection.sets or any(jobs.base(ref) != ref for ref in refs):
-        names = [n for r, e in refs.items() for n in (jobs.base(r), e.name)]
-        answer = local.ask(worker.check_configs, list(refs), list(jobs.parse_sets(selection.sets, names)))
-        if "error" in answer:
-            raise BadConfig(answer["error"])
-        configs = answer["configs"]
-    return jobs.plan(selection, configs)
+def _checked_configs(parts: Sequence[Selection]) -> dict[str, dict[str, Any]] | None:
+    """Config overrides by reference, checked in one process of their own, for that takes torch; None without any."""
+    refs = {ref: entry for part in parts for ref, entry in jobs.selected_models(part).items()}
+    sets = parts[0].sets
+    if not sets and all(jobs.base(ref) == ref for ref in refs):
+        return None
+    names = [n for ref, entry in refs.items() for n in (jobs.base(ref), entry.name)]
+    answer = local.ask(worker.check_configs, list(refs), list(jobs.parse_sets(sets, names)))
+    if "error" in answer:
+        raise BadConfig(answer["error"])
+    found: dict[str, dict[str, Any]] = answer["configs"]
+    return found
 
 
 @dataclass(frozen=True)

@@ -204,16 +204,17 @@ def _cost(name: str, entry: Any) -> str:
     from ganbench.registry import DATASETS
 
     fitting = [d for d in ("ring8", "digits", "mnist") if jobs.incompatible(entry, DATASETS.get(d)) is None][:2]
-    found = []
+    found, known = [], []
     for dataset, scale in [(d, s) for d in fitting for s in ("quick", "standard")]:
         selection = jobs.Selection("", (name,), (dataset,), (0,), scale, (), 500)
         (job,) = jobs.plan(selection)
-        found.append(f"{estimate.of(job, {})['estimated_s']:.3g} s on {dataset} at {scale}")
-    return (
-        f"about {', '.join(found)} (the middle one of all models; this one within a factor of {estimate.FACTOR})"
-        if found
-        else ""
-    )
+        made = estimate.of(job, {})
+        known.append(made["estimate_from"] == "table")
+        found.append(f"{made['estimated_s']:.3g} s on {dataset} at {scale}")
+    if not found:
+        return ""
+    doubt = "" if all(known) else f" (the middle one of all models; this one within a factor of {estimate.FACTOR})"
+    return f"about {', '.join(found)}{doubt}"
 
 
 def _recipes(entry: Any) -> list[dict[str, Any]]:

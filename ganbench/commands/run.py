@@ -218,11 +218,11 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
         each = f"{members[0]['estimated_s']:.1f}" if state == "to run" else ""
         lines.append([model, data, budget, ",".join(str(m["seed"]) for m in members), state, each, reason])
     print_table(["model", "data set", "budget", "seeds", "state", "est. s/job", ""], lines)
-    measured = all(r["estimate_from"] == "measured" for r in todo)
+    guessed = sum(r["estimate_from"] == "nominal" for r in todo)
+    doubt = f"; {guessed} of them by a factor of about {estimate.FACTOR} unsure" if guessed else ""
     typer.echo(
-        f"\n{len(todo)} of {len(rows)} jobs to run, about {duration(total['estimated_s'])} with {count} workers "
-        f"({'from earlier runs' if measured else f'within a factor of about {estimate.FACTOR}'}), "
-        f"about {total['estimated_bytes'] / 1e6:.0f} MB"
+        f"\n{len(todo)} of {len(rows)} jobs to run, about {duration(total['estimated_s'])} with {count} workers"
+        f"{doubt}; about {total['estimated_bytes'] / 1e6:.0f} MB"
     )
     return None
 
