@@ -2,6 +2,9 @@
 
 Two runs of one seed share data order and latent draws, so their difference is taken seed by seed (Student t over
 seeds); without two shared seeds the means are compared by Welch's test. Verdicts are Holm-corrected over all rows.
+
+Rows are compared with the row of the same name. Where a model has none, but one row on either side, those are compared:
+two settings of one model.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from ganbench.errors import BadInput
 from ganbench.jobs.spec import row_name
 from ganbench.stats import estimate, holm, welch
 
+Key = tuple[str, str, str, str]  # row, data set, scale, metric
+Seeds = dict[int, Mapping[str, Any]]  # seed -> score
+Table = dict[Key, Seeds]
 Verdict = Literal["better", "worse", "same", "not comparable"]
 
 
@@ -26,7 +32,7 @@ Verdict = Literal["better", "worse", "same", "not comparable"]
 class Difference:
     """B minus A for one model, data set and metric."""
 
-    model: str
+    model: str  # the row, or "row of A -> row of B" for two settings of one model
     dataset: str
     metric: str
     direction: str
@@ -46,12 +52,29 @@ class Difference:
 def compare(a: Iterable[Record], b: Iterable[Record], alpha: float = 0.05) -> list[Difference]:
     """Every (model, data set, metric) that both sides have scored. Raises `BadInput` when there is none."""
     left, right = _table(a), _table(b)
-    found = [_difference(key, left[key], right[key]) for key in sorted(left.keys() & right.keys())]
+    pairs = {key: (left[key], right[key]) for key in left.keys() & right.keys()} | _two_settings(left, right)
+    found = [_difference(key, *pairs[key]) for key in sorted(pairs)]
     if not found:
         raise BadInput("the two have no model, data set, scale and metric in common")
     tested = [i for i, d in enumerate(found) if d.p is not None]
     real = dict(zip(tested, holm([found[i].p or 0.0 for i in tested], alpha), strict=True))
     return [_judge(d, real.get(i, False)) for i, d in enumerate(found)]
+
+
+def _two_settings(left: Table, right: Table) -> dict[Key, tuple[Seeds, Seeds]]:
+    """The scores of models that have one row on either side, and not the same one."""
+    alone: list[dict[Key, str]] = []  # (model, data set, scale, metric) -> the only row, of either side
+    for side in (left, right):
+        rows: dict[Key, list[str]] = {}
+        for row, dataset, scale, metric in side:
+            rows.setdefault((row.partition("[")[0], dataset, scale, metric), []).append(row)
+        alone.append({key: names[0] for key, names in rows.items() if len(names) == 1})
+    found = {}
+    for key in alone[0].keys() & alone[1].keys():
+        mine, other = (side[key] for side in alone)
+        if mine != other:
+            found[f"{mine} -> {other}", *key[1:]] = left[mine, *key[1:]], right[other, *key[1:]]
+    return found
 
 
 def _judge(d: Difference, real: bool) -> Difference:
@@ -61,9 +84,9 @@ def _judge(d: Difference, real: bool) -> Difference:
     return Difference(**{**vars(d), "verdict": "better" if better else "worse"})
 
 
-def _table(records: Iterable[Record]) -> dict[tuple[str, str, str, str], dict[int, Mapping[str, Any]]]:
-    """(model, data set, scale, metric) -> seed -> score."""
-    table: dict[tuple[str, str, str, str], dict[int, Mapping[str, Any]]] = {}
+def _table(records: Iterable[Record]) -> Table:
+    """The scores of the jobs that ended well."""
+    table: Table = {}
     for record in latest(records):
         spec = record["spec"]
         for score in record.get("metrics") or () if record["status"] == "ok" else ():
@@ -73,9 +96,7 @@ def _table(records: Iterable[Record]) -> dict[tuple[str, str, str, str], dict[in
     return table
 
 
-def _difference(
-    key: tuple[str, str, str, str], a: Mapping[int, Mapping[str, Any]], b: Mapping[int, Mapping[str, Any]]
-) -> Difference:
+def _difference(key: Key, a: Seeds, b: Seeds) -> Difference:
     model, dataset, _, metric = key
     xs, ys = ([float(side[s]["value"]) for s in sorted(side)] for side in (a, b))
     direction = str(next(iter(a.values())).get("direction", "none"))

@@ -56,6 +56,16 @@ def test_other_signatures_are_not_comparable_and_nothing_in_common_is_an_error()
         compare(run(A), [record("vae", "ring8", 0, {"mmd": 1.0})])
 
 
+def test_two_settings_of_a_model_are_compared_where_either_side_has_one() -> None:
+    plain, slow = run(A), run([0.41, 0.47, 0.35, 0.43], config={"lr": 0.1})
+    (d,) = compare(plain, slow)
+    (by_name,) = compare(plain, run([0.41, 0.47, 0.35, 0.43]))
+    assert d.model == "gan -> gan[lr=0.1]"
+    assert (d.difference, d.p, d.verdict) == (by_name.difference, by_name.p, by_name.verdict)
+    assert [d.model for d in compare(plain, plain + slow)] == ["gan"]  # which of the two is not said
+    assert [d.model for d in compare(plain + slow, slow)] == ["gan[lr=0.1]"]
+
+
 def test_the_direction_decides_what_better_means() -> None:
     up = {"directions": {"mmd": "max"}}
     (d,) = compare(run(A, **up), run([v + 1 for v in A], **up))
