@@ -69,7 +69,9 @@ def main() -> None:
         "choice", tuple(a.models), (a.dataset,), tuple(range(a.seeds)), a.scale, tuple(a.metrics), a.samples,
         budget=budget, labels=tuple(a.labels),
     )  # fmt: skip
-    configs = {ref: resolve_config(name, config) for ref in selected_models(selection) for name, config in [single(ref)]}
+    configs = {
+        ref: resolve_config(name, config) for ref in selected_models(selection) for name, config in [single(ref)]
+    }
     place, found = Choosing(), defaultdict[str, list[float]](list)
     for job in plan(selection, configs):
         record = run_job(job, place)
