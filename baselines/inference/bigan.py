@@ -3,7 +3,8 @@
 Source      Donahue et al. 2017, "Adversarial Feature Learning", equation 3, with the inverse objective of section
             3.4: generator and encoder descend the discriminator's loss with the labels swapped.
 Departures  1. Smaller networks, batch-normed in the discriminator's convolutions only; players take turns.
-               `networks="paper"` are those of the authors' code for MNIST without convolutions.
+               `networks="paper"` are those of the authors' code for MNIST without convolutions; on 28x28 pixels the
+               others have no dense layers.
             2. On vectors five times the paper's rate; on images a constant one, but for `networks="paper"`.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge
@@ -41,7 +42,7 @@ class BiGAN(GAN):
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
-    encoder: nn.Module
+    encoder: Any
     defaults = Defaults(image={"latent_dim": 50, "lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
@@ -95,6 +96,9 @@ class BiGAN(GAN):
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
+
+    def representation(self, x: Tensor) -> Tensor:  # section 4.1, "feature space": the layer below E(x)
+        return self.encoder.features(x) if self.config.networks == "paper" else self.encode(x)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator(self.encoder(x))

@@ -1,7 +1,8 @@
 """Latent regressor: a GAN, and an encoder that learns to read the latent off the generator's own samples.
 
-Source      Donahue et al. 2017, "Adversarial Feature Learning", section 4.1 (joint latent regressor): the encoder
-            learns beside the GAN, which never sees it; also a baseline of Dumoulin et al. 2017 (ALI).
+Source      Donahue et al. 2017, "Adversarial Feature Learning", section 4.1 (LR): the encoder learns beside the GAN,
+            which never sees it. `generator_weight=0.25` is Joint LR as the authors' code has it: the generator
+            descends the encoder's loss too. Also a baseline of Dumoulin et al. 2017 (ALI).
 Departures  1. min_E E |z - E(G(z))|^2, where the paper takes a sigmoid cross entropy to its uniform latents.
             2. Smaller networks and BiGAN's settings without weight decay (the recipe has it); `networks="paper"` are
                those of the authors' code for MNIST without convolutions, with its learning rate.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,10 +36,11 @@ class LatentRegressor(GAN):
     class Config(GAN.Config):
         batch_size: Count = 128
         weight_decay: NonNegative = 0.0
+        generator_weight: NonNegative = 0.0  # of the encoder's loss in the generator's; 0.25 in Joint LR
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
-    encoder: nn.Module
+    encoder: Any
     defaults = Defaults(image={"latent_dim": 50, "lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
@@ -79,16 +81,26 @@ class LatentRegressor(GAN):
         return discriminator_bce(self.discriminator(batch.x), self.discriminator(fake))
 
     def generator_loss(self, batch: Batch) -> Tensor:
-        return generator_non_saturating(self.discriminator(self.generate(len(batch.x), batch.rng)))
+        z = self.draw_latent(len(batch.x), batch.rng)
+        fake = self.generator(z)
+        loss = generator_non_saturating(self.discriminator(fake))
+        return loss + self.config.generator_weight * self.regression(z, fake) if self.config.generator_weight else loss
+
+    def regression(self, z: Tensor, fake: Tensor) -> Tensor:
+        """Squared distance of E(G(z)) from z: (B, Z), (B, *E) -> ()."""
+        return (z - self.encoder(fake)).square().sum(1).mean()
 
     def encoder_loss(self, batch: Batch) -> Tensor:
         z = self.draw_latent(len(batch.x), batch.rng)
         with torch.no_grad():
             fake = self.generator(z)
-        return (z - self.encoder(fake)).square().sum(1).mean()
+        return self.regression(z, fake)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
+
+    def representation(self, x: Tensor) -> Tensor:  # section 4.1, "feature space": the layer below E(x)
+        return self.encoder.features(x) if self.config.networks == "paper" else self.encode(x)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator(self.encoder(x))

@@ -4,7 +4,8 @@ Source      Li, Schwing, Wang & Zemel 2017, "Dualing GANs", section 3.1, with me
             and `dual` below. At the optimum w = (E (1 - l_x) phi(x) - E l_z phi(G(z))) / C and l = sigmoid(w.phi).
 Departures  1. Batches are fresh, so duals start anew at 1/2 in each and take `dual_steps` steps of mirror ascent.
             2. Features: "identity" is the paper's linear discriminator on raw data, which sees means only; "fourier" is
-               of random cosines; "learned" adds a network that descends the dual at the optimal duals.
+               of random cosines, others in each batch: a generator of images can satisfy any few hundred fixed ones off
+               the data; "learned" adds a network that descends the dual at the optimal duals.
 Shapes      B batch, Z latent_dim, F features, *E event shape.
 """
 
@@ -58,25 +59,27 @@ def ascend_duals(real: Tensor, fake: Tensor, c: float, steps: int) -> tuple[Tens
 
 
 class FourierFeatures(nn.Module):
-    """sqrt(2 / F) cos(omega x + b) with omega of several scales, fixed: (B, *E) -> (B, F); |phi|^2 is 1 on average.
+    """sqrt(2 / F) cos(omega x + b), omega of several scales: (B, *E) -> (B, F); |phi|^2 is 1 on average.
 
     Inner products of these features are, on average, sums of Gaussian kernels (Rahimi & Recht 2007, Theorem 1).
     """
 
-    omega: Tensor
-    phase: Tensor
+    scale: Tensor  # (F,) of omega
 
-    def __init__(self, n_dims: int, n_features: int, bandwidths: tuple[float, ...]) -> None:
+    def __init__(self, n_features: int, bandwidths: tuple[float, ...]) -> None:
         super().__init__()
         which = torch.arange(n_features) % len(bandwidths)
-        self.register_buffer("omega", torch.randn(n_dims, n_features) / torch.tensor(bandwidths)[which])
-        self.register_buffer("phase", 2 * math.pi * torch.rand(n_features))
+        self.register_buffer("scale", 1 / torch.tensor(bandwidths)[which])
 
-    def forward(self, x: Tensor) -> Tensor:
-        return (2 / len(self.phase)) ** 0.5 * torch.cos(x.flatten(1) @ self.omega + self.phase)
+    def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Of fresh frequencies and phases."""
+        flat, n = x.flatten(1), len(self.scale)
+        omega = self.scale * torch.randn(flat.shape[1], n, generator=rng, device=x.device)
+        phase = 2 * math.pi * torch.rand(n, generator=rng, device=x.device)
+        return (2 / n) ** 0.5 * torch.cos(flat @ omega + phase)
 
 
-@register("dual_gan_linear", family="moment", paper="arXiv:1706.06216")
+@register("dual_gan_linear", family="moment", paper="arXiv:1706.06216", version=2)
 class DualGANLinear(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
@@ -92,13 +95,13 @@ class DualGANLinear(GAN):
     defaults = Defaults(image={"decay": "none", "bandwidths": (0.2, 0.4, 0.8)})
 
     def build(self, spec: DataSpec) -> None:
-        self.spec, c, d = spec, self.config, spec.n_dims
+        self.spec, c = spec, self.config
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
         self.phi: nn.Module  # (B, *E) -> (B, F)
         if c.features == "identity":
             self.phi = nn.Flatten()
         elif c.features == "fourier":
-            self.phi = FourierFeatures(d, c.n_features, tuple(b * d**0.5 for b in c.bandwidths))
+            self.phi = FourierFeatures(c.n_features, tuple(b * spec.n_dims**0.5 for b in c.bandwidths))
         else:  # bounded, so that C and not the features' size says how sharp the discriminator is
             self.phi = MLP(spec.event_shape, c.hidden, (c.n_features,), out_activation=nn.Tanh)
 
@@ -109,16 +112,16 @@ class DualGANLinear(GAN):
             return [generator]
         return [Player("features", self.phi, self.features_loss, adam), generator]
 
-    def best_response(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The dual at the duals ascended for these features: (B, F), (B, F) -> ()."""
-        c = self.config
+    def best_response(self, x: Tensor, generated: Tensor, rng: torch.Generator) -> Tensor:
+        """The dual at the duals ascended for the features of a batch: (B, *E), (B, *E) -> ()."""
+        c, both = self.config, torch.cat([x, generated])
+        real, fake = (self.phi(both, rng) if c.features == "fourier" else self.phi(both)).tensor_split(2)
         return dual(real, fake, *ascend_duals(real, fake, c.c, c.dual_steps), c.c)
 
     def generator_loss(self, batch: Batch) -> Tensor:
-        fake = self.generate(len(batch.x), batch.rng)
-        return -self.best_response(self.phi(batch.x), self.phi(fake))
+        return -self.best_response(batch.x, self.generate(len(batch.x), batch.rng), batch.rng)
 
     def features_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)
-        return self.best_response(self.phi(batch.x), self.phi(fake))
+        return self.best_response(batch.x, fake, batch.rng)

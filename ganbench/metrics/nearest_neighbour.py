@@ -1,6 +1,7 @@
 """Classes by the nearest neighbour among all training codes: how well a representation keeps classes apart.
 
-Source      Donahue et al. 2017 (BiGAN, arXiv:1605.09782), section 4.1: 1-nearest neighbour on E(x), MNIST.
+Source      Donahue et al. 2017 (BiGAN, arXiv:1605.09782), section 4.1: 1-nearest neighbour in
+            feature space, which in the authors' code is the layer below E(x).
 Shapes      N train and M test events, F features.
 """
 
@@ -28,27 +29,29 @@ BATCH = 1000
     needs=("model", "train", "train_labels", "reference", "test_labels"),
     asks=("encode", "features"),
     bounds={"nn_accuracy": (0, 1)},
+    version=2,
 )
 def nn_accuracy(model: Any, train: Tensor, train_labels: Tensor, reference: Tensor, test_labels: Tensor) -> Score:
     """Share of the test set (M, *E) whose nearest training example (N, *E) is of its class, with Wilson's interval.
 
-    Nearest in Euclidean distance of the codes as they are, exactly; codes are `model.encode` where the model encodes,
-    else `model.features`. Every training label is used, which is what sets it apart from scores of few labels.
+    Nearest in Euclidean distance of `model.representation` as it is, exactly: the layers that the model's paper names
+    for this, else its codes, else its features. Every training label is used, which is what sets it apart from scores
+    of few labels.
 
     Raises `NotApplicable` for a model with neither, `BadInput` for labels out of step or codes that are not finite.
     """
-    space, extract = extractor(model)
+    extractor(model)  # raises where there is nothing to look at
     for name, y, n in (("train_labels", train_labels, len(train)), ("test_labels", test_labels, len(reference))):
         if y.shape != (n,) or y.is_floating_point():
             raise BadInput(f"{name} must be {n} integer class labels; got {y.dtype} {tuple(y.shape)}")
-    found = nearest(_batched(extract, reference), _batched(extract, train)).index[:, 0]
+    found = nearest(_batched(model.representation, reference), _batched(model.representation, train)).index[:, 0]
     right, m = int((train_labels.cpu()[found] == test_labels.cpu()).sum()), len(reference)
     value = right / m
     return Score(
         "nn_accuracy",
         value,
         m,
-        signature("nn_accuracy", "k=1", "euclidean", f"train={len(train)}", f"m={m}", space),
+        signature("nn_accuracy", "k=1", "euclidean", f"train={len(train)}", f"m={m}", version=2),
         "max",
         math.sqrt(value * (1 - value) / m),
         wilson(right, m),

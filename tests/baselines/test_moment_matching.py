@@ -136,17 +136,25 @@ def test_a_linear_discriminator_on_raw_data_cannot_tell_a_ring_from_its_centre(r
         return dual(phi(ring), phi(centre), s_real, s_fake, 0.01).item()
 
     assert_close(value(torch.nn.Flatten()), TWO_LOG_2, rtol=1e-6, atol=0)  # the generator's maximum: it has won
-    torch.manual_seed(0)
-    assert value(FourierFeatures(2, 128, (0.5,))) < 0.5 * TWO_LOG_2
+    cosines = FourierFeatures(128, (0.5,))
+    assert value(lambda x: cosines(x, torch.Generator().manual_seed(0))) < 0.5 * TWO_LOG_2
 
 
 def test_fourier_features_have_gaussian_inner_products(rng):
-    torch.manual_seed(0)
     x = torch.randn(6, 3, generator=rng)
-    phi = FourierFeatures(3, 200_000, (0.7, 2.0))(x)
+    phi = FourierFeatures(200_000, (0.7, 2.0))(x, rng)
     square = torch.cdist(x, x).square()
     kernel = (torch.exp(-square / (2 * 0.7**2)) + torch.exp(-square / (2 * 2.0**2))) / 2
     assert_close(phi @ phi.T, kernel, rtol=0, atol=0.015)
+
+
+def test_fakes_cannot_satisfy_cosines_that_they_have_not_seen(vector_spec, rng):
+    model = built(DualGANLinear, vector_spec, features="fourier", n_features=16)
+    x, fake = torch.randn(64, 2, generator=rng), torch.randn(64, 2, generator=rng) + 1
+    values = torch.stack([model.best_response(x, fake, rng) for _ in range(8)])
+    assert values.std() > 0.01  # other features in each batch: with fixed ones all eight are one number
+    again = [model.best_response(x, fake, torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert again[0] == again[1]  # and they come from the stream of the batch
 
 
 @pytest.mark.parametrize("features", ["identity", "fourier", "learned"])
