@@ -19,6 +19,7 @@ from ganbench.density import Density, Gaussian, Inferred, Metered
 from ganbench.errors import BadConfig, NotApplicable, UnknownName
 from ganbench.nn.architectures import Residual, Robustness, Stacked
 from ganbench.nn.default import JudgeNorm, make_pair
+from ganbench.nn.moments import some_batches, take_moments
 
 __all__ = [
     "GAN",
@@ -364,6 +365,13 @@ class GAN(Model):
         if self.config.decay == "throughout":
             return lambda share: 1 - share
         return (lambda share: min(1.0, 2 * (1 - share))) if self.config.decay == "linear" else None
+
+    def finish(self, data: Split, rng: torch.Generator) -> None:
+        """Batch norm's moments in the judge anew from real events alone, by which it will be read."""
+        look = self.reconstruct if "reconstruct" in self.gives else self.features if "features" in self.gives else None
+        judge = getattr(self, "critic", getattr(self, "discriminator", None))
+        if look is not None and judge is not None:
+            take_moments(judge, look, some_batches(data, self.config.batch_size, rng))
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         """What the discriminator minimises."""

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ganbench.data import Batch, Split
 from ganbench.engine import checkpoint as checkpoints
-from ganbench.engine.turns import Batches, CapturedTurn, Rows, Turn, batch_statistics
+from ganbench.engine.turns import Batches, CapturedTurn, Rows, Turn
 from ganbench.errors import BadInput, Diverged
 from ganbench.model import Budget, Model
+from ganbench.nn.moments import batch_statistics
 
 CHUNK = 256  # losses kept on the device between two looks at them
 POINTS = 400  # history entries kept per series; past that every second one is dropped

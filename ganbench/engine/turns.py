@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from ganbench.data import Batch, Epochs, Split
@@ -60,24 +59,6 @@ def deterministic(wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before)
         torch.backends.cudnn.benchmark = search
-
-
-@contextmanager
-def batch_statistics(model: Model) -> Iterator[None]:
-    """Batch norm as the losses see it, while this lasts: by the batch's own moments, which it does not remember.
-
-    A discriminator never sees its running moments, those of data and fakes mixed, and what it says by them of a
-    divergence can be wrong by many orders of magnitude.
-    """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-    before = [(m.training, m.track_running_stats) for m in norms]
-    try:
-        for m in norms:
-            m.training, m.track_running_stats = True, False
-        yield
-    finally:
-        for m, (training, tracks) in zip(norms, before, strict=True):
-            m.training, m.track_running_stats = training, tracks
 
 
 class Rows(NamedTuple):

@@ -350,7 +350,7 @@ class SpectralNorm(Part):
 class Averaging(Part):
     """Samples come from a moving average of the generator's weights with this decay."""
 
-    name, default, low, high = "ema", 0.999, 0.0, 1.0
+    name, default, low, high = "ema", 0.999, 0.0, 0.999999  # at 1 no weight would ever count
 
     def attach(self, gan: Any) -> None:
         gan.average = EMA(gan.generator, self.value)
