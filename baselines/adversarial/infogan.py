@@ -4,7 +4,8 @@ Source      Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by
             equations 5 and 6: L_I = E log Q(c | G(z, c)) + H(c), a lower bound of I(c; G(z, c)), joins both aims.
 Departures  1. As in the authors' code, Q is a head on the discriminator's body and moves on its turn, on fakes;
                its Gaussians for the continuous codes have unit deviation.
-            2. No batch norm in the head of Q; MLPs on the plane and 8x8 images.
+            2. MLPs on the plane and 8x8 images; generators end in tanh; rectifiers of the discriminator leak 0.2 (the
+               authors' 0.01, the paper 0.1).
 Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E event shape.
 """
 
@@ -22,8 +23,9 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.losses.likelihoods import gaussian_log_prob
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, Positive, Split, register
 from ganbench.nn import make_pair
+from ganbench.nn.moments import some_batches, take_moments
 
 
 @register(
@@ -31,12 +33,12 @@ from ganbench.nn import make_pair
     family="adversarial",
     paper="arXiv:1606.03657",
     gives=("sample", "features", "encode", "cluster", "vary"),
-    version=3,
+    version=4,
 )
 class InfoGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):
-        batch_size: Count = 128
+        batch_size: Annotated[int, Ge(2)] = 128  # batch norm needs two
         latent_dim: Count = 62  # incompressible noise beside the codes
         n_categories: Annotated[int, Ge(2)] = 10
         n_continuous: Annotated[int, Ge(0)] = 2
@@ -52,8 +54,11 @@ class InfoGAN(GAN):
         # (B, Z + K + C) -> (B, *E) -> (B,); the discriminator's features feed Q
         self.generator, self.discriminator = make_pair(spec, replace(c, latent_dim=n_inputs))
         n_features: Any = self.discriminator.n_features
-        self.q_head = nn.Sequential(
-            nn.Linear(n_features, 128), nn.LeakyReLU(0.2), nn.Linear(128, c.n_categories + c.n_continuous)
+        self.q_head = nn.Sequential(  # leak and batch norm are the authors' code's
+            nn.Linear(n_features, 128, bias=False),
+            nn.BatchNorm1d(128),
+            nn.LeakyReLU(0.01),
+            nn.Linear(128, c.n_categories + c.n_continuous),
         )
 
     def players(self) -> list[Player]:
@@ -129,6 +134,11 @@ class InfoGAN(GAN):
         fake = self.generate_from(category, continuous, self.draw_noise(len(batch.x), batch.rng))
         adversarial = generator_non_saturating(self.discriminator(fake))
         return adversarial - self.config.info_weight * self.information(fake, category, continuous)
+
+    def finish(self, data: Split, rng: torch.Generator) -> None:
+        """Moments of real events for the discriminator and Q, which in training sees fakes alone."""
+        judges = nn.ModuleList([self.discriminator, self.q_head])
+        take_moments(judges, self.posterior, some_batches(data, self.config.batch_size, rng))
 
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         category, continuous = self.draw_codes(len(batch.x), batch.rng)

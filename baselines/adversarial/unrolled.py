@@ -4,7 +4,9 @@ Source      Metz et al. 2017, "Unrolled Generative Adversarial Networks", equati
 Departures  1. The shared small networks and rates; `networks="paper"` are those of the authors' mixtures, the
                architectures `stacked_half` and `stacked_quarter` those of their stacked MNIST.
             2. `generator="non_saturating"` takes -E log D_k(G(z)) in place of the unrolled value itself.
-            3. No batch norm in the shared convolutions of the discriminator: unrolled steps would move its moments.
+            3. By default the shared convolutions of the discriminator have neither batch norm nor dense layers: with
+               both it wins, where the unrolled value has no slope. `judge_norm="batch"` has batch norm alone.
+            4. Players take turns; the authors' notebook moves both from the same point.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 
@@ -23,6 +25,7 @@ from ganbench.losses.adversarial import discriminator_bce, generator_non_saturat
 from ganbench.losses.unroll import unroll
 from ganbench.model import GAN, Batch, DataSpec, Player, Positive, register
 from ganbench.nn import make_pair
+from ganbench.nn.moments import without_trace
 from ganbench.nn.papers import unrolled_mixtures
 
 
@@ -33,6 +36,7 @@ class UnrolledGAN(GAN):
         k: Annotated[int, Ge(0)] = 5  # unrolled steps of the discriminator
         generator: Literal["value", "non_saturating"] = "value"
         networks: Literal["shared", "paper"] = "shared"
+        judge_norm: Literal["none", "batch"] = "none"  # in the shared convolutions of the discriminator
         discriminator_lr: Positive | None = None  # None: as the generator's
 
     config: Config
@@ -43,7 +47,8 @@ class UnrolledGAN(GAN):
         if c.networks == "paper":
             self.generator, self.discriminator = unrolled_mixtures(spec, c.latent_dim, c.hidden)
         else:
-            self.generator, self.discriminator = make_pair(spec, c, "none")  # (B, Z) -> (B, *E) -> (B,)
+            # (B, Z) -> (B, *E) -> (B,)
+            self.generator, self.discriminator = make_pair(spec, c, c.judge_norm, dense=False)
 
     def players(self) -> list[Player]:
         c = self.config
@@ -69,7 +74,8 @@ class UnrolledGAN(GAN):
         def loss(parameters: dict[str, Tensor]) -> Tensor:
             return discriminator_bce(logits(parameters, real), logits(parameters, fake))
 
-        after = unroll(self.discriminator, self.optimizer, loss, self.config.k)  # equations 7 and 8
-        if self.config.generator == "value":
-            return -loss(after)  # equation 10: the real term too depends on G, through the discriminator's steps
-        return generator_non_saturating(logits(after, fake))
+        with without_trace(self.discriminator):  # steps that are not taken leave no trace in running moments
+            after = unroll(self.discriminator, self.optimizer, loss, self.config.k)  # equations 7 and 8
+            if self.config.generator == "value":
+                return -loss(after)  # equation 10: the real term too depends on G, through the discriminator's steps
+            return generator_non_saturating(logits(after, fake))

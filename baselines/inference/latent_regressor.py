@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, register

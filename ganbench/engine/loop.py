@@ -20,7 +20,7 @@ from ganbench.engine import checkpoint as checkpoints
 from ganbench.engine.turns import Batches, CapturedTurn, Rows, Turn
 from ganbench.errors import BadInput, Diverged
 from ganbench.model import Budget, Model
-from ganbench.nn.moments import batch_statistics
+from ganbench.nn.moments import without_trace
 
 CHUNK = 256  # losses kept on the device between two looks at them
 POINTS = 400  # history entries kept per series; past that every second one is dropped
@@ -238,7 +238,7 @@ class _Loop:
         cond = None if batches.cond is None else self._spare_rows(batches.cond.n)
         seen = batches.gather(Rows(index, None, cond))
         batch = Batch(seen.x, self.spare_rng, seen.y, cond=seen.cond, rows=seen.rows)
-        with batch_statistics(self.model):
+        with without_trace(self.model):
             for name, value in self.model.diagnostics(batch).items():
                 self.pending.append((t, name, value.detach()))
         self.model.train()

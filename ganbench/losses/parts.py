@@ -25,6 +25,7 @@ from ganbench.nn.ema import EMA
 from ganbench.nn.history import ParameterHistory
 from ganbench.nn.judge import Judge
 from ganbench.nn.minibatch import MinibatchDiscriminator
+from ganbench.nn.moments import without_trace
 from ganbench.nn.spectral import spectrally_normalised
 from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
 
@@ -269,11 +270,6 @@ class Unroll(Part):
     judge_norm: ClassVar[JudgeNorm] = "none"
 
     def conflicts(self, game: Game) -> Iterator[str]:
-        if game.has(BatchNorm):
-            yield (
-                "unroll repeats the discriminator's steps without taking them, but batch_norm's running moments would "
-                "move"
-            )
         if game.has(FeatureMatching):
             yield "feature_matching replaces the generator's loss at the unrolled discriminator"
         for part in game.parts:
@@ -298,10 +294,11 @@ class Unroll(Part):
             value = game.judging(judged(parameters, real), judged(parameters, fake))
             return sum(game.ties(gan, parameters.values()), value)
 
-        after = unroll(gan.discriminator, gan.judge_optimizer, loss, int(self.value))
-        if game.objective.zero_sum:  # the real term depends on the generator too, through the steps
-            return -game.judging(judged(after, real), judged(after, fake))
-        return game.fool(partial(judged, after), real, fake)
+        with without_trace(gan.discriminator):  # steps that are not taken leave no trace in running moments
+            after = unroll(gan.discriminator, gan.judge_optimizer, loss, int(self.value))
+            if game.objective.zero_sum:  # the real term depends on the generator too, through the steps
+                return -game.judging(judged(after, real), judged(after, fake))
+            return game.fool(partial(judged, after), real, fake)
 
 
 class VirtualBN(Part):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from ganbench.data import Split
 
@@ -19,21 +20,27 @@ def batch_norms(module: nn.Module) -> list[_BatchNorm]:
 
 
 @contextmanager
-def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Batch norm as the losses see it, while this lasts: by the batch's own moments, which it does not remember.
+def without_trace(module: nn.Module) -> Iterator[None]:
+    """Norms as the losses see them, while this lasts, of which they remember nothing.
 
-    A discriminator never sees its running moments, those of data and fakes mixed, and what it says by them of a
-    divergence can be wrong by many orders of magnitude.
+    Batch norm goes by the batch's own moments: a discriminator never sees its running ones, those of data and fakes
+    mixed, and what it says by them of a divergence can be wrong by many orders of magnitude. Spectral norm keeps its
+    estimate of the singular vectors.
     """
-    norms = batch_norms(module)
+    norms, spectral = batch_norms(module), [m for m in module.modules() if isinstance(m, _SpectralNorm)]
     before = [(m.training, m.track_running_stats) for m in norms]
+    training = [m.training for m in spectral]
     try:
         for m in norms:
             m.training, m.track_running_stats = True, False
+        for s in spectral:
+            s.training = False
         yield
     finally:
-        for m, (training, tracks) in zip(norms, before, strict=True):
-            m.training, m.track_running_stats = training, tracks
+        for m, (was, tracks) in zip(norms, before, strict=True):
+            m.training, m.track_running_stats = was, tracks
+        for s, was in zip(spectral, training, strict=True):
+            s.training = was
 
 
 @torch.no_grad()

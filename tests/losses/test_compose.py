@@ -52,11 +52,11 @@ def test_unknown_parts_get_a_near_match() -> None:
         ("non_saturating", "none", ("pack:64", "minibatch_disc"), "at least two"),
         ("non_saturating", "none", ("batch_norm", "virtual_bn"), "both norm the generator"),
         ("wasserstein", "clip", ("spectral_norm",), "both bound"),
-        ("minimax", "none", ("unroll", "batch_norm"), "running moments"),
         ("minimax", "none", ("unroll", "feature_matching"), "replaces"),
         ("minimax", "gp", ("unroll",), "third"),
         ("minimax", "none", ("unroll", "gradient_clip"), "shorten"),
         ("minimax", "none", ("pack", "pack:4"), "twice"),
+        ("minimax", "none", ("ema:1",), "from 0 to 0.999999"),
     ],
 )
 def test_wrong_combinations_are_refused_with_the_reason(

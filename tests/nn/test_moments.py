@@ -6,10 +6,11 @@ from torch import nn
 from torch.testing import assert_close
 
 from baselines.adversarial.gan_ns import NonSaturatingGAN
-from ganbench.data import DataSpec, Split
+from ganbench.data import Batch, DataSpec, Split
 from ganbench.engine.loop import train
 from ganbench.model import Budget
-from ganbench.nn.moments import batch_norms, batch_statistics, some_batches, take_moments
+from ganbench.nn.moments import batch_norms, some_batches, take_moments, without_trace
+from ganbench.registry import MODELS
 
 
 def test_moments_become_those_of_the_events_shown(rng):
@@ -44,7 +45,7 @@ def test_batches_hold_different_events_and_are_of_one_size(rng):
 def test_looking_ahead_moves_no_moments(rng):
     norm = nn.BatchNorm1d(2).eval()
     x = torch.randn(64, 2, generator=rng) + 5
-    with batch_statistics(norm):
+    with without_trace(norm):
         assert_close(norm(x).mean(0), torch.zeros(2), rtol=0, atol=1e-5)
     assert_close(norm.running_mean, torch.zeros(2))
     assert not norm.training
@@ -52,7 +53,7 @@ def test_looking_ahead_moves_no_moments(rng):
 
 @pytest.mark.parametrize("shift", [0.0, 0.6])
 def test_a_judge_is_read_by_the_moments_of_data_whatever_the_fakes_were(rng, shift):
-    """After training, features of a batch of data are normed: their mean before the gain is what one batch would give."""
+    """After training the moments of the first norm are those of its inputs from data."""
     spec = DataSpec("images", (1, 16, 16), (-1.0, 1.0), n_train=64)
     model = NonSaturatingGAN(NonSaturatingGAN.configure(spec, batch_size=16, width=4))
     model.build(spec)
@@ -67,3 +68,16 @@ def test_a_judge_is_read_by_the_moments_of_data_whatever_the_fakes_were(rng, shi
         model.features(x)
     first = norms[0]  # its input does not hang on other norms
     assert_close(first.running_mean, inputs[first].mean((0, 2, 3)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["batch_norm", "spectral_norm"])
+def test_steps_that_are_not_taken_leave_no_trace_in_the_judge(norm, rng):
+    spec = DataSpec("images", (1, 28, 28), (-1.0, 1.0), n_train=64)
+    cls = MODELS.load("gan")
+    model = cls(cls.configure(spec, batch_size=16, width=4, objective="minimax", stabilisers=("unroll:2", norm)))
+    model.build(spec)
+    _, generator = model.players()
+    before = {k: v.clone() for k, v in model.discriminator.state_dict().items()}
+    generator.loss(Batch(torch.rand(16, 1, 28, 28, generator=rng), rng)).backward()
+    for k, v in model.discriminator.state_dict().items():
+        assert_close(v, before[k], rtol=0, atol=0)
