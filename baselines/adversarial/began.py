@@ -51,8 +51,8 @@ class BEGAN(GAN):
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
         self.generator = adversarial_generator(spec, c)  # (B, Z) -> (B, *E)
-        self.encoder = make_encoder(spec, c, c.code_dim)  # (B, *E) -> (B, F)
-        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim))  # (B, F) -> (B, *E)
+        self.encoder = make_encoder(spec, c, c.code_dim, norm=None)  # (B, *E) -> (B, F)
+        self.decoder = make_decoder(spec, replace(c, latent_dim=c.code_dim), norm=None)  # (B, F) -> (B, *E)
         self.discriminator = nn.ModuleList([self.encoder, self.decoder])
         self.register_buffer("k", torch.zeros(()))  # k_0 = 0
         self.register_buffer("errors", torch.zeros(2))

@@ -1,7 +1,8 @@
 """DCGAN: the convolutional pair with batch norm that made GANs train on images, on the non-saturating loss.
 
 Source      Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional GANs", section 3 and 4.
-Departures  1. 32 filters next to the image instead of 64; images of 8 to 64 pixels, with as many layers as fit.
+Departures  1. 32 filters of 4x4 next to the image instead of 64 of 5x5; as many layers as fit the image, and at 28x28
+               pixels a dense one of 1,024 units, as in the authors' code for MNIST.
             2. `architecture` also names networks of later studies, whose latents are Gaussian but for `stacked`.
 Shapes      B batch, Z latent_dim, C H W image.
 """

@@ -2,7 +2,7 @@
 
 Source      Goodfellow et al. 2014, "Generative Adversarial Nets", Algorithm 1 with the generator of section 3.
 Departures  1. Adam with the shared settings (on images DCGAN's 2e-4, 0.5) instead of SGD with momentum.
-            2. Leaky ReLU MLP instead of maxout with dropout; Gaussian latents.
+            2. Leaky ReLU MLP, from 16 pixels on DCGAN's networks, not maxout with dropout; Gaussian latents.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -1,7 +1,7 @@
 """Relativistic GAN: the discriminator says how much more real the real data are than the fakes; both players use both.
 
 Source      Jolicoeur-Martineau 2018, "The relativistic discriminator", sections 4.1 (RSGAN) and 4.2 (RaSGAN).
-Departures  1. The shared small networks.
+Departures  1. The shared small networks. RaSGAN's losses are the paper's, twice those of the authors' code.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

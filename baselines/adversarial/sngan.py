@@ -1,8 +1,9 @@
 """SNGAN: every layer of the discriminator has largest singular value 1, which bounds its slope.
 
 Source      Miyato et al. 2018, "Spectral Normalization for GANs", Algorithm 1 with the hinge loss, equations 16 and 17.
-Departures  1. The shared small networks; convolutions are normalised as reshaped matrices, as in the paper.
-            2. On images one discriminator update per generator update, as in later code of the authors, not 5.
+Departures  1. The shared small networks, on 28x28 pixels the pair without dense layers; convolutions are normalised as
+               reshaped matrices, as in the paper.
+            2. On images one discriminator update per generator update: of the paper's settings B and C, not A, D to F.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -4,7 +4,8 @@ Source      van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neur
             equation 3), 3.2 (Diagonal BiLSTM, Figure 3), 3.3 (residuals), 3.4 (masks), 3.5 (softmax over levels).
 Departures  1. Pixels are quantised to `n_levels` even values (17 keeps the 8x8 digits as they are; 256 in the paper),
                to the nearest or by a draw whose mean is the pixel; `log_prob` is that of the quantised image.
-            2. Small: one layer of 16 features instead of 7 of 16 on MNIST and 12 of 128. Adam instead of RMSProp.
+            2. Layers as on the paper's MNIST, 7 of 16 features, but one on events below 100 numbers. States are as wide
+               as layers' inputs, in the paper half as wide. Adam instead of RMSProp.
 Shapes      B batch, C channels, H, W pixels, L levels, F width.
 """
 
@@ -19,7 +20,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.bases.pixels import PixelModel
-from ganbench.model import Count, register
+from ganbench.model import Count, Defaults, register
 from ganbench.nn.masked import LeftConv, head_at, shift_down
 
 
@@ -175,6 +176,7 @@ class RecurrentStack(nn.Module):
     paper="arXiv:1601.06759",
     gives=("sample", "log_prob", "inpaint"),
     events=("image",),
+    version=2,
 )
 class PixelRNN(PixelModel):
     @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class PixelRNN(PixelModel):
         first_size: Annotated[int, Ge(3)] = 7  # of the first layer's square of pixels
 
     config: Config
+    defaults = Defaults(image={"n_layers": 7}, small={"n_layers": 1})
 
     def network(self, channels: int) -> RecurrentStack:
         c = self.config

@@ -1,8 +1,8 @@
 """Agglomerative clustering: the two clusters whose union raises the squared error least are merged, again and again.
 
 Source      Ward 1963, "Hierarchical Grouping to Optimize an Objective Function". Through scikit-learn.
-Departures  1. The tree is cut at K clusters, a setting never taken from labels, on at most `max_examples` examples: the
-               merges look at all pairs.
+Departures  1. The tree is cut at K clusters, by default 25 and on images 10, the modes of grid25 and the digits, on at most
+               `max_examples` examples: the merges look at all pairs.
             2. The tree covers training examples alone; another event joins the cluster of the nearest mean, which is
                the cluster whose squared error it raises least when clusters are large.
             3. It does not sample: a hierarchy is no density.

@@ -1,7 +1,7 @@
 """Latent Dirichlet allocation: documents as mixtures of topics, topics as distributions over words.
 
 Source      Blei, Ng & Jordan 2003, section 3 (the generative process) and 5 (variational inference, equations 6, 7);
-            fitted by online variational Bayes (Hoffman, Blei & Bach 2010). Through scikit-learn.
+            fitted by variational Bayes on the whole corpus at once (Hoffman, Blei & Bach 2010). Through scikit-learn.
 Departures  1. Events are vectors of word counts, one entry per word of the vocabulary; anything else is refused.
             2. Once fitted, topics are the mean of their posterior; `log_prob` bounds the probability of a document's
                words in some order given these topics.

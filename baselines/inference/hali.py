@@ -3,8 +3,8 @@
 Source      Belghazi et al. 2018, "Hierarchical Adversarially Learned Inference", section 3, with two levels: inference
             x -> z1 -> z2 and generation z2 -> z1 -> x are Markov chains, and D sees (x, z1, z2) at once.
 Departures  1. No public code exists: Gaussian conditionals at each level as in ALI, a smaller top level.
-            2. Players take turns; smaller networks; batch norm in the discriminator's convolutions; Adam at 1e-3, on
-               images 5e-4.
+            2. Players take turns; smaller networks, without dense layers on 28x28 pixels; batch norm in the
+               discriminator's convolutions; Adam at 1e-3, on images 5e-4.
 Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
 """
 

@@ -4,7 +4,8 @@ Source      Srivastava et al. 2017, "VEEGAN", Algorithm 1: the discriminator tel
             generator moves on its mean logit and on d(z, x) = -log p(z | G(z)), the Gaussian reconstructor on d alone.
 Departures  1. On images as in the authors' notebook: the reconstructor is deterministic, d the squared error, it plays
                against the discriminator too, whose MLP has dropout.
-            2. Generator and reconstructor are one player; the shared networks and rates, smaller batches.
+            2. Generator and reconstructor are one player; the shared networks (no dense layers on 28x28
+               pixels) and rates, smaller batches.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

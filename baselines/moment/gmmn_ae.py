@@ -3,6 +3,7 @@
 Source      Li, Swersky & Zemel 2015, "Generative Moment Matching Networks", section 4: GMMN in an autoencoder's codes.
 Departures  1. The autoencoder takes the share `pretrain` of the budget, all layers at once; by default it has ReLU
                and squared error instead of sigmoids, dropout of hidden units and cross entropy (the recipe has them).
+               The authors train each layer for 3,000 updates of 100 images before all of them (recipe: all at once).
             2. Adam instead of SGD with momentum; batches of 256, smaller networks and three kernel widths instead of
                sigma = 1 alone, which is the widest: codes lie in [0, 1] (the recipe keeps the paper's but for Adam).
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
@@ -41,6 +42,7 @@ class GMMNAE(Model):
         batch_size: Count = 256
         latent_dim: Count = 10
         code_dim: Count = 8
+        autoencoder_batch: Count | None = None  # examples of a batch that the autoencoder sees; None: all
         autoencoder_hidden: tuple[Count, ...] = (128,)  # of the encoder; mirrored in the decoder
         hidden: tuple[Count, ...] = (128, 128)  # of the generator of codes
         dropout: Fraction = 0.0  # on the autoencoder's input; the paper drops 0.2
@@ -85,7 +87,8 @@ class GMMNAE(Model):
         ]
 
     def reconstruction_loss(self, batch: Batch) -> Tensor:
-        x, c = batch.x, self.config
+        c = self.config
+        x = batch.x[: c.autoencoder_batch]
         h = self.encoder.features(drop(x, c.dropout, batch.rng))
         if c.hidden_dropout:
             h = drop(h, c.hidden_dropout, batch.rng)

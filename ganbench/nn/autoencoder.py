@@ -48,12 +48,22 @@ def make_encoder(
     return MLP(spec.event_shape, config.hidden, (out_dim,), norm=mlp_norm)
 
 
-def make_decoder(spec: DataSpec, config: Sizes, *, maps: int = 1, bounded: bool = False) -> nn.Module:
-    """(B, Z) -> (B, maps * E[0], *E[1:]), linear out, or through tanh when `bounded` and the data's domain is."""
+def make_decoder(
+    spec: DataSpec,
+    config: Sizes,
+    *,
+    maps: int = 1,
+    bounded: bool = False,
+    norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+) -> nn.Module:
+    """(B, Z) -> (B, maps * E[0], *E[1:]), linear out, or through tanh when `bounded` and the data's domain is.
+
+    `norm` is that of the convolutions.
+    """
     shape = (maps * spec.event_shape[0], *spec.event_shape[1:])
     out = nn.Tanh() if bounded and spec.domain is not None else nn.Identity()
     if _conv(spec, config):
-        net = DCGANGenerator(replace(spec, event_shape=shape), config.latent_dim, config.width)
+        net = DCGANGenerator(replace(spec, event_shape=shape), config.latent_dim, config.width, norm)
         net.body[-1] = out
         return net
     return MLP((config.latent_dim,), config.hidden, shape, out_activation=lambda: out)
