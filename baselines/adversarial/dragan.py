@@ -1,7 +1,7 @@
 """DRAGAN: a non-saturating GAN whose discriminator is held to unit slope around the data, against sharp local optima.
 
 Source      Kodali et al. 2017, "On Convergence and Stability of GANs", Algorithm 1, k = 1.
-Departures  1. The slope, that of the logit as in the authors' code, is held at x plus noise, uniform in both directions and
+Departures  1. The slope, that of the logit as in the authors' code, is held at x plus noise, uniform to both sides and
                as wide as the data's deviation: no N(0, 10 I), nor the code's segment from x to x plus half of that.
             2. lambda = 10 on images, 0.1 on vectors, as WGAN-GP's pair of values; Adam's shared settings.
             3. The shared small networks, on 28x28 pixels the pair without dense layers, N(0, 0.02) in place of He's

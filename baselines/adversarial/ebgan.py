@@ -2,7 +2,8 @@
 
 Source      Zhao et al. 2017, "Energy-based Generative Adversarial Network", equations 1, 2 and 4:
             L_D = D(x) + [m - D(G(z))]_+ and L_G = D(G(z)) (+ 0.1 pulling-away term, as EBGAN-PT).
-Departures  1. The shared networks, batch norm in the discriminator's autoencoder of larger images; Adam's beta1 is 0.5, its rate 1e-3 on vectors as in the paper, 2e-4 on images.
+Departures  1. The shared networks, batch-normed autoencoder included; Adam's beta1 is 0.5, its rate 1e-3 on vectors as
+               in the paper, 2e-4 on images.
             2. The margin depends on the data's size: 1 on the plane, 4 on images in [-1, 1] (the paper tunes it).
             3. The discriminator's reconstruction is linear on images too: through a tanh it saturates at the fakes.
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.

@@ -5,7 +5,7 @@ Source      Nowozin et al. 2016, "f-GAN: Training Generative Neural Samplers usi
 Departures  1. The shared small networks and batches instead of the paper's batch of 4096.
             2. The generator climbs E g_f(V(G(z))), which section 3.2 prefers; Algorithm 1's own -E f*(g_f(V(G(z)))) is
                `generator="conjugate"`, the default for reverse KL, where it never saturates.
-            3. Gradients have a norm of at most 1 for Hellinger, reverse KL, and KL on images: not equal terms for all six.
+            3. Gradients are cut to a norm of 1 for Hellinger, reverse KL, and KL on images; the others go without.
 Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's output.
 """
 

@@ -1,8 +1,8 @@
 """Minibatch discrimination on a non-saturating GAN: the discriminator sees whether a batch is too alike.
 
 Source      Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.2; 100 kernels of 5 dimensions.
-Departures  1. The shared small networks instead of the paper's, on 28x28 pixels the pair without dense layers, with neither
-               noise on the discriminator's input nor dropout; lecture notes that append to the input are wrong.
+Departures  1. The shared small networks instead of the paper's, on 28x28 pixels the pair without dense layers, without
+               noise on the discriminator's input or dropout; lecture notes that append to the input are wrong.
             2. One step of the generator per step of the discriminator, where the authors' code takes three.
 Shapes      B batch, Z latent_dim, *E event shape.
 """

@@ -1,7 +1,7 @@
 """R1: a non-saturating GAN whose discriminator is flat on the data, which makes training locally convergent.
 
 Source      Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", equation 9, gamma = 10.
-Departures  1. The shared small networks, on 28x28 pixels the pair without dense layers, and no norm in the discriminator;
+Departures  1. The shared small networks, on 28x28 pixels the pair without dense layers, no norm in the discriminator,
                weights N(0, 0.02) in convolutions. A comparison with gan_ns is one of these networks too.
             2. Adam's shared settings; gamma is the paper's for 200,000 iterations and more; no average of weights.
 Shapes      B batch, Z latent_dim, *E event shape.

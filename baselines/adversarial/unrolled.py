@@ -4,7 +4,7 @@ Source      Metz et al. 2017, "Unrolled Generative Adversarial Networks", equati
 Departures  1. The shared small networks and rates; `networks="paper"` are those of the authors' mixtures, the
                architectures `stacked_half` and `stacked_quarter` those of their stacked MNIST.
             2. `generator="non_saturating"` takes -E log D_k(G(z)) in place of the unrolled value itself.
-            3. The shared convolutions have no dense layers, nor, but for `judge_norm="batch"`, the discriminator's a norm:
+            3. The shared convolutions have no dense layers, and but for `judge_norm="batch"` no norm in the judge:
                with both it won. Players take turns; the authors' notebook moves both from the same point.
 Shapes      B batch, Z latent_dim, *E event shape.
 """

@@ -1,7 +1,7 @@
 """WGAN: the critic estimates a Wasserstein distance and is kept Lipschitz by clipping its weights after each step.
 
 Source      Arjovsky et al. 2017, "Wasserstein GAN", Algorithm 1; the warm-up of the critic is the authors' code's.
-Departures  1. The shared small networks instead of the paper's DCGAN and 4 x 512 units; no dense layers on 28x28 pixels.
+Departures  1. The shared small networks instead of the paper's DCGAN and 4 x 512 units; none dense on 28x28 pixels.
             2. On vectors ten times the paper's learning rate and clip, for budgets of some thousand iterations; 8x8
                images have those of images, though their critic is an MLP.
             3. Lecture notes that clip the gradient instead of the weights are the option `clips="gradient"`.

@@ -3,8 +3,9 @@
 Source      Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", Algorithm 1.
 Departures  1. On vectors smaller networks and batches than the paper's (3 x 512 units, 256 examples, 1e-4 for 100,000
                iterations), ten times its learning rate, falling to 0 in the end.
-            2. Weights of convolutions start at N(0, 0.02), not He's. lambda = 1 on vectors: the paper's 0.1 is for mixtures scaled to unit size, ours are larger; `scale`
+            2. lambda = 1 on vectors: the paper's 0.1 is for mixtures scaled to unit size, ours are larger; `scale`
                brings them to that size for both players. `networks="paper"` are the toys'.
+            3. Weights of convolutions start at N(0, 0.02), not He's.
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -2,7 +2,7 @@
 
 Source      Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", Algorithm 1: squared-error cost + lambda times the
             adversary's term, where the encoder ascends log D of its codes (non-saturating, as the algorithm has it).
-Departures  1. Smaller networks; of the authors' code neither the encoder's pretraining, its input noise, falling rates, nor
+Departures  1. Smaller networks; of the authors' code no pretraining, input noise or falling rates of the encoder, nor
                (on CelebA) log p(z) in the adversary's logit; nor its cost_weight 0.05 on [0, 1]: lambda weighs less.
             2. The encoder is deterministic, as in the paper's runs: it cannot spread the near-points of a toy mixture
                over the prior (Rubenstein et al. 2018, arXiv:1802.03761), and samples fall between the modes.

@@ -1,7 +1,7 @@
 """Agglomerative clustering: the two clusters whose union raises the squared error least are merged, again and again.
 
 Source      Ward 1963, "Hierarchical Grouping to Optimize an Objective Function". Through scikit-learn.
-Departures  1. The tree is cut at K clusters, by default 25 and on images 10, the modes of grid25 and the digits, on at most
+Departures  1. The tree is cut at K clusters, by default 25 and on images 10 (grid25's modes, the digits), on at most
                `max_examples` examples: the merges look at all pairs.
             2. The tree covers training examples alone; another event joins the cluster of the nearest mean, which is
                the cluster whose squared error it raises least when clusters are large.

@@ -1,8 +1,8 @@
 """k-means: K centres that each example is nearest to one of; a clustering, and a generator by its isotropic Gaussians.
 
 Source      Lloyd 1982, with the starts of Arthur & Vassilvitskii 2007 (k-means++). Through scikit-learn.
-Departures  1. K is a setting; its defaults, 25 and on images 10, are the modes of grid25 and the digits. k-means is the limit of small variance of a mixture of equal
-               isotropic Gaussians; samples come from that mixture with the shares and the mean variance found.
+Departures  1. K is a setting; its defaults, 25 and on images 10, are the modes of grid25 and the digits. Samples come
+               from equal isotropic Gaussians, whose limit k-means is, with the shares and the variance found.
             2. EM-like sweeps run to convergence, whatever the budget, on at most `max_examples` examples.
             3. Samples of images are clipped to the pixel range.
 Shapes      B batch, N examples, K clusters, D numbers in an event, *E event shape.

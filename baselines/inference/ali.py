@@ -2,8 +2,8 @@
 
 Source      Dumoulin et al. 2017, "Adversarially Learned Inference", Algorithm 1: (x, z ~ q(z | x)) against
             (G(z), z ~ p(z)); generator and encoder descend the loss with the labels swapped.
-Departures  1. Players take turns; smaller networks, on 28x28 pixels without dense layers; batch norm in the discriminator's
-               convolutions instead of dropout.
+Departures  1. Players take turns; smaller networks, on 28x28 pixels without dense layers; batch norm in the
+               discriminator's convolutions instead of dropout.
             2. Adam at 1e-3, on images at 5e-4, for budgets far below the paper's thousands of epochs at 1e-4.
             3. `networks="paper"` are those of PacGAN's rerun on mixtures, whose encoder takes its noise as an input.
 Shapes      B batch, Z latent_dim, *E event shape.
