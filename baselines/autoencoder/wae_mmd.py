@@ -2,11 +2,10 @@
 
 Source      Tolstikhin et al. 2018, "Wasserstein Auto-Encoders", Algorithm 2: squared-error cost + lambda times the
             unbiased MMD^2 of codes and prior draws under the inverse multiquadric kernel C / (C + |z - z'|^2).
-Departures  1. Smaller networks; no pretraining, input noise or falling rates of the encoder, nor the code's cost_weight
-               0.05 on [0, 1], by which lambda weighs 20 to 80 times more there.
+Departures  1. Smaller networks; no pretraining, input noise or falling rates; the code's cost_weight 0.05, on [0, 1],
+               makes lambda weigh 20 to 80 times more there.
             2. The kernel sums over scales of C = 2 Z around the paper's single one, as the authors' code does.
-            3. The encoder is deterministic, as in the paper's runs: it cannot spread the near-points of a toy mixture
-               over the prior (Rubenstein et al. 2018, arXiv:1802.03761), and samples fall between the modes.
+            3. The encoder is deterministic: it cannot spread near-points over the prior (arXiv:1802.03761).
 Shapes      B batch, Z latent_dim, *E event shape.
 """
 

@@ -92,8 +92,8 @@ def one_sided_penalty(judge: Judge, real: Tensor, fake: Tensor, rng: torch.Gener
 def dragan_penalty(judge: Judge, real: Tensor, rng: torch.Generator) -> Tensor:
     """E (|grad| - 1)^2 near the data: x + s u, u uniform in [-1/2, 1/2], s the std of the batch's entries.
 
-    Kodali et al. 2017, arXiv:1705.07215, Algorithm 1, with noise scaled by the data. The authors' code draws the point on
-    a segment from x to x + s u / 2, u uniform in [0, 1].
+    Kodali et al. 2017, arXiv:1705.07215, Algorithm 1, with noise scaled by the data. The authors' code draws the
+    point on a segment from x to x + s u / 2, u uniform in [0, 1].
     """
     noise = torch.rand(real.shape, generator=rng, device=real.device) - 0.5
     return (gradient_norms(judge, real + real.std() * noise) - 1).square().mean()

@@ -40,7 +40,9 @@ def test_the_prediction_at_x_is_a_target_without_gradient(workbench, image8_spec
 
 
 def test_learning_rate_falls_after_each_of_a_hundred_epochs():
-    assert [VAT(VAT.Config(decays=100)).schedule(s) for s in (0.0, 0.0099, 0.0101, 0.999)] == pytest.approx([1, 1, 0.9, 0.9**99])
+    assert [VAT(VAT.Config(decays=100)).schedule(s) for s in (0.0, 0.0099, 0.0101, 0.999)] == pytest.approx(
+        [1, 1, 0.9, 0.9**99]
+    )
 
 
 def test_statistics_of_batch_norm_are_those_of_clean_training_events(digits):
