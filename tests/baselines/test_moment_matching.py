@@ -58,6 +58,16 @@ def test_gmmn_ae_trains_the_autoencoder_first_and_then_only_the_generator(vector
     assert all(g is None for g in grads)
 
 
+def test_gmmn_ae_shows_its_autoencoder_a_part_of_the_batch(vector_spec, rng):
+    some, all_of_it = (built(GMMNAE, vector_spec, autoencoder_batch=n) for n in (10, None))
+    x = torch.randn(64, 2, generator=rng)
+    assert_close(some.reconstruction_loss(Batch(x, rng)), all_of_it.reconstruction_loss(Batch(x[:10], rng)))
+    assert_close(
+        some.generator_loss(Batch(x, torch.Generator().manual_seed(0))),
+        all_of_it.generator_loss(Batch(x, torch.Generator().manual_seed(0))),
+    )
+
+
 def test_gmmn_ae_recipe_drops_half_of_the_hidden_units_and_decodes_probabilities(image28_spec, rng):
     options = {"autoencoder_hidden": (16,), "activation": "sigmoid", "output": "bernoulli", "dropout": 0.0}
     whole, half = (built(GMMNAE, image28_spec, **options, hidden_dropout=p) for p in (0.0, 0.5))

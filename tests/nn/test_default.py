@@ -52,6 +52,18 @@ def test_an_unrolled_judge_is_batch_normed_only_where_its_paper_names_the_networ
         assert normed(built(name, IMAGES[1], architecture="stacked_half", **parts).discriminator)
 
 
+def test_an_unrolled_judge_may_be_batch_normed_and_stays_without_dense_layers() -> None:
+    plain, with_norm = built("unrolled", IMAGES[1]), built("unrolled", IMAGES[1], judge_norm="batch")
+    assert normed(with_norm.discriminator)
+    assert dense(with_norm.discriminator) == dense(plain.discriminator) == 1
+
+
+def test_the_autoencoder_that_judges_in_began_has_no_norm() -> None:
+    model = built("began", IMAGES[1])
+    assert normed(model.generator)
+    assert not normed(model.discriminator)
+
+
 def dense(network: nn.Module) -> int:
     return sum(isinstance(m, nn.Linear) for m in network.modules())
 

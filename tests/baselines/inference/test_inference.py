@@ -47,6 +47,25 @@ def test_joint_games_are_their_hand_written_forms(workbench: Any, vector_spec: D
     assert_close(model.coders_loss(seeded(x)).double(), swapped, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("cls", [BiGAN, LatentRegressor])
+def test_the_table_looks_below_the_codes_of_the_papers_encoder(workbench: Any, image8_spec: DataSpec, cls: Any) -> None:
+    model, x = workbench.build(cls, image8_spec, networks="paper").eval(), workbench.batch(image8_spec).x
+    below = model.representation(x)
+    assert below.shape == (16, 1024)
+    assert_close(model.encoder.head(below), model.encode(x))  # the layer immediately before the output
+    shared = workbench.build(cls, image8_spec).eval()
+    assert_close(shared.representation(x), shared.encode(x))
+
+
+def test_the_generator_of_joint_lr_descends_the_regression_too(workbench: Any, vector_spec: DataSpec) -> None:
+    x = workbench.batch(vector_spec).x
+    lr, joint = (workbench.build(LatentRegressor, vector_spec, generator_weight=w) for w in (0.0, 0.25))
+    z = joint.draw_latent(16, torch.Generator().manual_seed(5))
+    regression = (z - joint.encoder(joint.generator(z))).square().sum(1).mean()
+    assert_close(joint.generator_loss(seeded(x)) - lr.generator_loss(seeded(x)), 0.25 * regression)
+    assert workbench.moved(joint, "generator") == {"generator"}
+
+
 @pytest.mark.parametrize("cls", [ALI, BiGAN, HALI])
 def test_coders_are_batch_normed_and_the_discriminator_is_not(workbench: Any, image8_spec: DataSpec, cls: Any) -> None:
     model = workbench.build(cls, image8_spec)
