@@ -34,7 +34,7 @@ def convergence(real_error: Tensor, fake_error: Tensor, gamma: float) -> Tensor:
     family="adversarial",
     paper="arXiv:1703.10717",
     gives=("sample", "features", "encode", "reconstruct"),
-    version=2,
+    version=3,
 )
 class BEGAN(GAN):
     @dataclass(frozen=True)

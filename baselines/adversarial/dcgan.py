@@ -22,7 +22,14 @@ from ganbench.nn import DCGANDiscriminator, DCGANGenerator, Residual, Robustness
 from ganbench.nn.capsules import CapsuleDiscriminator
 
 
-@register("dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",))
+@register(
+    "dcgan",
+    family="adversarial",
+    paper="arXiv:1511.06434",
+    gives=("sample", "features"),
+    events=("image",),
+    version=2,
+)
 class DCGAN(GAN):
     @dataclass(frozen=True)
     class Config(GAN.Config):

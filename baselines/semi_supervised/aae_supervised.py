@@ -25,7 +25,12 @@ from ganbench.nn import MLP
 
 
 @register(
-    "aae_supervised", family="semi_supervised", paper="arXiv:1511.05644", gives=("sample", "encode"), needs=("y",)
+    "aae_supervised",
+    family="semi_supervised",
+    paper="arXiv:1511.05644",
+    gives=("sample", "encode"),
+    needs=("y",),
+    version=2,
 )
 class SupervisedAAE(Model):
     @dataclass(frozen=True)

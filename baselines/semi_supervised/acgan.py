@@ -28,7 +28,7 @@ from ganbench.nn import make_pair
     paper="arXiv:1610.09585",
     gives=("sample", "classify", "features"),
     needs=("y",),
-    version=3,
+    version=4,
 )
 class ACGAN(GAN):
     @dataclass(frozen=True)
