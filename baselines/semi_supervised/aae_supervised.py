@@ -5,7 +5,7 @@ Source      Makhzani et al. 2015, "Adversarial Autoencoders", section 4: a one-h
 Departures  1. Adam instead of SGD with momentum; 400 units a layer instead of 1000; 128 units and a
                style of 2 numbers on events below 100.
             2. The prior has unit deviation; the paper's likelihood runs use 5. Adam's steps have one size however small
-               the gradient: on images the adversaries' rate is a tenth, or their phase undoes the autoencoder's.
+               the gradient: on 28x28 pixels the adversaries' rate is a tenth, or their phase undoes the other.
 Shapes      B batch, Z latent_dim, K classes, *E event shape.
 """
 
@@ -46,7 +46,7 @@ class SupervisedAAE(Model):
     config: Config
     defaults = Defaults(  # more style would take the class in
         image={"latent_dim": 15, "adversary_lr": 1e-4},
-        small={"batch_size": 50, "latent_dim": 2, "hidden": (128, 128)},
+        small={"batch_size": 50, "latent_dim": 2, "hidden": (128, 128), "adversary_lr": 1e-3},
     )
 
     def build(self, spec: DataSpec) -> None:
