@@ -4,7 +4,8 @@ Source      Berthelot et al. 2017, "BEGAN", section 3.3: L_D = L(x) - k L(G(z)),
             k <- k + lambda_k (gamma L(x) - L(G(z))), and the convergence measure M of section 3.4.
 Departures  1. MLPs or the shared convolutions instead of ELU blocks; shared rates and batches; k is kept in [0, 1].
             2. The code has one number on the plane and 16 on images; the paper's 64 could copy an 8x8 image.
-            3. Generators of images end in a tanh and are batch-normed; the paper's is the decoder's network.
+            3. Generators of images end in a tanh and are batch-normed; the paper's is the decoder's network. At 28x28
+               pixels all networks have a dense layer. gamma is 0.8 on images: k cannot rise in budgets this short.
 Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 """
 
@@ -44,7 +45,7 @@ class BEGAN(GAN):
         k_rate: Positive = 1e-3  # lambda_k
 
     config: Config
-    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none", "code_dim": 16})
+    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none", "code_dim": 16, "gamma": 0.8})
     k: Tensor
     errors: Tensor  # L(x) and L(G(z)) of the last turns
 
