@@ -2,7 +2,7 @@
 
 Source      Li, Chang, Cheng, Yang & Poczos 2017, "MMD GAN", Algorithm 1: an autoencoder keeps the critic injective, its
             weights are clipped, a one-sided penalty holds E f(x) >= E f(G(z)); lambdas are the authors' code's.
-Departures  1. Small events have MLPs, clipped at 0.1 instead of 0.01, which shrinks codes without batch norm to nothing,
+Departures  1. Small events have MLPs, clipped at 0.1, since 0.01 shrinks codes without batch norm to nothing,
                with more rate and fewer critic steps; five on images, where the authors at times take 100.
             2. The penalty binds the critic alone: subtracted from the generator's loss too, runs on vectors diverge.
             3. Clipping comes after each step instead of before the next; the kernel's widths fit our codes.
