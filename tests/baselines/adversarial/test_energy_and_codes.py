@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Categorical, Normal
 from torch.testing import assert_close
 
@@ -86,7 +87,7 @@ def test_began_losses_are_their_hand_written_forms(workbench: Any, image8_spec: 
     assert_close(model.generator_loss(Batch(x, torch.Generator().manual_seed(2))).item(), fake_error, rtol=1e-5, atol=0)
     assert_close(model.errors, torch.tensor([real_error, fake_error]), rtol=1e-5, atol=1e-6)
     m = model.diagnostics(Batch(x, torch.Generator().manual_seed(2)))["M"]
-    assert_close(m.item(), real_error + abs(0.5 * real_error - fake_error), rtol=1e-5, atol=1e-6)
+    assert_close(m.item(), real_error + abs(model.config.gamma * real_error - fake_error), rtol=1e-5, atol=1e-6)
 
 
 def test_k_of_began_is_part_of_the_state(workbench: Any, image8_spec: DataSpec) -> None:
@@ -154,3 +155,15 @@ def test_infogan_losses_are_the_gans_minus_the_information(workbench: Any, image
     assert_close(found, bce - 0.7 * information, rtol=1e-4, atol=1e-5)
     found = model.generator_loss(Batch(x, torch.Generator().manual_seed(5)))
     assert_close(found, -fake_logits.sigmoid().log().mean() - 0.7 * information, rtol=1e-4, atol=1e-5)
+
+
+def test_q_of_infogan_is_read_by_the_moments_of_data(workbench: Any, image8_spec: DataSpec, rng: Any) -> None:
+    """In training its batch norm sees fakes alone; categories are asked of data."""
+    model = workbench.build(InfoGAN, image8_spec, batch_size=16)
+    x = (0.3 * torch.randn(64, *image8_spec.event_shape, generator=rng) + 0.5).clamp(-1, 1)
+    train(model, Split(x), Budget(iterations=3), rng)
+    with torch.no_grad():
+        inputs = model.q_head[0](model.features(x))
+    norm = model.q_head[1]
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert_close(norm.running_mean, inputs.mean(0), rtol=1e-4, atol=1e-5)
