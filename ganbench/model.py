@@ -6,6 +6,7 @@ Shapes      B batch, Z latent, K classes, F features, *E event shape, e.g. (2,) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -371,7 +372,8 @@ class GAN(Model):
         look = self.reconstruct if "reconstruct" in self.gives else self.features if "features" in self.gives else None
         judge = getattr(self, "critic", getattr(self, "discriminator", None))
         if look is not None and judge is not None:
-            take_moments(judge, look, some_batches(data, self.config.batch_size, rng))
+            with suppress(NotApplicable):  # a judge of packs has no features of one event
+                take_moments(judge, look, some_batches(data, self.config.batch_size, rng))
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         """What the discriminator minimises."""

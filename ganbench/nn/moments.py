@@ -57,12 +57,14 @@ def take_moments(module: nn.Module, look: Callable[[Tensor], Any], batches: Iter
     for m in norms:
         m.reset_running_stats()
         m.training, m.momentum = True, None  # a plain mean over batches
-    for x in batches:
-        look(x)
-    for m, (training, momentum, buffers) in zip(norms, before, strict=True):
-        m.training, m.momentum = training, momentum
-        if not m.num_batches_tracked:
-            m.load_state_dict(buffers, strict=False)
+    try:
+        for x in batches:
+            look(x)
+    finally:
+        for m, (training, momentum, buffers) in zip(norms, before, strict=True):
+            m.training, m.momentum = training, momentum
+            if not m.num_batches_tracked:
+                m.load_state_dict(buffers, strict=False)
 
 
 def some_batches(data: Split, size: int, rng: torch.Generator, most: int = 100) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from baselines.adversarial.gan_ns import NonSaturatingGAN
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.engine.loop import train
+from ganbench.errors import NotApplicable
 from ganbench.model import Budget
 from ganbench.nn.moments import batch_norms, some_batches, take_moments, without_trace
 from ganbench.registry import MODELS
@@ -33,6 +34,21 @@ def test_norms_that_nobody_comes_by_stay_as_they_are(rng):
     take_moments(nn.ModuleList([seen, unseen]), seen, [torch.randn(8, 2, generator=rng)])
     assert seen.num_batches_tracked == 1
     for k, v in unseen.state_dict().items():
+        assert_close(v, before[k])
+
+
+def test_a_judge_that_refuses_to_be_read_keeps_its_moments(rng):
+    norm = nn.BatchNorm1d(2)
+    norm(torch.randn(8, 2, generator=rng))
+    before = {k: v.clone() for k, v in norm.state_dict().items()}
+
+    def look(x):
+        raise NotApplicable("of packs alone")
+
+    with pytest.raises(NotApplicable):
+        take_moments(norm, look, [torch.randn(8, 2, generator=rng)])
+    assert norm.momentum == 0.1
+    for k, v in norm.state_dict().items():
         assert_close(v, before[k])
 
 
