@@ -94,7 +94,7 @@ def _main(arguments: list[str]) -> int:
 
 def _unforeseen(error: Exception) -> str:
     """One line about an error that ganbench did not foresee, and the file that holds its traceback."""
-    from ganbench.provenance.environment import in_one_line
+    from ganbench.errors import in_one_line
 
     try:
         with tempfile.NamedTemporaryFile(

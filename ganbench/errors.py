@@ -14,6 +14,7 @@ GanbenchError                exit code 2 unless a subclass says otherwise
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,3 +71,19 @@ class MissingResource(GanbenchError):
     """Data, weights or a device that is not here; says how to get it."""
 
     exit_code = 5
+
+
+def without_paths(text: str) -> str:
+    """Text with absolute paths cut down to their last part: records must not tell whose machine it was. URLs stay."""
+    return re.sub(r"(?<![\w.:])(?<!:/)(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)
+
+
+def in_one_line(error: BaseException, limit: int = 400) -> str:
+    """An error as one line that any file and any screen takes, its own kinds without their class; never raises."""
+    try:
+        text = str(error)
+    except BaseException:  # its own message is broken
+        text = "with a message that cannot be read"
+    name = "" if isinstance(error, GanbenchError) else f"{type(error).__name__}: "
+    line = without_paths((name + " ".join(text.split()))[:limit].rstrip(": "))
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)

@@ -22,6 +22,16 @@ class Estimate:
     diverged: int = 0  # seeds that diverged and have no value
 
 
+@dataclass(frozen=True)
+class Rank:
+    """A place among the ranked entries, with its interval and the mean rank it comes from."""
+
+    place: int
+    low: int
+    high: int
+    mean_rank: float
+
+
 def estimate(
     values: Sequence[float],
     diverged: int = 0,

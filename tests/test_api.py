@@ -18,6 +18,7 @@ from ganbench.jobs import runner
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.records import RunFolder
 from ganbench.jobs.rescore import WEIGHTS
+from ganbench.scoring.draws import draw
 from ganbench.scoring.inputs import Workplace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def test_a_loaded_model_draws_what_the_run_kept(kept: Path) -> None:
         model = ganbench.load(folder)
         assert not model.training
         data = Workplace().dataset("ring8")
-        x = runner.draw(model, data, 200, record.spec, torch.device("cpu"))
+        x = draw(model, data, 200, (record.spec.dataset, record.spec.seed), torch.device("cpu"))
         np.testing.assert_allclose(x.numpy(), np.load(folder / "samples.npz")["samples"], rtol=0, atol=1e-6)
 
 
@@ -108,7 +109,7 @@ def test_a_weight_that_was_changed_is_refused(kept: Path, tmp_path: Path) -> Non
 
 def test_a_config_is_the_one_that_held_in_training(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a model whose defaults have moved since."""
-    from ganbench.make import model_class
+    from ganbench.model.make import model_class
 
     cls: Any = model_class("gan_ns")
     monkeypatch.setattr(cls, "configure", classmethod(lambda c, spec, **o: c.Config().override(**{"hidden": [8], **o})))

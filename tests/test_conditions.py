@@ -16,7 +16,7 @@ from ganbench.engine.loop import train
 from ganbench.engine.turns import Batches
 from ganbench.errors import BadInput, NotApplicable
 from ganbench.jobs.plan import incompatible
-from ganbench.jobs.runner import training_data
+from ganbench.jobs.shown import training_data
 from ganbench.jobs.spec import JobSpec
 from ganbench.model import Budget, Config, Model, Player
 from ganbench.registry import DatasetInfo, ModelInfo

@@ -14,6 +14,7 @@ from ganbench.data import Split
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.labels import draw_labels
 from ganbench.jobs import runner
+from ganbench.jobs.shown import training_data
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.registry import MODELS
 from ganbench.scoring.inputs import Workplace
@@ -103,7 +104,7 @@ def test_a_model_that_reads_all_labels_sees_none_of_the_hidden(twins: Any, tmp_p
     spec = JobSpec(
         model="cheater", dataset="digits", scale="custom", seed=0, n_samples=2, metrics=(), labels=LABELS
     )  # fmt: skip
-    shown = runner.training_data(model, clean, spec).y
+    shown = training_data(model, clean, spec).y
     assert shown is not None
     assert (shown == -1).sum() == len(shown) - LABELS
     assert torch.equal(shown[chosen], clean.train.y[chosen])

@@ -10,8 +10,8 @@ import pytest
 
 from ganbench.data import DataSpec
 from ganbench.errors import BadConfig, BadInput, UnknownName
-from ganbench.make import effective_config, make, model_class, resolve_config
 from ganbench.model import GAN, Count, Defaults, Model, Positive
+from ganbench.model.make import effective_config, make, model_class, resolve_config
 
 VECTOR = DataSpec("vector", (200,), None, n_train=64)
 POINTS = DataSpec("points", (2,), None, n_train=64)

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 import baselines
-from ganbench import recipes
 from ganbench.errors import BadConfig, UnknownName
 from ganbench.jobs import suites
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.spec import row_name
-from ganbench.registry import DATASETS, METRICS, MODELS
+from ganbench.registry import DATASETS, METRICS, MODELS, recipes
 
 
 def selection(*models: str) -> Selection:
@@ -178,7 +177,9 @@ def test_a_damaged_file_is_refused_with_its_name_and_field(tmp_path: Path, wrong
 
 
 def test_reading_recipes_imports_no_torch() -> None:
-    code = "import sys; from ganbench import recipes; assert recipes.of(['pacgan']); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from ganbench.registry.recipes import of; assert of(['pacgan']); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
 
 

@@ -14,12 +14,14 @@ import pytest
 
 from ganbench.datasets.base import dataset
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
+from ganbench.jobs.executors.base import executor
 from ganbench.metrics.base import metric
 from ganbench.model import register
 from ganbench.registry import (
     MODELS,
     DatasetInfo,
     Entry,
+    ExecutorInfo,
     MetricInfo,
     ModelInfo,
     Registry,
@@ -113,6 +115,7 @@ DECORATORS = [
     (DatasetInfo, dataset),
     (MetricInfo, metric),
     (ScorerInfo, scorer),
+    (ExecutorInfo, executor),
 ]
 
 

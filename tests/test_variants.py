@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganbench.errors import BadConfig
-from ganbench.variants import expand, single, split_config, split_names, with_config
+from ganbench.registry.variants import expand, single, split_config, split_names, with_config
 
 LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-1e3, 1e3) | st.text(max_size=6)
 VALUE = LEAF | st.lists(LEAF, max_size=3) | st.dictionaries(st.text(max_size=4), LEAF, max_size=2)

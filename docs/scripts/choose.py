@@ -19,9 +19,9 @@ from ganbench.errors import NotApplicable
 from ganbench.jobs.plan import Selection, plan, selected_models
 from ganbench.jobs.runner import run_job
 from ganbench.jobs.spec import row_name
-from ganbench.make import resolve_config
+from ganbench.model.make import resolve_config
+from ganbench.registry.variants import single
 from ganbench.scoring.inputs import Workplace
-from ganbench.variants import single
 
 
 def for_choice(data: Dataset) -> Dataset:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.compare import Difference, compare
-from ganbench.boards.reading import read_records
 from ganbench.errors import BadInput
+from ganbench.jobs.reading import read_records
 from ganbench.jobs.spec import row_name
 
 RECOVER = {"unrolled": "Metz et al. 2017, section 3.1", "pacgan": "Lin et al. 2018, table 1"}  # row -> who says so

@@ -20,13 +20,13 @@ LAYERS = [
     {"jobs"},
     {"scoring"},
     {"provenance", "pictures"},
-    {"engine", "make", "metrics"},
+    {"engine", "metrics"},
     {"datasets", "scorers", "bases"},
     {"model"},
     {"losses"},
     {"nn"},
-    {"data", "recipes", "ops", "density"},
-    {"registry", "seeding", "files", "stats", "variants"},
+    {"data", "ops"},
+    {"registry", "seeding", "files", "stats"},
     {"errors"},
 ]
 Arrow = tuple[str, str]

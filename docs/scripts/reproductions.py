@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.jobs.spec import row_name
-from ganbench.recipes import of
+from ganbench.registry.recipes import of
 from ganbench.report import published
 
 HEAD = """# Published recipes run in full

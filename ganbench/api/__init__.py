@@ -19,7 +19,7 @@ from ganbench.errors import BadConfig, BadInput, UnknownName
 from ganbench.jobs.records import Record, RunFolder, parse_record
 from ganbench.jobs.spec import display_name
 from ganbench.registry import MODELS
-from ganbench.variants import single
+from ganbench.registry.variants import single
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ def load_trained(
     """What `load` gives, with the data set and the record of the job."""
     from ganbench.datasets.load import load as load_data
     from ganbench.jobs.rescore import WEIGHTS, trained_model
-    from ganbench.make import make_with_weights
+    from ganbench.model.make import make_with_weights
 
     given = Path(path)
     if given.suffix == ".safetensors" and not given.is_file():
@@ -160,9 +160,9 @@ def run(
     or the seeds themselves. `budget` replaces the scale: "iterations=500" or {"iterations": 500}. Limits are in
     seconds. Weights are kept, for `load`. `out` again goes on where it stopped; without it a folder under runs/ is
     made. The folder is in `frame.attrs["run_dir"]`, the number of jobs that a time limit left in
-    `frame.attrs["pending"]`. A job that fails is a row with its status and reason. `executor` is "local" or "ray", at
-    `address`; `track` names "tensorboard" or "mlflow". `precision`, `deterministic`, `labels`, `label_draws`
-    and `recipes` are the options of those names.
+    `frame.attrs["pending"]`. A job that fails is a row with its status and reason. `executor` is "local", "ray" (at
+    `address`) or one of your own, "path/to/file.py:function"; `track` names "tensorboard" or "mlflow". `precision`,
+    `deterministic`, `labels`, `label_draws` and `recipes` are the options of those names.
 
     Raises what the command line reports: `UnknownName`, `BadConfig`, `BadInput`, `MissingResource`. Ctrl-C raises
     `KeyboardInterrupt` when the records are written.
@@ -205,9 +205,7 @@ def run(
         job_timeout=job_timeout,
         save_weights=save_weights,
         executor=executor,
-        address=address,
-        gpus_per_job=gpus_per_job,
-        jobs_per_gpu=jobs_per_gpu,
+        options={"address": address, "gpus_per_job": gpus_per_job, "jobs_per_gpu": jobs_per_gpu},
         track=_names(track) or (),
     )
     if done.outcome.interrupted:
@@ -256,7 +254,7 @@ def _fits(record: Record, model: str | None, dataset: str | None, seed: int | No
 
 def _records(path: Path) -> Iterator[Record]:
     """The last attempt of every job. Raises `BadInput`."""
-    from ganbench.boards.reading import read_records
+    from ganbench.jobs.reading import read_records
 
     if path.is_dir():
         yield from RunFolder.open(path).records()

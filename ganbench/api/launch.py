@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,15 +19,15 @@ from ganbench.errors import BadConfig, BadInput, GanbenchError, MissingResource,
 from ganbench.jobs import plan as jobs
 from ganbench.jobs import suites
 from ganbench.jobs.executors import local, worker
+from ganbench.jobs.executors.base import Executor
 from ganbench.jobs.executors.driver import Outcome, Watcher
 from ganbench.jobs.plan import Selection
 from ganbench.jobs.records import Record, RunFolder
 from ganbench.jobs.spec import SCALES, Job, Precision, display_name
-from ganbench.registry import DATASETS
-from ganbench.variants import split_names
+from ganbench.registry import DATASETS, EXECUTORS
+from ganbench.registry.variants import single, split_names
 
 # Seconds after which one job is stopped, unless the user says otherwise; a plain GAN needs 2, 5 and 30 to 240.
-EXECUTORS = ("local", "ray")
 TIMEOUTS = {"smoke": 300.0, "quick": 900.0, "standard": 7200.0}
 
 
@@ -142,17 +142,15 @@ def carry_out(
     time_limit: float | None = None,
     save_weights: bool = False,
     executor: str = "local",
-    address: str | None = None,
-    gpus_per_job: float | None = None,
-    jobs_per_gpu: int | None = None,
+    options: Mapping[str, Any] | None = None,
     track: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Finished:
     """Train and score every job into the run folder `out`, with its summary files; a new one where none is named.
 
     `watch(folder, workers)` opens what is told of progress. `job_timeout` and `time_limit` are in seconds; a timeout
-    of 0 is none, one of None that of the scale. `executor` is local or ray: on Ray, `address` names the cluster and
-    `gpus_per_job` the share of a device that a job takes; here, `jobs_per_gpu` workers share each device.
+    of 0 is none, one of None that of the scale. `executor` is a name or a file's function, with options of its own in
+    brackets or in `options`, where None says nothing.
     `track` names trackers that hear of it as it goes.
     Raises `BadInput` or `BadConfig` before anything is written.
     """
@@ -160,19 +158,11 @@ def carry_out(
     from ganbench.report.track import check as track_check
     from ganbench.report.track import tracked
 
-    if executor not in EXECUTORS:
-        raise UnknownName("executor", executor, EXECUTORS)
-    if executor == "local" and (address is not None or gpus_per_job is not None):
-        raise BadConfig("--address and --gpus-per-job speak of a cluster: add --executor ray")
-    if executor == "ray" and jobs_per_gpu is not None:
-        raise BadConfig("--jobs-per-gpu is of this machine; on Ray say --gpus-per-job, as in 0.25")
+    carry, own = _executor(executor, options or {})
     track_check(track)
-    on_gpu = selection.device == "cuda"
-    gpus = local.gpu_slots(jobs_per_gpu) if jobs_per_gpu and on_gpu and executor == "local" else []
     _check_data(planned, say)
     root = Path(out) if out else Path("runs") / _run_name(selection.suite)
-    most = max(1, local.default_workers() // threads)
-    count = workers or len(gpus) or (most if selection.device == "cpu" else min(4, most))
+    count = workers or local.default_workers(threads, selection.device, own.get("jobs_per_gpu"))
     start = time.monotonic()
     try:
         folder = RunFolder.create(root, selection.manifest())
@@ -181,26 +171,26 @@ def carry_out(
     with folder:
         folder.set_plan(list(planned))
         with watch(root, count) as shown, tracked(shown, track, root, [job.spec for job in planned]) as watcher:
-            shared: dict[str, Any] = {
-                "threads": threads,
-                "job_timeout": lambda j: TIMEOUTS.get(j.spec.scale) if job_timeout is None else job_timeout or None,
-                "time_limit": time_limit,
-                "save_weights": save_weights,
-                "scorer_weights": selection.scorer_weights,
-            }
-            if executor == "ray":
-                from ganbench.jobs.executors import cluster
-
-                share = gpus_per_job if gpus_per_job is not None else float(on_gpu)
-                slots = workers if address else count
-                outcome = cluster.run(
-                    planned, folder, watcher, address=address, workers=slots, gpus_per_job=share, **shared
-                )
-            else:
-                outcome = local.run(planned, folder, watcher, workers=count, gpus=gpus, **shared)
+            outcome = carry(
+                planned, folder, watcher, workers=workers, threads=threads, time_limit=time_limit,
+                job_timeout=lambda j: TIMEOUTS.get(j.spec.scale) if job_timeout is None else job_timeout or None,
+                save_weights=save_weights, scorer_weights=selection.scorer_weights, **own,
+            )  # fmt: skip
         records = folder.records()
         write_summary(root, records)
     return Finished(root, records, outcome, time.monotonic() - start)
+
+
+def _executor(reference: str, options: Mapping[str, Any]) -> tuple[Executor, dict[str, Any]]:
+    """The executor of that reference, and what options it is called with. Raises `UnknownName`, `BadConfig`."""
+    name, own = single(reference)
+    entry = EXECUTORS.get(name)
+    own |= {key: value for key, value in options.items() if value is not None}
+    for key in own.keys() - entry.options:
+        takers = " or ".join(f"--executor {e.name}" for e in EXECUTORS if key in e.options)
+        takes = f"it takes {', '.join(entry.options) or 'no options'}" if not takers else f"that is for {takers}"
+        raise BadConfig(f"--executor {entry.name} has no option {key}; {takes}")
+    return entry.load(), own
 
 
 def _check_data(planned: Sequence[Job], say: Callable[[str], None]) -> None:

@@ -16,8 +16,8 @@ from ganbench.bench.timing import Clock, ratio
 from ganbench.bench.train import rounds_of
 from ganbench.data import Split
 from ganbench.datasets.load import load
-from ganbench.make import make
 from ganbench.model import Budget, Model
+from ganbench.model.make import make
 
 DATASET = "correlated_gaussian"
 CHAINS = 64

@@ -23,8 +23,8 @@ from ganbench.engine.loop import train
 from ganbench.engine.turns import Batches
 from ganbench.errors import GanbenchError, NotApplicable, UnknownName
 from ganbench.jobs.plan import incompatible
-from ganbench.make import make
 from ganbench.model import Budget, Model, Player
+from ganbench.model.make import make
 from ganbench.registry import DATASETS, MODELS
 
 SIZES = {  # iterations of one reading

@@ -19,8 +19,8 @@ from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.engine.loop import train
 from ganbench.engine.turns import Precision, matmul_precision
-from ganbench.make import make
 from ganbench.model import Budget
+from ganbench.model.make import make
 from ganbench.nn.mlp import MLP
 
 BATCH, WIDTHS, JUDGE = 64, (128, 256, 512, 1024), (512, 256)

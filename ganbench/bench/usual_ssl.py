@@ -22,8 +22,8 @@ from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.engine.loop import train
 from ganbench.engine.turns import Precision, matmul_precision
-from ganbench.make import make
 from ganbench.model import Budget
+from ganbench.model.make import make
 
 BATCH, LATENT = 100, 100
 WIDTHS = (784, 1000, 500, 250, 250, 250, 10)

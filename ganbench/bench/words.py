@@ -20,8 +20,8 @@ from ganbench.data import Split
 from ganbench.datasets.load import load
 from ganbench.engine.loop import train
 from ganbench.errors import UnknownName
-from ganbench.make import make
 from ganbench.model import Budget
+from ganbench.model.make import make
 
 MODELS = {"word2vec_skipgram": 1, "word2vec_cbow": 0}  # gensim's `sg`
 

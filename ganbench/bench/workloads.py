@@ -252,8 +252,8 @@ def training_step(model_name: str, dataset: str, iterations: int, device: torch.
     from ganbench.data import Split
     from ganbench.datasets.load import load
     from ganbench.engine.loop import train
-    from ganbench.make import make
     from ganbench.model import Budget
+    from ganbench.model.make import make
 
     data = load(dataset)
     model = make(model_name, data.spec, seed=(model_name, dataset, 0)).to(device)

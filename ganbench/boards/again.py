@@ -11,7 +11,7 @@ from ganbench.boards.board import Board
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.jobs import runner
 from ganbench.jobs.spec import Job, JobSpec, row_name
-from ganbench.make import effective_config, make
+from ganbench.model.make import effective_config, make
 from ganbench.provenance.identity import code_of
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring.inputs import Inputs, Workplace
@@ -58,8 +58,7 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
             key = (spec["dataset"], name, spec["n_samples"])
             if key not in floors:
                 inputs = Inputs(place, spec["dataset"], dataset, spec["n_samples"], "floor")
-                looks_at_model = "model" in entry.needs
-                floors[key] = {} if looks_at_model else place.floor(entry, inputs)
+                floors[key] = place.floor(entry, inputs)
             _check_floors(record, entry.returns or (name,), floors[key])
     return f"{older} of {len(records)} rows are of older model versions" if older else ""
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ganbench.errors import BadInput, UnknownName
+from ganbench.jobs.reading import first_problem
 
 PROTOCOL = "1.0"  # how a job is run and scored; a change that can move any score bumps it
 
@@ -155,13 +156,3 @@ def load_board(path: Path) -> Board:
         return Board.model_validate({**values.pop("board", {}), **values})
     except (ValidationError, TypeError) as error:
         raise BadInput(f"{file.name}: {first_problem(error)}") from None
-
-
-def first_problem(error: Exception) -> str:
-    """The first complaint of a validation error in one line: field, rule, value."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False)[0]
-    where = ".".join(map(str, first["loc"])) or "table"
-    given = "" if isinstance(first["input"], dict) else f"; got {first['input']!r:.80}"
-    return f"{where}: {first['msg']}{given}"

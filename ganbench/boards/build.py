@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganbench.boards.board import Board, Published, Task, first_problem, load_board
+from ganbench.boards.board import Board, Published, Task, load_board
 from ganbench.boards.rank import FORMULA
-from ganbench.boards.reading import read_records
-from ganbench.boards.render import (
+from ganbench.boards.standings import GIVEN, Standing, block_name, latest, standings
+from ganbench.boards.submission import find_submissions
+from ganbench.errors import BadInput
+from ganbench.files import write_atomic
+from ganbench.jobs.reading import first_problem, read_records
+from ganbench.jobs.spec import row_name
+from ganbench.registry import MODELS
+from ganbench.report.table import (
     Cell,
     Column,
     Measured,
@@ -29,12 +35,6 @@ from ganbench.boards.render import (
     to_markdown,
     visible,
 )
-from ganbench.boards.standings import GIVEN, Standing, block_name, latest, standings
-from ganbench.boards.submission import find_submissions
-from ganbench.errors import BadInput
-from ganbench.files import write_atomic
-from ganbench.jobs.spec import row_name
-from ganbench.registry import MODELS
 
 GENERATED = ("README.md", "board.csv")
 PARTS = (

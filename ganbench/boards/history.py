@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganbench.boards.reading import read_records
 from ganbench.boards.standings import latest
+from ganbench.jobs.reading import read_records
 from ganbench.jobs.spec import row_name
 from ganbench.stats import Estimate, estimate
 

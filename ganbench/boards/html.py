@@ -12,14 +12,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ganbench.boards.axes import Axis, Tick
 from ganbench.boards.build import Built
-from ganbench.boards.render import short, to_html, visible
 from ganbench.boards.standings import Standing
+from ganbench.report.axes import Axis, Tick
+from ganbench.report.table import short, templates, to_html, visible
 
 MAX_PIXELS = 320  # of a picture's longer side
 MAX_POINTS = 150  # of a curve
@@ -71,7 +70,7 @@ def page(content: Page) -> str:
     built = content.built
     families = sorted({s.entry.family for s in built.standings if s.entry.family})
     return str(
-        _environment()
+        templates("ganbench.boards")
         .get_template("page.html.j2")
         .render(
             title=visible(built.board.title),
@@ -215,13 +214,3 @@ def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
 def _thin(points: list[Any]) -> list[Any]:
     step = max(1, math.ceil(len(points) / MAX_POINTS))
     return points[::step]
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("ganbench.boards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip

@@ -27,7 +27,7 @@ from ganbench.jobs import runner
 from ganbench.jobs.plan import budget_for
 from ganbench.jobs.records import SCHEMA, MetricRow, Record
 from ganbench.jobs.spec import Job, JobSpec
-from ganbench.make import effective_config, model_class
+from ganbench.model.make import effective_config, model_class
 from ganbench.provenance.source import code_sha256
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring.inputs import Inputs, Workplace, score_all

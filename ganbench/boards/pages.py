@@ -13,13 +13,13 @@ from typing import Any
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_of, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
-from ganbench.boards.reading import read_records
 from ganbench.boards.standings import Record, standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
+from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import RunFolder
 from ganbench.jobs.spec import JobSpec, row_name
-from ganbench.recipes import Recipe, of
+from ganbench.registry.recipes import Recipe, of
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
 from ganbench.report.columns import columns
@@ -206,7 +206,7 @@ def published_errors(recipes: Iterable[Recipe]) -> Iterator[dict[str, Any]]:
     """Published test errors by number of labels, as boards of few labels list them."""
     for r in recipes:
         for p in r.published:
-            if p.metric == "classification_error" and r.labels is not None and p.value is not None:
+            if p.metric == label_counts.error_metrics("seen")[0] and r.labels is not None and p.value is not None:
                 spread = re.sub(r"\+-([0-9.]+)", lambda m: f"+-{1e4 * float(m[1]):g}", p.spread)
                 row = {"method": r.model, "dataset": r.dataset, "labels": r.labels, "errors": round(1e4 * p.value, 6)}
                 yield row | {"spread": spread, "protocol": p.protocol, "source": p.source, "sure": p.sure}

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from string import ascii_letters
 
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ganbench.errors import BadInput
-from ganbench.stats import holm, welch
+from ganbench.stats import Rank, holm, welch
 
 FORMULA = {
     "mean-rank/2": (
@@ -36,16 +35,6 @@ FORMULA = {
         "letter are not told apart by Welch's t test at {alpha:g}, Holm-corrected over all pairs of the task."
     )
 }
-
-
-@dataclass(frozen=True)
-class Rank:
-    """A place among the ranked entries, with its interval and the mean rank it comes from."""
-
-    place: int
-    low: int
-    high: int
-    mean_rank: float
 
 
 def tie_letters(values: Mapping[str, Sequence[float]], direction: str, alpha: float = 0.05) -> dict[str, str]:

@@ -16,11 +16,11 @@ from typing import Any
 
 from ganbench.boards.board import Board, Metric, Task
 from ganbench.boards.bounds import bounds
-from ganbench.boards.rank import Rank, impute_worst, overall, tie_letters
+from ganbench.boards.rank import impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
 from ganbench.jobs.spec import row_name
 from ganbench.report.label_counts import SVM, reached
-from ganbench.stats import Estimate, estimate
+from ganbench.stats import Estimate, Rank, estimate
 
 Record = Mapping[str, Any]
 GIVEN = "given density"  # the badge of methods that know the law, on boards of learners

@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ganbench.boards.board import Board, Name, Slug, first_problem
-from ganbench.boards.reading import read_records
-from ganbench.boards.render import visible
+from ganbench.boards.board import Board, Name, Slug
 from ganbench.boards.standings import Entry, Record, Submitted, sort_out
 from ganbench.errors import BadInput
+from ganbench.jobs.reading import first_problem, read_records
+from ganbench.report.table import visible
 
 Tier = Literal["samples", "weights", "code", "claim"]
 BADGES: dict[str, str] = {"samples": "re-scored", "weights": "re-sampled", "code": "retrained", "claim": "claimed"}

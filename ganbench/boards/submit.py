@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ganbench.boards import build
-from ganbench.boards.board import Board, first_problem, load_board
+from ganbench.boards.board import Board, load_board
 from ganbench.boards.bounds import bounds
-from ganbench.boards.reading import read_records
 from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
+from ganbench.jobs.reading import first_problem, read_records
 from ganbench.stats import Estimate, estimate
 
 if TYPE_CHECKING:

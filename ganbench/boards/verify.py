@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.boards import build
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.reading import read_records
 from ganbench.boards.submission import RESULTS, find_submissions, read_submission
 from ganbench.boards.submit import check, check_tree
 from ganbench.errors import BadInput, GanbenchError, MissingResource
+from ganbench.jobs.reading import read_records
 
 if TYPE_CHECKING:
     from ganbench.scoring.inputs import Workplace

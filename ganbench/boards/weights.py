@@ -11,10 +11,10 @@ from torch import Tensor
 from ganbench.boards.submission import Submission
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput
-from ganbench.jobs import runner
 from ganbench.jobs.spec import JobSpec
-from ganbench.make import make_with_weights
+from ganbench.model.make import make_with_weights
 from ganbench.registry import MODELS
+from ganbench.scoring.draws import check_samples, draw
 
 MAX_CONFIG = 4096  # characters of the config as JSON: a network is described by few numbers
 
@@ -34,5 +34,5 @@ def draw_from_weights(submission: Submission, path: Path, spec: JobSpec, dataset
     if len(json.dumps(config, default=str)) > MAX_CONFIG:
         raise BadInput(f"[model.config] must be below {MAX_CONFIG} characters")
     model = make_with_weights(name, dataset.spec, config, path, (name, dataset.spec.name, spec.seed))
-    x = runner.draw(model, dataset, spec.n_samples, spec, torch.device("cpu"))
-    return runner.check_samples(x, dataset.spec)
+    x = draw(model, dataset, spec.n_samples, (spec.dataset, spec.seed), torch.device("cpu"))
+    return check_samples(x, dataset.spec)

@@ -57,7 +57,7 @@ def _definitions(root: str, write: bool = False) -> list[Path]:
 
 def records_of(source: str) -> list[dict[str, Any]]:
     """Records of a run folder, a board's folder or name, or a .jsonl file. Raises `BadInput`."""
-    from ganbench.boards.reading import read_records
+    from ganbench.jobs.reading import read_records
 
     path = Path(source)
     if (path / "run.json").is_file():

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.errors import BadConfig
-from ganbench.variants import split_names as split_names
+from ganbench.registry.variants import split_names as split_names
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 DataDir = Annotated[
@@ -73,6 +73,15 @@ def print_table(header: list[str], rows: Iterable[list[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console().print(table)
+
+
+def show_table(table: Any) -> None:
+    """A `ganbench.report.table.Table` whose texts are long: folded, not cut."""
+    from ganbench.report.table import lines, visible
+
+    header, *rows = lines(table)
+    console().print(visible(table.title), style="bold")
+    print_table(header, rows)
 
 
 def console(stderr: bool = False) -> Any:

@@ -7,11 +7,12 @@ from typing import Any
 
 import typer
 
-from ganbench.commands._common import console, duration, print_json, print_table, say
+from ganbench.commands._common import console, duration, print_json, say, show_table
 from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.jobs.records import STATUSES, Record
 from ganbench.report import label_counts, published, tables
 from ganbench.report.summary import as_data, beside_papers, plain
+from ganbench.report.table import to_terminal
 
 BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends with code 3
 
@@ -60,20 +61,18 @@ def raise_for(records: list[Record], as_json: bool) -> None:
 def print_results(records: list[Record]) -> None:
     """Tables on stdout, then what has no score and why."""
     out, made = console(), tables.pivot(records)
-    for table in made:
-        for part in tables.rich_tables(table, out.width):
+    for pivot in made:
+        for part in to_terminal(tables.shown(pivot), out.width):
             out.print(part)
     if made:
         out.print(tables.NOTE + "\n", style="dim")
     by_labels = label_counts.tables(label_counts.curves(plain(records)))
     for found in by_labels:
-        out.print(found.title, style="bold")
-        print_table(found.header, found.rows)
+        show_table(found)
     if by_labels:
         out.print(label_counts.NOTE + "\n", style="dim")
     if beside := beside_papers(records):
-        out.print("beside the papers", style="bold")
-        print_table(published.HEADER, [line.cells() for line in beside])
+        show_table(published.table(beside))
         out.print(published.NOTE + "\n", style="dim")
     for line in tables.troubles(records):
         out.print(line, soft_wrap=True)

@@ -25,7 +25,7 @@ def compare(
 ) -> None:
     """B minus A for every model, data set and metric they share, paired by seed, with 95 % intervals."""
     from ganbench.boards.compare import compare as differences
-    from ganbench.boards.render import short, visible
+    from ganbench.report.table import short, visible
 
     found = differences(records_of(a), records_of(b))
     if as_json:
@@ -52,7 +52,7 @@ def history(
 ) -> None:
     """How a metric moved over the commits of the boards' records."""
     from ganbench.boards.history import history as points_of
-    from ganbench.boards.render import Measured, visible
+    from ganbench.report.table import Measured, visible
 
     points = points_of(sorted(Path(root).glob("*/records.jsonl")), metric, models or [], dataset)
     if not points:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ganbench.commands._common import WORK, Json, named_path, print_json, print_table
+from ganbench.commands._common import WORK, Json, named_path, print_json, show_table
 from ganbench.errors import BadInput
 
 
@@ -42,7 +42,6 @@ def ensemble(
     if as_json:
         return print_json({"file": target.as_posix(), "label_curves": label_counts.json_ready(curves)})
     for table in label_counts.tables(curves):
-        typer.echo(table.title)
-        print_table(table.header, table.rows)
+        show_table(table)
     typer.echo(f"wrote {target.as_posix()}")
     return None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from ganbench.commands._common import LOOK, Json, console, of_anything, print_json, print_table
 from ganbench.errors import BadConfig, GanbenchError, UnknownName
-from ganbench.variants import split_config
+from ganbench.registry.variants import split_config
 
-KINDS = ("models", "datasets", "metrics", "suites", "scorers")
+KINDS = ("models", "datasets", "metrics", "suites", "scorers", "executors")
 
 
 def attach(app: typer.Typer) -> None:
@@ -24,15 +25,15 @@ def _kinds(incomplete: str) -> list[str]:
 
 
 def list_(
-    kind: Annotated[str, typer.Argument(help="models, datasets, metrics, suites or scorers.", autocompletion=_kinds)],
+    kind: Annotated[str, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.", autocompletion=_kinds)],
     as_json: Json = False,
 ) -> None:
-    """One line for each model, data set, metric, suite or scorer."""
+    """One line for each model, data set, metric, suite, scorer or executor."""
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
-    items = {"models": models, "datasets": datasets, "metrics": metrics, "suites": all_suites, "scorers": scorers}[
-        kind
-    ]()
+    listings: tuple[Callable[[], list[dict[str, Any]]], ...]
+    listings = (models, datasets, metrics, all_suites, scorers, executors)
+    items = dict(zip(KINDS, listings, strict=True))[kind]()
     if as_json:
         return print_json(items)
     columns = {
@@ -41,6 +42,7 @@ def list_(
         "metrics": ("name", "direction", "needs", "summary"),
         "suites": ("name", "scale", "seeds", "summary"),
         "scorers": ("name", "event_shape", "needs_weights", "summary"),
+        "executors": ("name", "options", "summary"),
     }[kind]
     print_table([c.replace("_", " ") for c in columns], [[_text(item[c]) for c in columns] for item in items])
     return None
@@ -52,7 +54,7 @@ def describe(
     ],
     as_json: Json = False,
 ) -> None:
-    """Everything about one model, data set, metric, suite or scorer."""
+    """Everything about one model, data set, metric, suite, scorer or executor."""
     model, config = split_config(name)
     if config is not None:
         raise BadConfig(f"{name!r} has a config, which `run` and `plan` take; ask for `ganbench describe {model}`")
@@ -152,15 +154,27 @@ def scorers() -> list[dict[str, Any]]:
     ]
 
 
+def executors() -> list[dict[str, Any]]:
+    """All executors."""
+    from ganbench.registry import EXECUTORS
+
+    return [
+        {"name": e.name, "options": list(e.options), "summary": _first(e.doc) or _first(e.header)} for e in EXECUTORS
+    ]
+
+
 def details(name: str) -> dict[str, Any]:
     """Everything about `name`, whatever kind it is of. Raises `UnknownName` over all kinds."""
     from ganbench.jobs import suites
-    from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS
+    from ganbench.registry import DATASETS, EXECUTORS, METRICS, MODELS, SCORERS, Registry
 
     if name in suites.names():
         return {"kind": "suite", **_suite(suites.load(name))}
-    registries = (("model", MODELS, models), ("data set", DATASETS, datasets), ("metric", METRICS, metrics))
-    for kind, registry, items in (*registries, ("scorer", SCORERS, scorers)):
+    registries: tuple[tuple[str, Registry[Any], Callable[[], list[dict[str, Any]]]], ...] = (
+        ("model", MODELS, models), ("data set", DATASETS, datasets), ("metric", METRICS, metrics),
+        ("scorer", SCORERS, scorers), ("executor", EXECUTORS, executors),
+    )  # fmt: skip
+    for kind, registry, items in registries:
         stem = name.partition(":")[0].partition("[")[0]
         known = name in registry.entries or (stem in registry.entries and registry.entries[stem].prefix)
         if not known and not (kind == "model" and ".py:" in name):
@@ -172,7 +186,7 @@ def details(name: str) -> dict[str, Any]:
             found |= _of_model(name, entry)
         found["documentation"] = "\n\n".join(dict.fromkeys(t.strip() for t in (entry.header, entry.doc) if t.strip()))
         return found
-    names = [e.name for r in (MODELS, DATASETS, METRICS, SCORERS) for e in r] + suites.names()
+    names = [e.name for _, registry, _ in registries for e in registry] + suites.names()
     raise UnknownName("name", name, names)
 
 
@@ -180,7 +194,7 @@ def _of_model(name: str, entry: Any) -> dict[str, Any]:
     """Config fields with their defaults, which take the import of the model and so of torch, and recipes."""
     import dataclasses
 
-    from ganbench.make import model_class
+    from ganbench.model.make import model_class
 
     cls = model_class(name)
     try:
@@ -199,13 +213,14 @@ def _of_model(name: str, entry: Any) -> dict[str, Any]:
 
 def _cost(name: str, entry: Any) -> str:
     """What one training takes on one core, by the estimate that `plan` makes."""
-    from ganbench.jobs import estimate
+    from ganbench.jobs import estimate, suites
     from ganbench.jobs import plan as jobs
     from ganbench.registry import DATASETS
 
-    fitting = [d for d in ("ring8", "digits", "mnist") if jobs.incompatible(entry, DATASETS.get(d)) is None][:2]
+    among = suites.load("standard").datasets
+    fitting = [d for d in among if jobs.incompatible(entry, DATASETS.get(d)) is None]
     found, known = [], []
-    for dataset, scale in [(d, s) for d in fitting for s in ("quick", "standard")]:
+    for dataset, scale in [(d, s) for d in dict.fromkeys((*fitting[:1], *fitting[-1:])) for s in ("quick", "standard")]:
         selection = jobs.Selection("", (name,), (dataset,), (0,), scale, (), 500)
         (job,) = jobs.plan(selection)
         made = estimate.of(job, {})
@@ -219,7 +234,7 @@ def _cost(name: str, entry: Any) -> str:
 
 def _recipes(entry: Any) -> list[dict[str, Any]]:
     """A row for each number that was published for a setting of a model."""
-    from ganbench import recipes
+    from ganbench.registry import recipes
 
     return [
         {

@@ -172,7 +172,7 @@ def _text(built: Any, folder: Path, form: str) -> str:
     import json
 
     from ganbench.boards import build as pages
-    from ganbench.boards.render import render, to_dict
+    from ganbench.report.table import render, to_dict
 
     if form == "html":
         from ganbench.boards.html import page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +24,7 @@ from ganbench.commands._common import (
     say,
     seconds,
 )
-from ganbench.variants import folder_with, split_names
+from ganbench.registry.variants import folder_with, split_names
 
 SUITE = typer.Option(
     "--suite",
@@ -71,7 +73,7 @@ def attach(app: typer.Typer) -> None:
     app.command("plan", rich_help_panel=WORK)(plan)
 
 
-def run(
+def selected(
     suite: Annotated[str, SUITE] = "smoke",
     model: Annotated[list[str] | None, MODELS] = None,
     dataset: Annotated[list[str] | None, DATA] = None,
@@ -90,12 +92,47 @@ def run(
     labels: Annotated[str | None, LABELS] = None,
     label_draws: Annotated[str | None, DRAWS] = None,
     recipe: Annotated[list[str] | None, RECIPES] = None,
+    data_dir: DataDir = None,
+    scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
+) -> tuple[Any, list[Any]]:
+    """What the options select, and its jobs."""
+    from ganbench.api import launch
+
+    dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
+    selection = launch.select(
+        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
+        label_draws, recipe, scorer_weights, deterministic,
+    )  # fmt: skip
+    return selection, launch.make_jobs(selection)
+
+
+def with_selection(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with the options of `selected` before its own; it is called with what these select."""
+    shared, own = (list(signature(f, eval_str=True).parameters.values()) for f in (selected, verb))
+    options = [*shared, *own[2:]]
+
+    def command(**given: Any) -> None:
+        selection, jobs = selected(**{option.name: given.pop(option.name) for option in shared})
+        verb(selection, jobs, **given)
+
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    command.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    return command
+
+
+@with_selection
+def run(
+    selection: Any,
+    jobs: list[Any],
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
     threads: Annotated[int, THREADS] = 1,
     time_limit: Annotated[str | None, typer.Option(help="Start no job after this long, e.g. 2h.")] = None,
     job_timeout: Annotated[str | None, typer.Option(help="Stop a job after this long, e.g. 30m; 0: never.")] = None,
-    executor: Annotated[str, typer.Option("--executor", help="local, or ray for a cluster.")] = "local",
+    executor: Annotated[
+        str, typer.Option("--executor", help="local, ray for a cluster, or path/to/file.py:function.")
+    ] = "local",
     address: Annotated[
         str | None,
         typer.Option("--address", help="Of the Ray cluster: auto, or HOST:PORT. Without: a Ray of this machine."),
@@ -111,8 +148,6 @@ def run(
         list[str] | None, typer.Option("--track", help="Tell tensorboard or mlflow as it goes; repeat for both.")
     ] = None,
     save_weights: Annotated[bool, typer.Option("--save-weights", help="Keep each model as safetensors.")] = False,
-    scorer_weights: Annotated[str | None, typer.Option(help="Weights of a scorer that ships none.")] = None,
-    data_dir: DataDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -121,12 +156,6 @@ def run(
     per_job = None if job_timeout is None else seconds(job_timeout, "--job-timeout")
     from ganbench.api import launch
 
-    dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
-    selection = launch.select(
-        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws, recipe, scorer_weights, deterministic,
-    )  # fmt: skip
-    jobs = launch.make_jobs(selection)
     if dry_run:
         return print_plan(jobs, Path(out) if out else None, workers, as_json)
 
@@ -140,45 +169,22 @@ def run(
 
     done = launch.carry_out(
         selection, jobs, out, announced, workers=workers, threads=threads, job_timeout=per_job, time_limit=limit,
-        save_weights=save_weights, executor=executor, address=address, gpus_per_job=gpus_per_job,
-        jobs_per_gpu=jobs_per_gpu, track=track or (), say=say,
+        save_weights=save_weights, executor=executor, track=track or (), say=say,
+        options={"address": address, "gpus_per_job": gpus_per_job, "jobs_per_gpu": jobs_per_gpu},
     )  # fmt: skip
     return _results.finish(done.root, done.records, done.outcome, len(jobs), done.seconds, as_json)
 
 
+@with_selection
 def plan(
-    suite: Annotated[str, SUITE] = "smoke",
-    model: Annotated[list[str] | None, MODELS] = None,
-    dataset: Annotated[list[str] | None, DATA] = None,
-    resize: Annotated[int | None, RESIZE] = None,
-    crop: Annotated[str | None, CROP] = None,
-    scorer: Annotated[str | None, SCORER] = None,
-    metrics: Annotated[list[str] | None, METRICS] = None,
-    seeds: Annotated[str | None, SEEDS] = None,
-    scale: Annotated[str | None, SCALE] = None,
-    budget: Annotated[str | None, BUDGET] = None,
-    samples: Annotated[int | None, SAMPLES] = None,
-    set_: Annotated[list[str] | None, SETS] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    precision: Annotated[str, PRECISION] = "ieee",
-    deterministic: Annotated[bool, DETERMINISTIC] = False,
-    labels: Annotated[str | None, LABELS] = None,
-    label_draws: Annotated[str | None, DRAWS] = None,
-    recipe: Annotated[list[str] | None, RECIPES] = None,
+    selection: Any,
+    jobs: list[Any],
     out: Annotated[str | None, OUT] = None,
     workers: Annotated[int | None, JOBS] = None,
-    data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Say what `run` would do: jobs, estimated time and disk, what is already there. Runs nothing."""
-    from ganbench.api import launch
-
-    dataset = folder_with(split_names(dataset), resize=resize, crop=crop, scorer=scorer)
-    selection = launch.select(
-        suite, model, dataset, metrics, seeds, scale, budget, samples, set_, device, data_dir, precision, labels,
-        label_draws, recipe, deterministic=deterministic,
-    )  # fmt: skip
-    print_plan(launch.make_jobs(selection), Path(out) if out else None, workers, as_json)
+    print_plan(jobs, Path(out) if out else None, workers, as_json)
 
 
 def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: bool) -> None:

@@ -60,8 +60,8 @@ def sample(
     from ganbench.api import load_trained
     from ganbench.datasets.writing import check_target, write_samples
     from ganbench.jobs.plan import parse_sets
-    from ganbench.jobs.runner import check_samples, draw_batches
     from ganbench.jobs.spec import display_name
+    from ganbench.scoring.draws import check_samples, draw_batches
 
     config = {key: value for _, key, value in parse_sets(set_ or (), [model] if model else [])}
     found = load_trained(

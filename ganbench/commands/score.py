@@ -57,7 +57,7 @@ def score(
     from ganbench.jobs.plan import metric_names
     from ganbench.jobs.spec import display_name
     from ganbench.registry import DATASETS
-    from ganbench.variants import folder_with
+    from ganbench.registry.variants import folder_with
 
     asked = tuple(split_names(metrics))
     if dataset is None:
@@ -107,8 +107,6 @@ def score_pictures(
 
     from ganbench.datasets.pictures import Framing
     from ganbench.files import finite
-    from ganbench.metrics.door import fresh_torch
-    from ganbench.scorers.load import load_scorer
     from ganbench.scoring.two_sets import Pictures, score_sets
 
     framing = Framing.of({k: v for k, v in zip(("resize", "crop"), frame, strict=True) if v is not None})
@@ -117,14 +115,12 @@ def score_pictures(
     def side(path: str | None) -> Pictures | None:
         return None if path is None else Pictures(Path(os.path.realpath(path)), framing, tell)
 
-    with fresh_torch():
-        samples = side(fake)
-        assert samples is not None
-        look = load_scorer(scorer, scorer_weights)
-        kept = None if stats is None else Path(stats)
-        found = score_sets(
-            samples, side(real), look, names, stats=kept, holdout=side(holdout), seed=seed, announced=announced
-        )
+    samples = side(fake)
+    assert samples is not None
+    found = score_sets(
+        samples, side(real), scorer, names, stats=None if stats is None else Path(stats), holdout=side(holdout),
+        seed=seed, announced=announced, scorer_weights=scorer_weights,
+    )  # fmt: skip
     rows = [{k: v for k, v in finite(asdict(s)).items() if k != "peak_bytes"} for s in found.scores]
     framed = {"resize": framing.resize, "crop": framing.crop} if framing else {}
     return {"n": found.n, "m": found.m, **framed, "metrics": rows, "not_applicable": found.missing}
@@ -155,8 +151,8 @@ def score_file(
     """{"n", "metrics", "not_applicable"} of a file or folder of samples. Raises `BadInput` or `MissingResource`."""
     from ganbench.datasets.pictures import Framing
     from ganbench.datasets.samples import read_samples
+    from ganbench.registry.variants import single
     from ganbench.scoring.inputs import Inputs, Workplace, score_all
-    from ganbench.variants import single
 
     place = Workplace(scorer_weights=scorer_weights)
     data = place.dataset(dataset, data_dir)
@@ -187,7 +183,7 @@ def announced(names: Iterable[str], after: float = 2.0) -> Iterator[str]:
 
 def _raise_if_scorer_missing(inputs: Inputs, reasons: set[str]) -> None:
     """Raise the `MissingResource` of the data set's scorer where that is why nothing could be computed."""
-    from ganbench.provenance.environment import without_paths
+    from ganbench.errors import without_paths
 
     try:
         _ = inputs.scorer
@@ -197,9 +193,15 @@ def _raise_if_scorer_missing(inputs: Inputs, reasons: set[str]) -> None:
 
 
 def _line(row: dict[str, Any]) -> list[str]:
-    from ganbench.report.tables import ARROWS, number
+    from ganbench.report.table import Column, whole
 
-    error = "" if row["se"] is None else f"± {number(row['se'])}"
-    floor = "" if row["floor"] is None else number(row["floor"])
-    arrow = ARROWS.get(row["direction"], "")
-    return [f"{row['name']} {arrow}".rstrip(), number(row["value"]), error, floor, str(row["n"]), row["signature"]]
+    error = "" if row["se"] is None else f"± {whole(row['se'])}"
+    floor = "" if row["floor"] is None else whole(row["floor"])
+    return [
+        Column("", row["name"], row["direction"]).heading,
+        whole(row["value"]),
+        error,
+        floor,
+        str(row["n"]),
+        row["signature"],
+    ]

@@ -98,7 +98,7 @@ def _board(folder: str, root: str, *, write: bool = False) -> Path:
 
 
 def _report(done: Any, more: dict[str, Any], as_json: bool) -> None:
-    from ganbench.boards.render import Measured
+    from ganbench.report.table import Measured
 
     submission, found, means = done.submission, done.measurement, done.means
     if as_json:

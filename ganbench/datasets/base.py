@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ganbench import seeding
 from ganbench.data import Condition, DataSpec, Mixture, Simulates, Split, Text, check_domain
-from ganbench.density import Answers
+from ganbench.data.conditions import check_attributes, check_tokens
+from ganbench.data.density import Answers
 from ganbench.errors import BadInput
-from ganbench.nn.conditional import check_attributes
-from ganbench.nn.tokens import check_tokens
 from ganbench.ops.spectrograms import Sound
 
 MAX_BYTES = 8 * 2**30  # what one user-given data set may fill

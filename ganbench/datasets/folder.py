@@ -15,7 +15,7 @@ from ganbench.datasets.base import Dataset, Source, assemble, dataset, split_fin
 from ganbench.datasets.layout import Pictures, find_splits
 from ganbench.datasets.pictures import Framing, read_pictures
 from ganbench.errors import BadInput
-from ganbench.variants import with_options
+from ganbench.registry.variants import with_options
 
 
 @dataset(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganbench import seeding
 from ganbench.data import Split
+from ganbench.data.density import Gaussian
 from ganbench.datasets.base import Dataset, Source, assemble, dataset
 from ganbench.datasets.laws import (
     Annulus,
@@ -23,7 +24,6 @@ from ganbench.datasets.laws import (
     isotropic,
 )
 from ganbench.datasets.synthetic import normals
-from ganbench.density import Gaussian
 
 SIZES = {"train": 20_000, "holdout": 5_000, "test": 5_000}
 VERSION = 1

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganbench.data import Mixture
-from ganbench.density import Answers, Density, Gaussian
+from ganbench.data.density import Answers, Density, Gaussian
 
 PLACES = 200_001  # of the quadrature in one dimension
 LOG_2PI = math.log(2 * math.pi)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ganbench.datasets.base import Dataset, Source
 from ganbench.errors import BadConfig, BadInput
 from ganbench.registry import DATASETS
-from ganbench.variants import single
+from ganbench.registry.variants import single
 
 
 def load(name: str, root: Path | str | None = None, download: bool = False) -> Dataset:

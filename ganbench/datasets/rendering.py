@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ganbench.datasets.derived import INKS
 
-BACKGROUND = -1.0
 LEVEL = 0.25  # ink from which a pixel counts, of the strongest in the picture
 # Read off train digits, for canvases up to 20 pixels and larger ones, whose glyphs have a margin: what share of the
 # canvas tells small from large, and how much ink a unit of outline thin from thick.

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import math
 import os
 import stat
 import struct
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +26,7 @@ from ganbench.datasets.array import name_of_events
 from ganbench.datasets.layout import find_pictures
 from ganbench.datasets.pictures import Framing, read_pictures
 from ganbench.errors import BadInput
-from ganbench.files import open_plain
+from ganbench.files import open_plain, safetensors_header
 
 Array = NDArray[Any]
 SUFFIXES = (".npz", ".npy", ".safetensors")
@@ -37,7 +35,6 @@ MAX_HEADER = 1 << 16  # .npy and .safetensors headers, zip directories
 MAX_ROWS = 1_000_000
 _NPY = {"|u1": "u1", "<u1": "u1"} | {f"{order}f{size}": f"{order}f{size}" for order in "<>" for size in (2, 4, 8)}
 _SAFETENSORS = {"U8": "u1", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
-_WIDTH = {"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "F16": 2, "BF16": 2, "I32": 4, "F32": 4, "I64": 8, "F64": 8}
 
 
 def read_samples(path: Path, spec: DataSpec, n: int | None = None, framing: Framing | None = None) -> Tensor:
@@ -100,46 +97,6 @@ def file_sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class TensorHeader:
-    """Where one tensor lies in a .safetensors file."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    start: int  # byte in the file
-    nbytes: int
-
-
-def safetensors_header(path: Path, limit: int = MAX_HEADER) -> dict[str, TensorHeader]:
-    """The tensors of a .safetensors file, checked against the file's size, read without its data. Raises `BadInput`."""
-    size = _lstat(path).st_size
-    with open_plain(path) as file:
-        head = file.read(8)
-        length = int.from_bytes(head, "little") if len(head) == 8 else -1
-        if not 2 <= length <= min(limit, size - 8):
-            raise BadInput(
-                f"{path.name}: the header must take 2 to {min(limit, max(2, size - 8))} bytes; it says {length}"
-            )
-        try:
-            raw = json.loads(file.read(length))
-        except (ValueError, RecursionError) as error:
-            raise BadInput(f"{path.name}: the header is not JSON: {type(error).__name__}") from None
-    if not isinstance(raw, dict):
-        raise BadInput(f"{path.name}: the header must be a JSON object; got {type(raw).__name__}")
-    raw.pop("__metadata__", None)
-    found: dict[str, TensorHeader] = {}
-    for name, entry in raw.items():
-        try:
-            dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-            wide = all(type(v) is int and v >= 0 for v in (*shape, begin, end)) and len(shape) <= 8
-            if not wide or end - begin != math.prod(shape) * _WIDTH[dtype] or 8 + length + end > size:
-                raise ValueError
-        except (TypeError, KeyError, ValueError):
-            raise BadInput(f"{path.name}: the header's entry {name[:60]!r} does not fit the file") from None
-        found[name] = TensorHeader(dtype, shape, 8 + length + begin, end - begin)
-    return found
 
 
 def expected_shapes(spec: DataSpec) -> list[tuple[int, ...]]:

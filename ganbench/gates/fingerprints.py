@@ -24,9 +24,11 @@ from ganbench.gates.golden import FOLDER
 from ganbench.gates.platform import platform_tag
 from ganbench.gates.verdict import Verdict
 from ganbench.jobs.plan import Selection, plan
-from ganbench.jobs.runner import budget_of, draw, make_model, training_data
+from ganbench.jobs.runner import budget_of, make_model
+from ganbench.jobs.shown import training_data
 from ganbench.jobs.spec import Job
 from ganbench.registry import MODELS
+from ganbench.scoring.draws import draw
 from ganbench.scoring.inputs import Workplace
 
 ITERATIONS, SAMPLES = 50, 64
@@ -42,11 +44,6 @@ class Fingerprint:
     dataset: str
     series: dict[str, list[float]]  # loss of each player, and "samples": mean and standard deviation of a few
     error: str = ""
-
-
-def path_of(tag: str) -> str:
-    """Where the curves of a platform are kept, relative to the source tree."""
-    return f"ganbench/golden/fingerprints/{tag}.json"
 
 
 def measure(models: Iterable[str] | None = None) -> dict[str, Fingerprint]:
@@ -150,7 +147,7 @@ def _of(name: str, place: Workplace) -> Fingerprint:
             trained = train(model, data, budget_of(job.spec), rng)
         series = {key: _short(values) for key, (_, values) in trained.history.items()}
         if "sample" in model.gives:
-            x = draw(model, dataset, SAMPLES, job.spec, torch.device("cpu")).double()
+            x = draw(model, dataset, SAMPLES, (job.spec.dataset, job.spec.seed), torch.device("cpu")).double()
             series["samples"] = _short([float(x.mean()), float(x.std())])
     except Diverged as stopped:
         error = str(stopped)

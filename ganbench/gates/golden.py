@@ -33,7 +33,8 @@ from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplica
 from ganbench.gates.platform import platform_tag, processor
 from ganbench.gates.verdict import Outcome, Verdict
 from ganbench.registry import METRICS, MetricInfo
-from ganbench.scoring.inputs import Inputs, Workplace, call
+from ganbench.scoring.inputs import Inputs, Workplace
+from ganbench.scoring.provider import call
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 VALUES = "metrics.json"
@@ -176,15 +177,15 @@ class _Entering(Inputs):
         )
         super().__init__(place, name, small, n, "golden", samples=x.double())
 
-    def get(self, name: str, entry: MetricInfo) -> Any:
+    def of(self, need: str) -> Any:
         """The input as `Inputs` makes it; numbers in float64."""
-        x = super().get(name, entry)
+        x = super().of(need)
         if not isinstance(x, Tensor) or not x.is_floating_point():
             return x
         x = x.double()
         if self.moved:
-            single = self.dataset.mixture is None and name.endswith(("probs", "features"))
-            rng = seeding.stream("metrics", "moved", name, self.moved)
+            single = self.dataset.mixture is None and need.endswith(("probs", "features"))
+            rng = seeding.stream("metrics", "moved", need, self.moved)
             signs = torch.randint(0, 2, x.shape, generator=rng).double() * 2 - 1
             x = x * (1 + (MOVE_SINGLE if single else MOVE) * signs)
         return x

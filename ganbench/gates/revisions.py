@@ -33,14 +33,6 @@ def file_at(commit: str, path: str, root: Path = ROOT) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def commits_of(path: str, limit: int, root: Path = ROOT) -> list[tuple[str, str]]:
-    """(commit, ISO date) of the last `limit` commits that changed a file, the oldest first."""
-    if not (root / ".git").exists():
-        raise NoHistory("history needs ganbench to run from a git checkout: clone the repository first")
-    done = _git(root, "log", f"-{limit}", "--format=%H %cs", "--", path)
-    return [(line.split()[0], line.split()[1]) for line in reversed(done.stdout.splitlines())]
-
-
 @contextmanager
 def trees(*commits: str, root: Path = ROOT) -> Iterator[list[Path]]:
     """The source trees of these commits in a temporary folder; removed afterwards, git's note of them too."""

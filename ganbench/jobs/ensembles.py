@@ -21,6 +21,7 @@ from ganbench.files import finite
 from ganbench.jobs.records import SCHEMA, MetricRow, Record, RunFolder
 from ganbench.jobs.spec import JobSpec
 from ganbench.metrics.semi_supervised import error_score
+from ganbench.registry import METRICS
 
 LOGITS = "logits.npz"
 Array = NDArray[Any]
@@ -53,10 +54,11 @@ def ensembles(root: Path, size: int | None = None) -> list[Record]:
 
 def _record(folder: RunFolder, members: list[Record]) -> Record:
     probs, truth = mean_probabilities(read_logits(folder.job_folder(r.spec) / LOGITS) for r in members)
-    score = error_score("classification_error", probs.argmax(1), truth, probs.shape[1])
+    metric = next(entry.name for entry in METRICS if entry.by_labels == "seen")
+    score = error_score(metric, probs.argmax(1), truth, probs.shape[1])
     first = members[0].spec.model_dump()
     draw = first.pop("draw")
-    spec = JobSpec(**{**first, "seed": draw, "metrics": ("classification_error",), "ensemble": len(members)})
+    spec = JobSpec(**{**first, "seed": draw, "metrics": (metric,), "ensemble": len(members)})
     row = {k: v for k, v in finite(vars(score)).items() if k in MetricRow.model_fields}
     seconds = sum(r.timing.get("train_s", 0.0) for r in members)
     return Record(

@@ -17,7 +17,7 @@ from ganbench.datasets.writing import write_wave
 from ganbench.errors import NotApplicable
 from ganbench.files import finite, write_atomic
 from ganbench.model import Model
-from ganbench.scoring.inputs import NOBODY, Inputs
+from ganbench.scoring.inputs import Inputs
 
 SAMPLES_BYTES = 1 << 21  # samples.npz keeps as many rows as fit
 NOTES = 12  # samples that are written as a wave and drawn
@@ -45,16 +45,17 @@ def artifacts(folder: Path, model: Model, inputs: Inputs, curves: Any, save_weig
     if sound is not None and inputs.samples is not None:
         files |= {"wave": folder / "samples.wav", "spectrograms": folder / "spectrograms.png"}
         write_wave(files["wave"], inputs.samples[:NOTES], sound)
-        spectrograms(files["spectrograms"], inputs.samples[:NOTES], inputs.real("reference")[:NOTES])
-    if inputs.predicted is not None:
+        spectrograms(files["spectrograms"], inputs.samples[:NOTES], inputs.of("reference")[:NOTES])
+    predicted = inputs.events.get("predicted")
+    if predicted is not None:
         files["frames"] = folder / "frames.png"
-        strips(files["frames"], inputs.real("reference"), inputs.predicted)
+        strips(files["frames"], inputs.of("reference"), predicted)
     if inputs.dataset.spec.is_image and inputs.dataset.spec.domain == (-1, 1):
         from ganbench.pictures.views import draw_views
 
         rng = seeding.stream("metrics", "views", inputs.seed)
-        cond = inputs.real("cond") if "cond" in model.needs else None
-        drawn = draw_views(folder, model, inputs.real("reference"), rng, cond)
+        cond = inputs.of("cond") if "cond" in model.needs else None
+        drawn = draw_views(folder, model, inputs.of("reference"), rng, cond)
         files |= {kind: folder / f"{kind}.png" for kind in drawn}
     if inputs.dataset.text is not None:
         files |= {kind: folder / f"{kind}.png" for kind in embedding_maps(folder, model, inputs)}
@@ -73,10 +74,10 @@ def test_logits(model: Model, inputs: Inputs) -> tuple[Tensor, Tensor] | None:
     """Logits (M, K) on the test events that metrics see, with their labels (M,); None where nothing classifies."""
     if "classify" not in model.gives or inputs.dataset.test.y is None:
         return None
-    events = inputs.real("reference").split(1000)
+    events = inputs.of("reference").split(1000)
     try:
         with torch.no_grad():
-            return torch.cat([model.classify(x) for x in events]).float(), inputs.real("test_labels")
+            return torch.cat([model.classify(x) for x in events]).float(), inputs.of("test_labels")
     except NotApplicable:
         return None
 
@@ -91,7 +92,7 @@ def classifier_pictures(folder: Path, inputs: Inputs, logits: Tensor, y: Tensor)
     if not inputs.dataset.spec.is_image or not len(wrong):
         return ["confusion"]
     samples = None if inputs.samples is None else to_pixels(inputs.samples[:MISTAKES])
-    events = to_pixels(inputs.real("reference")[wrong])
+    events = to_pixels(inputs.of("reference")[wrong])
     mistakes(folder / "mistakes.png", samples, events, y[wrong].numpy(), predicted[wrong].numpy())
     return ["confusion", "mistakes"]
 
@@ -103,11 +104,11 @@ def embedding_maps(folder: Path, model: Model, inputs: Inputs) -> list[str]:
     drawn = []
     text = inputs.dataset.text
     if "embed_words" in model.gives and text is not None:
-        word_map(folder / "words.png", inputs.get("word_vectors", NOBODY), text)
+        word_map(folder / "words.png", inputs.of("word_vectors"), text)
         drawn.append("words")
     if "embed" in model.gives:
-        labels = None if inputs.dataset.test.y is None else inputs.real("test_labels").tolist()
-        document_map(folder / "documents.png", inputs.get("document_vectors", NOBODY), labels)
+        labels = None if inputs.dataset.test.y is None else inputs.of("test_labels").tolist()
+        document_map(folder / "documents.png", inputs.of("document_vectors"), labels)
         drawn.append("documents")
     return drawn
 

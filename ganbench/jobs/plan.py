@@ -11,14 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ganbench import recipes as published
 from ganbench.errors import BadConfig, ImportFailed, UnknownName
 from ganbench.jobs.spec import LABELS, Job, JobSpec, Precision, display_name
 from ganbench.provenance import identity
 from ganbench.provenance.source import look_again
-from ganbench.recipes import Recipe
 from ganbench.registry import DATASETS, METRICS, MODELS, DatasetInfo, E, MetricInfo, ModelInfo, Registry
-from ganbench.variants import expand, parse_value, single, split_config, with_config
+from ganbench.registry import recipes as published
+from ganbench.registry.recipes import Recipe
+from ganbench.registry.variants import expand, parse_value, single, split_config, with_config
 
 MAX_SEEDS = 10_000
 DENSITY_WORDS = ("gradient", "conditionals", "factors", "subspaces")  # what a density may offer beside its value
@@ -71,9 +71,9 @@ class Selection:
 def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None) -> list[Job]:
     """Every job of a selection, one whole seed after the other, so that stopping early leaves each model one seed.
 
-    `configs` maps a reference of `selected_models` to its checked overrides (`ganbench.make.resolve_config`); variants
-    that these make equal are one. At scale `paper` each of a model's recipes for a data set is a job with its config
-    and budget, and its number of samples where its protocol says one.
+    `configs` maps a reference of `selected_models` to its checked overrides (`ganbench.model.make.resolve_config`);
+    variants that these make equal are one. At scale `paper` each of a model's recipes for a data set is a job with its
+    config and budget, and its number of samples where its protocol says one.
     Pairs that do not go together are kept, with `skip` saying why. Raises `UnknownName` or `BadConfig`.
     """
     models = selected_models(selection)
@@ -301,11 +301,6 @@ def selected_models(selection: Selection) -> dict[str, ModelInfo]:
 def base(reference: str) -> str:
     """A model's reference without its config: what the registry knows it by."""
     return split_config(reference)[0]
-
-
-def selected_datasets(selection: Selection) -> dict[str, DatasetInfo]:
-    """The data sets a selection names: reference -> entry."""
-    return _select(selection.datasets, DATASETS)
 
 
 def _select(patterns: Sequence[str], registry: Registry[E]) -> dict[str, E]:

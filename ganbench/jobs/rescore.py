@@ -11,8 +11,8 @@ from ganbench.errors import BadInput
 from ganbench.jobs.records import Record, RunFolder
 from ganbench.jobs.runner import Clock, now, pick_device, score_trained
 from ganbench.jobs.spec import Job, JobSpec
-from ganbench.make import effective_config, make_with_weights, model_class
 from ganbench.model import Model
+from ganbench.model.make import effective_config, make_with_weights, model_class
 from ganbench.registry import METRICS
 from ganbench.scoring.inputs import Workplace
 

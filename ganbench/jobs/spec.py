@@ -15,11 +15,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from ganbench.provenance.source import canonical_hash
-from ganbench.variants import split_config
+from ganbench.registry.variants import split_config
 
 LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
 SCALES = ("smoke", "quick", "standard", "paper")
-Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["ieee", "tf32", "bf16"]
 
 

@@ -10,7 +10,7 @@ features, reference_features, train_features   (N, F) the scorer's penultimate f
 mixture                 the exact `ganbench.data.Mixture` behind the data
 sound                   how images stand for waves: `ganbench.ops.spectrograms.Sound`
 predicted, future       (N, K, C, H, W) frames that the model says follow those of the test clips, and those that do
-answers                 what is true of a density that is given: `ganbench.density.Answers`
+answers                 what is true of a density that is given: `ganbench.data.density.Answers`
 model                   the trained `Model`: metrics that use encode, features, classify, log_prob or reconstruct
 train_labels, test_labels   (N,) int64 labels of train and reference
 label_draws             {L: (L,) int64 rows of train}: the labels this seed reveals, for each number of labels asked for
@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -64,6 +64,9 @@ def metric(
     power: int | None = 2,  # highest power of the sets' numbers that is formed; None: it keeps to a range by itself
     bounds: dict[str, tuple[float | None, float | None]] | None = None,  # what a score can be; keys may be globs
     smallest: float = 0.0,  # largest number below which a set cannot be told from zeros
+    # A test error over numbers of labels: "seen", those that the job's model saw; "frozen", those that the names of its
+    # scores end with, of a classifier on the model's frozen features.
+    by_labels: Literal["", "seen", "frozen"] = "",
 ) -> Callable[[F], F]:
     """Register a function as the metric `name`; arguments must be literals, for they are read without importing.
 

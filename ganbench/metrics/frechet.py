@@ -130,11 +130,22 @@ def fid(
     return _score("fid", features, reference_features, rng, space, extrapolation)
 
 
+OF_MOMENTS = ("fid", "frechet")  # metrics to which a Gaussian will do in place of the reference
+
+
+def usual_name(space: str) -> str:
+    """What the distance is called that is usual for a space: `fid` for the Inception of 2015."""
+    return "fid" if space.startswith(INCEPTION) else "frechet"
+
+
 def frechet_to_moments(name: str, features: Tensor, mean: Tensor, covariance: Tensor, space: str) -> Score:
     """`fid` or `frechet` of features (N, F) from a Gaussian of which only mean (F,) and covariance (F, F) are known.
 
-    Without the reference's rows there is no standard error. Raises `BadInput`.
+    Without the reference's rows there is no standard error. Raises `BadInput`, and `NotApplicable` for `fid` of another
+    network than its own.
     """
+    if name == "fid" and not space.startswith(INCEPTION):
+        raise NotApplicable("fid needs features of inception_tf2015; use frechet")
     x = check_events(features, "features", at_least=2)
     if mean.shape != x.shape[1:]:
         raise BadInput(f"the statistics must have the {x.shape[1]} features of {space}; they have {len(mean)}")

@@ -7,14 +7,14 @@ Shapes      N samples, D dimensions, M subsets.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganbench.density import Answers
+from ganbench.data.density import Answers
 from ganbench.errors import NotApplicable
 from ganbench.metrics.base import Direction, Score, check_events, metric, signature
-from ganbench.model import Model
 
 
 @metric(
@@ -30,7 +30,7 @@ from ganbench.model import Model
         "effective_sample_size": (0, None), "density_evaluations": (0, None),
     },
 )  # fmt: skip
-def inference(model: Model, answers: Answers) -> list[Score]:
+def inference(model: Any, answers: Answers) -> list[Score]:
     """Errors of what the method says of the density, in units of the truth, and what that cost.
 
     `mean_error`: root mean square over axes in which the true law has deviation 1. `covariance_error`: Frobenius

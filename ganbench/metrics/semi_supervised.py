@@ -76,6 +76,7 @@ def semi_supervised_accuracy(
     returns=("classification_error", "classification_error_last"),
     asks=("classify",),
     bounds={"classification_error": (0, 1), "classification_error_last": (0, 1)},
+    by_labels="seen",
 )
 def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> list[Score]:
     """Share of the test set (M, *E) that the model's own classifier gets wrong, with Wilson's interval.
@@ -98,6 +99,7 @@ def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> 
     needs=("model", "train", "train_labels", "reference", "test_labels", "label_draws"),
     asks=("encode", "features"),
     bounds={"svm_error*": (0, 1)},
+    by_labels="frozen",
 )
 def svm_error(
     model: Any,

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.data import Condition, DataSpec
+from ganbench.data import DataSpec
+from ganbench.data.conditions import check_attributes as check_attributes
 from ganbench.errors import BadInput
 from ganbench.nn.default import Layers, _conv, make_discriminator
 from ganbench.nn.mlp import MLP
@@ -57,15 +58,6 @@ def check_classes(y: Tensor, n: int, n_classes: int) -> None:
         raise BadInput(f"y must be ({n},) int64, a class for each sample; got {tuple(y.shape)} {_plain(y.dtype)}")
     if n and not 0 <= int(y.min()) <= int(y.max()) < n_classes:
         raise BadInput(f"y must hold classes from 0 to {n_classes - 1}; got {int(y.min())} to {int(y.max())}")
-
-
-def check_attributes(attributes: Tensor, n: int, cond: Condition) -> None:
-    """Raise `BadInput` unless attributes are (n, A) floats of -1 and 1, as many as the condition has."""
-    wanted = (n, *cond.shape)
-    if tuple(attributes.shape) != wanted or not attributes.is_floating_point():
-        raise BadInput(f"attributes must be {wanted} floats; got {tuple(attributes.shape)} {_plain(attributes.dtype)}")
-    if not bool((attributes.abs() == 1).all()):
-        raise BadInput("attributes must be -1 or 1, one for each name of the condition; got other numbers")
 
 
 def _plain(dtype: torch.dtype) -> str:

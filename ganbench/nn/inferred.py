@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganbench.density import Inferred, Metered
+from ganbench.data.density import Inferred, Metered
 from ganbench.errors import NotApplicable
 from ganbench.ops.chains import moments
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import in_one_line as in_one_line
+from ganbench.errors import without_paths as without_paths
 
 PACKAGES = (
     "ganbench", "torch", "torchvision", "numpy", "scipy", "POT", "lapx", "scikit-learn", "pandas", "pydantic",
@@ -207,22 +208,6 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(MALLOC_TRIM_THRESHOLD, (1 << 31) - 1)
         mallopt(MALLOC_MMAP_THRESHOLD, 1 << 25)  # the largest that glibc takes
-
-
-def without_paths(text: str) -> str:
-    """Text with absolute paths cut down to their last part: records must not tell whose machine it was. URLs stay."""
-    return re.sub(r"(?<![\w.:])(?<!:/)(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)
-
-
-def in_one_line(error: BaseException, limit: int = 400) -> str:
-    """An error as one line that any file and any screen takes, its own kinds without their class; never raises."""
-    try:
-        text = str(error)
-    except BaseException:  # its own message is broken
-        text = "with a message that cannot be read"
-    name = "" if isinstance(error, GanbenchError) else f"{type(error).__name__}: "
-    line = without_paths((name + " ".join(text.split()))[:limit].rstrip(": "))
-    return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
 def limit_memory() -> None:

@@ -6,12 +6,14 @@ seed is one draw of the labels and one training, so the interval over seeds is t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ganbench.jobs.spec import row_name
+from ganbench.registry import METRICS
+from ganbench.report.table import Column, Row, Table, Text, to_markdown, visible
 
 NOTE = (
     "Errors of 10,000 test examples (and per cent): mean [95 % Student-t interval] over seeds, each a draw of the "
@@ -19,7 +21,6 @@ NOTE = (
 )
 LAST = ", last weights"
 SVM = " + L2-SVM"
-FROZEN = re.compile(r"svm_error_(\d+)")
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,17 @@ def reached(record: Mapping[str, Any]) -> Iterator[Reached]:
     for score in record.get("metrics") or ():
         if score.get("value") is None:
             continue
-        if found := FROZEN.fullmatch(score["name"]):
-            yield Reached(method + SVM, int(found.group(1)), score)
-        elif spec.get("labels") and score["name"] in ("classification_error", "classification_error_last"):
+        name, _, number = score["name"].rpartition("_")
+        if number.isdigit() and name in error_metrics("frozen"):
+            yield Reached(method + SVM, int(number), score)
+        elif spec.get("labels") and score["name"] in error_metrics("seen"):
             yield Reached(method, int(spec["labels"]), score, score["name"].endswith("_last"))
+
+
+@cache
+def error_metrics(labels: str) -> tuple[str, ...]:
+    """Names of the scores that are test errors over numbers of labels: of labels "seen", or of "frozen" features."""
+    return tuple(s for entry in METRICS if entry.by_labels == labels for s in entry.returns or (entry.name,))
 
 
 def curves(records: Iterable[Mapping[str, Any]]) -> list[Curve]:
@@ -65,15 +73,6 @@ def curves(records: Iterable[Mapping[str, Any]]) -> list[Curve]:
     return list(found.values())
 
 
-@dataclass(frozen=True)
-class Table:
-    """Curves of one data set at one scale, ready to print."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-
-
 def tables(found: Iterable[Curve]) -> list[Table]:
     """One table per data set and scale: methods down, numbers of labels across."""
     groups: dict[tuple[str, str], list[Curve]] = {}
@@ -83,9 +82,10 @@ def tables(found: Iterable[Curve]) -> list[Table]:
     for (dataset, scale), group in groups.items():
         counts = sorted({n for c in group for n in c.errors})
         seeds = max(len(v) for c in group for v in c.errors.values())
-        rows = [[c.method, *(cell(c.errors.get(n, ()), seeds) for n in counts)] for c in group]
+        rows = [Row("row", [Text(c.method), *(Text(cell(c.errors.get(n, ()), seeds)) for n in counts)]) for c in group]
         title = f"{dataset}, scale {scale}: errors of 10,000 by number of labels (n = {seeds})"
-        made.append(Table(title, ["method", *(f"{n} labels" for n in counts)], rows))
+        columns = [Column("method", "method"), *(Column(str(n), f"{n} labels") for n in counts)]
+        made.append(Table(f"{dataset}-{scale}-labels", title, columns, rows, [NOTE]))
     return made
 
 
@@ -103,10 +103,7 @@ def cell(errors: Iterable[float], usual: int) -> str:
 
 def markdown(made: Iterable[Table]) -> str:
     """The tables with the note that says how to read them; empty for none."""
-    parts = []
-    for t in made:
-        lines = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in (t.header, *t.rows)]
-        parts += [f"## {t.title}", "", lines[0], "|:--|" + "--:|" * (len(t.header) - 1), *lines[1:], ""]
+    parts = [f"## {visible(t.title)}\n\n{to_markdown(t)}" for t in made]
     return "\n".join([*parts, NOTE, ""]) if parts else ""
 
 

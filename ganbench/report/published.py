@@ -6,12 +6,13 @@ against its number; a shortened one never is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ganbench.jobs.spec import row_name
-from ganbench.recipes import Recipe
+from ganbench.registry.recipes import Recipe
+from ganbench.report.table import Column, Row, Table, Text, to_markdown
 
 HEADER = ["row", "data set", "metric", "ours", "n", "published", "source"]
 NOTE = "Ours: mean [95 % Student-t interval] over seeds. Every line ran its recipe's config and full budget."
@@ -67,12 +68,14 @@ def _repeats(spec: Mapping[str, Any], recipe: Recipe) -> bool:
     return same and recipe.labels in (None, spec.get("labels"))
 
 
-def markdown(found: list[Line]) -> str:
+def table(found: Iterable[Line]) -> Table:
+    """All lines, with the note that says how to read them."""
+    columns = [Column(name, name) for name in HEADER]
+    rows = [Row("row", list(map(Text, line.cells()))) for line in found]
+    return Table("published", "Beside the papers", columns, rows, [NOTE])
+
+
+def markdown(found: Sequence[Line]) -> str:
     """The table with its note; empty for none."""
-    if not found:
-        return ""
-    rows = [
-        "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
-        for cells in (HEADER, *(x.cells() for x in found))
-    ]
-    return "\n".join(["## Beside the papers", "", rows[0], "|:--" * len(HEADER) + "|", *rows[1:], "", NOTE, ""])
+    made = table(found)
+    return "\n".join([f"## {made.title}", "", to_markdown(made), NOTE, ""]) if found else ""

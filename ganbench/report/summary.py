@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ganbench import recipes
 from ganbench.files import write_atomic
 from ganbench.jobs.records import Record
+from ganbench.registry import recipes
 from ganbench.report import label_counts, published, tables
 
 

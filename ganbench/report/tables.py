@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.jobs.records import MetricRow, Record
 from ganbench.report.columns import columns
+from ganbench.report.table import Column, Row, Spread, Table, Text, to_markdown, visible
 
-ARROWS = {"max": "↑", "min": "↓", "floor": "→ floor", "none": ""}
 NOTE = "Mean ± standard deviation over training seeds; n: seeds scored (of those run); real vs real: the floor."
 
 
 @dataclass(frozen=True)
-class Cell:
+class Mean:
     """A metric over the seeds of one row."""
 
     mean: float
@@ -26,29 +26,29 @@ class Cell:
 
 
 @dataclass
-class Row:
+class Line:
     """One model, with the settings and the number of labels that set it apart."""
 
     name: str
     seeds: int  # with a score
     planned: int
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Mean] = field(default_factory=dict)
     train_s: float | None = None
 
 
 @dataclass
-class Table:
+class Pivot:
     """One data set at one scale."""
 
     dataset: str
     scale: str
     columns: dict[str, str]  # metric -> direction
-    rows: list[Row]
-    floors: dict[str, Cell]  # the metric on real against real
+    rows: list[Line]
+    floors: dict[str, Mean]  # the metric on real against real
     seeds: int
 
 
-def pivot(records: Iterable[Record]) -> list[Table]:
+def pivot(records: Iterable[Record]) -> list[Pivot]:
     """Tables from records, in the order in which data sets, models and metrics first appear."""
     groups: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
@@ -58,7 +58,7 @@ def pivot(records: Iterable[Record]) -> list[Table]:
     return [_table(dataset, scale, models) for (dataset, scale), models in groups.items()]
 
 
-def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Table:
+def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Pivot:
     every = [r for rs in models.values() for r in rs]
     order = {m: i for r in every for i, m in enumerate(r.spec.metrics)}
     column = columns((dataset, m.name, m.signature) for r in every for m in r.metrics)
@@ -75,20 +75,20 @@ def _table(dataset: str, scale: str, models: dict[str, list[Record]]) -> Table:
         values = {m: [x.value for r in good for x in r.metrics if place(x) == m] for m in names}
         seconds = [r.timing["train_s"] for r in good if "train_s" in r.timing]
         cells = {m: cell(v) for m, v in values.items() if v}
-        rows.append(Row(name, len(good), len(records), cells, sum(seconds) / len(seconds) if seconds else None))
+        rows.append(Line(name, len(good), len(records), cells, sum(seconds) / len(seconds) if seconds else None))
     if names:
         rows.sort(key=lambda row: _worth(row.cells.get(names[0]), found[names[0]], floors.get(names[0])))
-    return Table(
+    return Pivot(
         dataset,
         scale,
         {m: found[m] for m in names},
         rows,
-        {m: Cell(v, None, 1) for m, v in floors.items()},
+        {m: Mean(v, None, 1) for m, v in floors.items()},
         max(r.planned for r in rows),
     )
 
 
-def _worth(cell: Cell | None, direction: str, floor: float | None) -> tuple[bool, float]:
+def _worth(cell: Mean | None, direction: str, floor: float | None) -> tuple[bool, float]:
     """A key that puts the best first, and rows without that score last; equal ones keep their order."""
     if cell is None or direction == "none":
         return cell is None, 0.0
@@ -97,11 +97,11 @@ def _worth(cell: Cell | None, direction: str, floor: float | None) -> tuple[bool
     return False, -cell.mean if direction == "max" else cell.mean
 
 
-def cell(values: Sequence[float]) -> Cell:
+def cell(values: Sequence[float]) -> Mean:
     """Mean and standard deviation over seeds."""
     n, mean = len(values), math.fsum(values) / len(values)
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1)) if n > 1 else None
-    return Cell(mean, sd, n)
+    return Mean(mean, sd, n)
 
 
 def troubles(records: Iterable[Record]) -> list[str]:
@@ -115,47 +115,32 @@ def troubles(records: Iterable[Record]) -> list[str]:
     return [f"{text} (seed{'s' if len(s) > 1 else ''} {', '.join(s)})" for text, s in ordered]
 
 
-def rich_tables(table: Table, width: int) -> list[Any]:
-    """The table for a terminal of that width: in as many parts as it takes, each with the models in front."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Rich
-
-    lines = [_header(table), *_body(table)] + ([_floor_line(table)] if table.floors else [])
-    wide = [max(len(line[i]) for line in lines) + 3 for i in range(len(lines[0]))]
-    parts: list[list[int]] = [[]]
-    for i in range(1, len(wide)):
-        if parts[-1] and wide[0] + sum(wide[j] for j in parts[-1]) + wide[i] > width:
-            parts.append([])
-        parts[-1].append(i)
-    made = []
-    for number_of, part in enumerate(parts):
-        title = _title(table) if number_of == 0 else f"{_title(table)} (continued)"
-        out = Rich(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-        for i in (0, *part):
-            out.add_column(lines[0][i], justify="left" if i == 0 else "right", no_wrap=True)
-        body = lines[1:-1] if table.floors else lines[1:]
-        for line in body:
-            out.add_row(*(line[i] for i in (0, *part)))
-        if table.floors:
-            out.add_section()
-            out.add_row(*(lines[-1][i] for i in (0, *part)), style="dim")
-        made.append(out)
-    return made
+def shown(pivot: Pivot) -> Table:
+    """The table as it is printed: models down, metrics across, the scores of real data at the end."""
+    scored = [Column(m, m, d) for m, d in pivot.columns.items()]  # type: ignore[arg-type]
+    columns = [Column("model", "model"), *scored, Column("train_s", "train s"), Column("n", "n")]
+    rows = []
+    for line in pivot.rows:
+        count = str(line.seeds) if line.seeds == line.planned else f"{line.seeds}/{line.planned}"
+        seconds = "–" if line.train_s is None else f"{line.train_s:.1f}"
+        rows.append(Row("row", [Text(line.name), *_cells(pivot, line.cells), Text(seconds), Text(count)]))
+    if pivot.floors:
+        rows.append(Row("floor", [Text("real vs real"), *_cells(pivot, pivot.floors), Text(""), Text("")]))
+    return Table(f"{pivot.dataset}-{pivot.scale}", f"{pivot.dataset}, scale {pivot.scale}", columns, rows)
 
 
-def markdown(tables: Iterable[Table], records: Sequence[Record]) -> str:
+def _cells(pivot: Pivot, found: Mapping[str, Mean]) -> list[Spread]:
+    return [Spread(found[m].mean, found[m].sd) if m in found else Spread(None) for m in pivot.columns]
+
+
+def markdown(tables: Iterable[Pivot], records: Sequence[Record]) -> str:
     """summary.md: the tables, then what has no score and why."""
-    parts = []
-    for table in tables:
-        lines = [_header(table), *_body(table)] + ([_floor_line(table)] if table.floors else [])
-        cells = ["| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines]
-        rule = "|:--|" + "--:|" * (len(lines[0]) - 1)
-        parts += [f"## {_title(table)}", "", cells[0], rule, *cells[1:], ""]
+    parts = [f"## {visible(t.title)}\n\n{to_markdown(t)}" for t in map(shown, tables)]
     parts += [NOTE, ""] if parts else []
     return "\n".join([*parts, *(f"* {line}" for line in troubles(records))]).rstrip() + "\n"
 
 
-def csv_text(tables: Iterable[Table]) -> str:
+def csv_text(tables: Iterable[Pivot]) -> str:
     """summary.csv: one line per data set, model and metric."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -171,7 +156,7 @@ def csv_text(tables: Iterable[Table]) -> str:
     return out.getvalue()
 
 
-def json_ready(tables: Iterable[Table]) -> list[dict[str, Any]]:
+def json_ready(tables: Iterable[Pivot]) -> list[dict[str, Any]]:
     """The tables as plain data."""
     return [
         {
@@ -193,47 +178,6 @@ def json_ready(tables: Iterable[Table]) -> list[dict[str, Any]]:
     ]
 
 
-def number(value: float) -> str:
-    """Four significant digits, as a reader wants them: 0.002123, 7.667, 8, 1234."""
-    if not math.isfinite(value) or (value == round(value) and abs(value) < 1e6):
-        return f"{value:g}" if abs(value) > 1e6 else f"{value:.0f}"
-    digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:.2e}" if digits > 7 or abs(value) >= 1e7 else f"{value:.{min(digits, 6)}f}"
-
-
-def _header(table: Table) -> list[str]:
-    return ["model", *(f"{m} {ARROWS.get(d, '')}".rstrip() for m, d in table.columns.items()), "train s", "n"]
-
-
-def _body(table: Table) -> list[list[str]]:
-    lines = []
-    for row in table.rows:
-        cells = [_text(row.cells.get(m)) for m in table.columns]
-        seconds = "–" if row.train_s is None else f"{row.train_s:.1f}"
-        count = str(row.seeds) if row.seeds == row.planned else f"{row.seeds}/{row.planned}"
-        lines.append([row.name, *cells, seconds, count])
-    return lines
-
-
-def _floor_line(table: Table) -> list[str]:
-    return ["real vs real", *(_text(table.floors.get(m)) for m in table.columns), "", ""]
-
-
-def _text(value: Cell | None) -> str:
-    if value is None:
-        return "–"
-    if value.sd is None:
-        return number(value.mean)
-    digits = max(0, 1 - math.floor(math.log10(value.sd))) if value.sd > 0 else None
-    if digits is None or digits > 6:
-        return f"{number(value.mean)} ±{number(value.sd)}"
-    return f"{value.mean:.{digits}f} ±{value.sd:.{digits}f}"
-
-
-def _title(table: Table) -> str:
-    return f"{table.dataset}, scale {table.scale}"
-
-
 def _rank(metric: str, order: dict[str, int]) -> tuple[int, str, int]:
     """Several scores of one metric stand where the metric does, numbered ones in order: `modes_hq`, `svm_error_20`."""
     fitting = [m for m in order if metric == m or metric.startswith(m + "_")]
@@ -243,5 +187,5 @@ def _rank(metric: str, order: dict[str, int]) -> tuple[int, str, int]:
     return (place, stem if numbered else metric, int(number) if numbered else 0)
 
 
-def _mean(value: Cell | None) -> float | None:
+def _mean(value: Mean | None) -> float | None:
     return None if value is None else value.mean

@@ -23,17 +23,15 @@ from ganbench import seeding
 from ganbench.data import Mixture, check_domain, check_pixels
 from ganbench.datasets.array import read_arrays
 from ganbench.datasets.pictures import read_folder
-from ganbench.errors import BadInput, GanbenchError, NotApplicable
+from ganbench.errors import BadInput
 from ganbench.metrics.base import Direction, Score
 from ganbench.metrics.door import FLOATS, check_option, fresh_torch, plain
 from ganbench.provenance.environment import scratch
 from ganbench.registry import METRICS, MetricInfo
-from ganbench.scorers.base import Linear, Scorer
+from ganbench.scorers.base import Scorer
 from ganbench.scorers.load import load_scorer
+from ganbench.scoring.provider import Provider, call, floors, there
 from ganbench.stats import half_width
-
-BATCH = 500  # events at a time through a scorer
-LABELS = ("train_labels", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -107,17 +105,14 @@ def evaluate(
             "model": model,
         }
         inputs = Given(given, look, seed)
-        real = inputs.of_real() if floor else None
-        return scores_of([metrics] if isinstance(metrics, str) else metrics, inputs, real, options)
+        names = [metrics] if isinstance(metrics, str) else metrics
+        return scores_of(names, inputs.with_floors() if floor else inputs, options)
 
 
 def scores_of(
-    names: Sequence[str], inputs: Given, real: Given | None, options: Mapping[str, Mapping[str, Any]] | None
+    names: Sequence[str], inputs: Provider, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Score]:
-    """The scores that are named, in that order; a metric of several that is named by one of them is computed once.
-
-    `real` has real events in place of samples, for the floors.
-    """
+    """The scores that are named, in that order; a metric of several that is named by one of them is computed once."""
     entries = {name: METRICS.get(name) for name in names}
     functions = {entry.name for entry in entries.values()}
     choices: dict[str, dict[str, Any]] = {name: {} for name in functions}
@@ -132,11 +127,12 @@ def scores_of(
         if entry.name not in found:
             start = time.perf_counter()
             with scratch() as used:
-                scores = _call(entry, inputs, choices[entry.name])
+                scores = call(entry, inputs, choices[entry.name])
             seconds, peak = time.perf_counter() - start, used.get("bytes")
-            floors = _floors(entry, real, choices[entry.name])
+            real = floors(entry, inputs, choices[entry.name])
             found[entry.name] = [
-                replace(s, seconds=seconds, peak_bytes=peak, floor=floors.get(s.name, s.floor)) for s in scores
+                replace(s, seconds=seconds, peak_bytes=peak, floor=real[s.name].value if s.name in real else s.floor)
+                for s in scores
             ]
         out += [s for s in found[entry.name] if name in (entry.name, s.name)]
     return out
@@ -175,8 +171,7 @@ def compare(
         for k in range(blocks):
             of_block = shared | {"reference": cut["reference"][k]}
             one, other = (
-                scores_of(names, Given(of_block | {"samples": cut[s][k]}, look, seed + k), None, options)
-                for s in ("a", "b")
+                scores_of(names, Given(of_block | {"samples": cut[s][k]}, look, seed + k), options) for s in ("a", "b")
             )
             for p, q in zip(one, other, strict=True):
                 pairs.setdefault(p.name, []).append((p, q))
@@ -220,48 +215,39 @@ def _difference(name: str, pairs: list[tuple[Score, Score]]) -> Difference:
     )
 
 
-class Given:
-    """What metrics may ask for, each made when first asked for."""
+class Given(Provider):
+    """Anybody's arrays; `real` has held-out events in place of the samples, for the floors."""
 
-    def __init__(self, given: dict[str, Any], scorer: Scorer | None, seed: int, real: bool = False) -> None:
-        self.given, self.scorer, self.seed, self.real = dict(given), scorer, seed, real
+    def __init__(self, given: Mapping[str, Any], scorer: Scorer | None, seed: int, real: Given | None = None) -> None:
+        super().__init__((seed,))
+        self.seed = seed
+        self.given = {name: value for name, value in given.items() if value is not None}
+        self._scorer, self._real = scorer, real
+
+    @property
+    def scorer(self) -> Scorer | None:
+        return self._scorer
+
+    def brought(self, need: str) -> Any:
+        return self.given.get(need)
 
     def get(self, need: str, entry: MetricInfo) -> Any:
-        if need == "rng":
-            return seeding.stream("metrics", self.seed, entry.name)
-        if need == "space":
-            through = entry.looks_through
-            looks = "given" if any("probs" in n for n in entry.needs) else "x"
-            return self.scorer.signature if self.scorer and through else looks
-        if self._made(need) is None:
-            raise NotApplicable(f"{entry.name} needs {need}; pass {_HOW.get(need, f'{need}=...')}")
-        return self.given[need]
+        value = super().get(need, entry)
+        return there(value, f"{entry.name} needs {need}; pass {_HOW.get(need, f'{need}=...')}")
 
-    def _make(self, need: str) -> Any:
-        """Posteriors and features, which the scorer sees in the events; without one the events are their features."""
-        for method in ("probs", "features"):
-            if need.endswith(method):
-                events = self.given.get(need.removesuffix(method).removesuffix("_") or "samples")
-                if events is None or self.scorer is None:
-                    return events.flatten(1) if events is not None and method == "features" else None
-                with torch.no_grad():
-                    if method == "probs" and isinstance(self.scorer, Linear):
-                        return self.scorer.posteriors(self._made(need.replace("probs", "features")))
-                    return torch.cat([getattr(self.scorer, method)(part) for part in events.split(BATCH)])
-        return None
+    def of(self, need: str) -> Any:
+        return self.given[need] if need in self.given else super().of(need)
 
-    def _made(self, need: str) -> Any:
-        if self.given.get(need) is None:
-            self.given[need] = self._make(need)
-        return self.given[need]
+    def with_floors(self) -> Given:
+        """The same; where there is a holdout, floors are scores of it, no more of them than there are samples."""
+        if {"samples", "holdout"} <= self.given.keys() and "model" not in self.given:
+            given = {k: v for k, v in self.given.items() if k not in ("probs", "features")}
+            real = Given(given | {"samples": given["holdout"][: len(given["samples"])]}, self.scorer, self.seed)
+            return Given(self.given, self.scorer, self.seed, real)
+        return self
 
-    def of_real(self) -> Given | None:
-        """The same inputs with held-out real events as the samples, no more of them than there are samples."""
-        samples, holdout = self.given["samples"], self.given["holdout"]
-        if samples is None or holdout is None or self.given["model"] is not None:
-            return None
-        given = {**self.given, "samples": holdout[: len(samples)], "probs": None, "features": None}
-        return Given(given, self.scorer, self.seed, real=True)
+    def real(self, entry: MetricInfo) -> Given | None:
+        return None if "holdout" in entry.needs else self._real
 
 
 _HOW = {
@@ -270,32 +256,6 @@ _HOW = {
     "reference_features": "reference=...",
     "train_features": "train=...",
 }
-
-
-def _call(entry: MetricInfo, inputs: Given, options: Mapping[str, Any]) -> list[Score]:
-    function = entry.load()
-    needs = entry.needs
-    for name in set(options) & set(needs):
-        raise BadInput(f"options for {entry.name}: {name} is an input; pass it to evaluate itself")
-    arguments = {need: inputs.get(need, entry) for need in needs}
-    try:
-        result = function(**arguments, **options)
-    except TypeError as error:
-        if "unexpected keyword argument" in str(error):
-            raise BadInput(f"options for {entry.name}: {str(error).split('()', 1)[-1].strip()}") from None
-        raise
-    return list(result) if isinstance(result, list | tuple) else [result]
-
-
-def _floors(entry: MetricInfo, real: Given | None, options: Mapping[str, Any]) -> dict[str, float]:
-    """The metric's scores on real against real; none where it wants what only samples have, or the holdout itself."""
-    needs = entry.needs
-    if real is None or "holdout" in needs:
-        return {}
-    try:
-        return {score.name: score.value for score in _call(entry, real, options)}
-    except GanbenchError:
-        return {}
 
 
 def _opened(x: Any) -> Any:

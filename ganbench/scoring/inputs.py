@@ -1,4 +1,4 @@
-"""Scoring: builds the inputs that a metric names, calls it, and sets the real-versus-real floor beside the value."""
+"""What metrics are given in a job: real data, what a trained model made of it, and what is kept from job to job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,23 +23,26 @@ from ganbench.datasets.labels import USUAL, draw_labels
 from ganbench.datasets.load import load
 from ganbench.datasets.rendered import wanted_values
 from ganbench.datasets.rendering import measure
-from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable
+from ganbench.errors import BadInput, GanbenchError, MissingResource, NotApplicable, without_paths
 from ganbench.files import finite, write_atomic
-from ganbench.metrics.base import Score
-from ganbench.metrics.door import fresh_torch
 from ganbench.model import Model
-from ganbench.provenance.environment import without_paths
 from ganbench.provenance.source import canonical_hash, code_sha256
 from ganbench.registry import DATASETS, METRICS, SCORERS, MetricInfo, scorer_name
-from ganbench.scorers.base import Linear, Scorer
+from ganbench.scorers.base import Scorer, in_batches
 from ganbench.scorers.load import load_scorer
 from ganbench.scoring import asked
+from ganbench.scoring.provider import Provider, call, floors, there
 
-FEATURE_BATCH = 500
-SEEN = (  # of the model's events, or made by it when first asked for
-    "probs", "features", "translated_probs", "measured", "cycled", "edited", "edited_probs", "edited_measured",
-    "inpainted", "inpainted_probs", "projected",
-)  # fmt: skip
+OF_MODEL = {
+    "model", "samples", "sample_labels", "translated", "predicted", "edited", "cycled", "inpainted", "projected",
+    "label_draws", "word_vectors", "document_vectors",
+}  # fmt: skip
+LACKING = {
+    "samples": "needs samples; this model does not sample",
+    "sample_labels": "needs samples of classes that were asked for; this model takes none",
+    "translated": "needs events made from conditions; this model does not translate",
+    "predicted": "needs predicted frames; this model does not predict",
+}
 
 
 class MetricFailed(GanbenchError):
@@ -84,12 +88,14 @@ class Workplace:
 
     def floor(self, entry: MetricInfo, inputs: Inputs) -> dict[str, Any]:
         """Each score of this metric on real against real, {name: [value, n]}; empty where there is none."""
+        if "model" in entry.needs:
+            return {}
         key = canonical_hash([entry.name, code_sha256(entry), inputs.dataset.spec.sha256, inputs.ref, inputs.n])
         if key not in self._floors:
             path = self.floor_folder / f"{key[:16]}.json" if self.floor_folder else None
             known = _read_json(path) if path else None
             if known is None:
-                known = real_floor(entry, inputs)
+                known = {name: [float(s.value), s.n] for name, s in floors(entry, inputs).items()}
                 if path:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_atomic(path, json.dumps(known, allow_nan=False))
@@ -97,8 +103,8 @@ class Workplace:
         return self._floors[key]
 
 
-class Inputs:
-    """The arguments that metrics may ask for, each made when first asked for."""
+class Inputs(Provider):
+    """What metrics are given of a data set, with the events that a trained model made or that somebody sent."""
 
     def __init__(
         self,
@@ -112,101 +118,17 @@ class Inputs:
         samples: Tensor | None = None,
         label_counts: Sequence[int] = (),
         draw: int | None = None,
-        sample_labels: Tensor | None = None,
-        translated: Tensor | None = None,
-        predicted: Tensor | None = None,
     ) -> None:
+        super().__init__((dataset.spec.name, seed))
         self.place, self.ref, self.dataset, self.seed = place, ref, dataset, seed
-        self.model, self.samples = model, samples
-        self.label_counts, self.draw = label_counts, draw
-        self.sample_labels, self.translated, self.predicted = sample_labels, translated, predicted
+        self.model, self.label_counts, self.draw = model, label_counts, draw
+        self.events: dict[str, Tensor | None] = {"samples": samples}
         self.n = min(n_samples, dataset.spec.n_eval or n_samples)
-        self._made: dict[str, Any] = {}
 
-    def get(self, name: str, entry: MetricInfo) -> Any:
-        """The input `name` for the metric `entry`. Raises `NotApplicable` with the reason when there is none."""
-        if name == "rng":
-            return seeding.stream("metrics", self.dataset.spec.name, self.seed, entry.name)
-        if name == "space":
-            return self.scorer.signature if entry.looks_through and self.scorer else "x"
-        if name == "samples":
-            return self._samples()
-        if name in SEEN:
-            if name not in self._made:
-                self._made[name] = self._seen(name)
-            return self._made[name]
-        if name == "sample_labels":
-            return _there(self.sample_labels, "needs samples of classes that were asked for; this model takes none")
-        if name == "translated":
-            return _there(self.translated, "needs events made from conditions; this model does not translate")
-        if name == "predicted":
-            return _there(self.predicted, "needs predicted frames; this model does not predict")
-        if name == "model":
-            if self.model is None:
-                raise NotApplicable("needs the trained model, not only its samples")
-            return self.model
-        if name in ("word_vectors", "document_vectors"):
-            if name not in self._made:
-                self._made[name] = self._vectors(name)
-            return self._made[name]
-        if name == "label_draws":
-            return label_draws(self.dataset, self.label_counts, int(str(self.seed)) if self.draw is None else self.draw)
-        return self.real(name)
-
-    def _seen(self, name: str) -> Tensor:
-        """What is seen in the model's events, kept for the next metric."""
-        match name:
-            case "probs" if isinstance(self.scorer, Linear):
-                return self.scorer.posteriors(self.get("features", NOBODY))
-            case "probs":
-                return self._probs(self._samples())
-            case "features":
-                return self._features(self._samples())
-            case "translated_probs":
-                return self._probs(self.get("translated", NOBODY))
-            case "edited_probs" | "inpainted_probs":
-                return self._probs(self.get(name.removesuffix("_probs"), NOBODY))
-            case "edited_measured":
-                return measure(self.get("edited", NOBODY))
-            case "edited" | "inpainted" | "projected" | "cycled":
-                return self._asked(name)
-        self.real("wanted")  # only rendered pictures have attributes to measure
-        return measure(self.get("translated", NOBODY))
-
-    def _vectors(self, name: str) -> Tensor:
-        """The model's vectors of the words, or of the test documents in step with the reference; kept as `_seen`."""
-        model, capability = self.get("model", NOBODY), {"word_vectors": "embed_words"}.get(name, "embed")
-        if capability not in model.gives:
-            raise NotApplicable(f"needs a model that gives {capability}; {model.name} does not")
-        if name == "word_vectors":
-            out = model.embed_words()
-        else:
-            rng = seeding.stream("sampling", self.dataset.spec.name, self.seed)
-            out = _batched(lambda x: model.embed(x, rng), self.real("reference"))
-        n = self.dataset.spec.vocabulary if name == "word_vectors" else len(self.real("reference"))
-        if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != n:
-            got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise BadInput(f"{capability} must return a tensor of shape ({n}, F); got {got}")
-        return out.detach().cpu()
-
-    def _asked(self, name: str) -> Tensor:
-        """What the model makes of test events, on the CPU, drawn from a stream of the data set and the seed."""
-        model, x = self.get("model", NOBODY), self.real("reference")
-        rng = seeding.stream("sampling", self.dataset.spec.name, self.seed, name)
-        match name:
-            case "edited":
-                return asked.edited(model, x, self.real("edit_bits"), rng)
-            case "cycled":
-                cond = self.real("cond")
-                return asked.translated_back(model, self.get("translated", NOBODY), tuple(cond.shape[1:]), rng)
-        return asked.completed(model, x, self.real("known"), rng, project=name == "projected")
-
-    def real(self, name: str) -> Any:
-        """An input made of real data alone, kept between jobs. Raises `NotApplicable` where the data has none."""
-        key = (self.ref, name, self.n)
-        if key not in self.place.real:
-            self.place.real[key] = self._real(name)
-        return self.place.real[key]
+    @property
+    def samples(self) -> Tensor | None:
+        """(N, *E); None where nothing samples."""
+        return self.events["samples"]
 
     @property
     def scorer(self) -> Scorer | None:
@@ -219,85 +141,113 @@ class Inputs:
         found: Scorer | None = self.place.real[key]
         return found
 
-    def fresh_real(self, entry: MetricInfo) -> Tensor:
-        """Real events for the floor, which neither the reference nor another input of the metric holds."""
+    def shelf(self, need: str) -> tuple[dict[Any, Any], Any]:
+        """What is made of real data alone stays for the next jobs."""
+        if _of_model(need):
+            return super().shelf(need)
+        return self.place.real, (self.ref, need, self.n)
+
+    def brought(self, need: str) -> Any:
+        if need.endswith("probs"):
+            raise NotApplicable(f"needs class probabilities; {self.dataset.spec.name} has no scorer")
+        return self._from_model(need) if _of_model(need) else self._real(need)
+
+    def _from_model(self, need: str) -> Any:
+        """What the model made, or makes now of test events, on the CPU, drawn from a stream of data set and seed."""
+        match need:
+            case "samples" | "sample_labels" | "translated" | "predicted":
+                return there(self.events.get(need), LACKING[need])
+            case "model":
+                return there(self.model, "needs the trained model, not only its samples")
+            case "label_draws":
+                draw = int(str(self.seed)) if self.draw is None else self.draw
+                return label_draws(self.dataset, self.label_counts, draw)
+            case "word_vectors" | "document_vectors":
+                return self._vectors(need)
+            case "edited_measured" | "measured":
+                self.of("wanted")  # only rendered pictures have attributes to measure
+                return measure(self.of("edited" if need.startswith("edited") else "translated"))
+        model, x = self.of("model"), self.of("reference")
+        rng = seeding.stream("sampling", *self.streams, need)
+        match need:
+            case "edited":
+                return asked.edited(model, x, self.of("edit_bits"), rng)
+            case "cycled":
+                return asked.translated_back(model, self.of("translated"), tuple(self.of("cond").shape[1:]), rng)
+        return asked.completed(model, x, self.of("known"), rng, project=need == "projected")
+
+    def _vectors(self, name: str) -> Tensor:
+        """The model's vectors of the words, or of the test documents in step with the reference."""
+        model, capability = self.of("model"), {"word_vectors": "embed_words"}.get(name, "embed")
+        if capability not in model.gives:
+            raise NotApplicable(f"needs a model that gives {capability}; {model.name} does not")
+        if name == "word_vectors":
+            out = model.embed_words()
+        else:
+            rng = seeding.stream("sampling", *self.streams)
+            out = in_batches(lambda x: model.embed(x, rng), self.of("reference"))
+        n = self.dataset.spec.vocabulary if name == "word_vectors" else len(self.of("reference"))
+        if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != n:
+            got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+            raise BadInput(f"{capability} must return a tensor of shape ({n}, F); got {got}")
+        return out.detach().cpu()
+
+    def real(self, entry: MetricInfo) -> Inputs | None:
+        """The same with real events as samples, which neither the reference nor another input of the metric holds."""
         data = self.dataset
         if data.mixture is not None:
-            return data.mixture.sample(self.n, seeding.stream("metrics", data.spec.name, "floor"))[0]
-        split = data.train if "holdout" in entry.needs else data.holdout
-        return split.events(_some(len(split), self.n, data.spec.name, "floor"))
-
-    def _samples(self) -> Tensor:
-        if self.samples is None:
-            raise NotApplicable("needs samples; this model does not sample")
-        return self.samples
-
-    def _probs(self, x: Tensor) -> Tensor:
-        if self.scorer is None:
-            raise NotApplicable(f"needs class probabilities; {self.dataset.spec.name} has no scorer")
-        return _batched(self.scorer.probs, x)
-
-    def _features(self, x: Tensor) -> Tensor:
-        if self.scorer is None:
-            return x.flatten(1)
-        return _batched(self.scorer.features, x)
+            events = data.mixture.sample(self.n, seeding.stream("metrics", data.spec.name, "floor"))[0]
+        else:
+            split = data.train if "holdout" in entry.needs else data.holdout
+            events = split.events(_some(len(split), self.n, data.spec.name, "floor"))
+        return None if len(events) < 2 else Inputs(self.place, self.ref, data, self.n, "floor", samples=events)
 
     def _real(self, name: str) -> Any:
+        """What is made of real data alone. Raises `NotApplicable` where the data has none."""
         data = self.dataset
+        rows = lambda: _some(len(data.test), self.n, data.spec.name, "reference")  # noqa: E731 - of test, in step
         match name:
             case "reference":
-                return data.test.events(_some(len(data.test), self.n, data.spec.name, "reference"))
+                return data.test.events(rows())
             case "holdout":
                 return data.holdout.events(_some(len(data.holdout), self.n, data.spec.name, "holdout"))
             case "train":
                 return data.train.events()
-            case "reference_probs" if isinstance(self.scorer, Linear):
-                return self.scorer.posteriors(self.get("reference_features", NOBODY))
-            case "reference_probs":
-                return self._probs(self.get("reference", NOBODY))
-            case "reference_features":
-                return self._features(self.get("reference", NOBODY))
-            case "train_features":
-                return self._features(self.get("train", NOBODY))
             case "mixture":
-                return _there(data.mixture, f"needs the exact density; {data.spec.name} has none")
+                return there(data.mixture, f"needs the exact density; {data.spec.name} has none")
             case "future":
                 if data.spec.kind != "clip":
                     raise NotApplicable(f"needs clips; {data.spec.name} has none")
-                return self.get("reference", NOBODY)[:, -HORIZON:]
+                return self.of("reference")[:, -HORIZON:]
             case "sound":
-                return _there(data.sound, f"needs images that stand for waves; those of {data.spec.name} do not")
+                return there(data.sound, f"needs images that stand for waves; those of {data.spec.name} do not")
             case "answers":
-                return _there(data.answers, f"needs a density that is given; that of {data.spec.name} is not")
+                return there(data.answers, f"needs a density that is given; that of {data.spec.name} is not")
             case "train_labels":
-                return _there(data.train.y, f"needs labels; {data.spec.name} has none")
+                return there(data.train.y, f"needs labels; {data.spec.name} has none")
             case "test_labels":
-                index = _some(len(data.test), self.n, data.spec.name, "reference")
-                return _there(data.test.y, f"needs labels; {data.spec.name} has none")[index]
+                return there(data.test.y, f"needs labels; {data.spec.name} has none")[rows()]
             case "cond":
-                index = _some(len(data.test), self.n, data.spec.name, "reference")
-                return _there(data.test.conditions(index), f"needs conditions; {data.spec.name} has none")
+                return there(data.test.conditions(rows()), f"needs conditions; {data.spec.name} has none")
             case "known":
                 return asked.upper_half(data.spec.event_shape)
             case "turned":
                 if data.spec.cond is None or data.spec.cond.kind != "attributes":
                     raise NotApplicable(f"needs attributes to turn; {data.spec.name} has none")
-                return asked.turns(self.get("cond", NOBODY), data.spec.name)
+                return asked.turns(self.of("cond"), data.spec.name)
             case "edit_bits":
-                return asked.turned(self.get("cond", NOBODY), self.get("turned", NOBODY))
+                return asked.turned(self.of("cond"), self.of("turned"))
             case "edit_values":
-                return wanted_values(data.spec, self.get("edit_bits", NOBODY))
+                return wanted_values(data.spec, self.of("edit_bits"))
             case "edit_truth":
-                index = _some(len(data.test), self.n, data.spec.name, "reference")
-                return asked.counterfactuals(data, index, self.get("edit_bits", NOBODY))
+                return asked.counterfactuals(data, rows(), self.of("edit_bits"))
             case "text":
-                return _there(data.text, f"needs what is known of words; {data.spec.name} has none")
+                return there(data.text, f"needs what is known of words; {data.spec.name} has none")
             case "document_ratings":
                 ratings = None if data.text is None else data.text.document_ratings
-                index = _some(len(data.test), self.n, data.spec.name, "reference")
-                return _there(ratings, f"needs ratings of documents; {data.spec.name} has none")[index][:, index]
+                return there(ratings, f"needs ratings of documents; {data.spec.name} has none")[rows()][:, rows()]
             case "wanted":
-                return wanted_values(data.spec, self.get("cond", NOBODY))
+                return wanted_values(data.spec, self.of("cond"))
         raise BadInput(f"no metric input is called {name!r}; ganbench/metrics/base.py lists them")
 
 
@@ -338,7 +288,7 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
             failures.append(f"{name} raised {type(error).__name__}: {error}")
             continue
         seconds = (time.perf_counter() - start) / max(1, len(scores))
-        floor = {} if "model" in entry.needs else inputs.place.floor(entry, inputs)
+        floor = inputs.place.floor(entry, inputs)
         for score in scores:
             if not math.isfinite(score.value):
                 missing.append({"name": score.name, "reason": f"the value is {score.value}"})
@@ -354,44 +304,14 @@ def score_all(names: Iterable[str], inputs: Inputs) -> tuple[list[dict[str, Any]
     return rows, missing
 
 
-def call(entry: MetricInfo, inputs: Inputs) -> list[Score]:
-    """Call one metric with the inputs it names; several scores or one come back as a list."""
-    function = entry.load()
-    with fresh_torch(), torch.no_grad():
-        arguments = {need: inputs.get(need, entry) for need in entry.needs}
-    result = function(**arguments)
-    scores = list(result) if isinstance(result, list | tuple) else [result]
-    for score in scores:
-        if not isinstance(score, Score):
-            raise TypeError(f"a metric returns Score or a list of Score; got {type(score).__name__}")
-    return scores
-
-
-def real_floor(entry: MetricInfo, inputs: Inputs) -> dict[str, Any]:
-    """The metric of unseen real events in place of samples, {name: [value, n]}; empty where it cannot be computed."""
-    real = inputs.fresh_real(entry)
-    if len(real) < 2:
-        return {}
-    try:
-        scores = call(entry, Inputs(inputs.place, inputs.ref, inputs.dataset, inputs.n, "floor", samples=real))
-    except GanbenchError:
-        return {}
-    return {s.name: [float(s.value), s.n] for s in scores if math.isfinite(s.value)}
+def _of_model(need: str) -> bool:
+    """Whether an input is the model's, or seen in its events; every other one is of real data alone."""
+    return re.sub("_?(probs|features|measured)$", "", need) in ("", *OF_MODEL)
 
 
 def _some(have: int, n: int, *parts: object) -> Tensor:
     """n of `have` row numbers, in random order fixed by `parts`; all of them when n is not smaller."""
     return torch.randperm(have, generator=seeding.stream("metrics", *parts))[:n]
-
-
-def _batched(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    return torch.cat([function(part).cpu() for part in x.split(FEATURE_BATCH)])
-
-
-def _there(value: Any, reason: str) -> Any:
-    if value is None:
-        raise NotApplicable(reason)
-    return value
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -409,6 +329,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return value if isinstance(value, dict) else None
     except (OSError, ValueError):
         return None
-
-
-NOBODY = MetricInfo("", "", "", Path())  # asks for an input that is no metric's own

@@ -17,12 +17,14 @@ from torch import Tensor
 from ganbench.data import check_domain, check_pixels
 from ganbench.datasets.array import read_arrays
 from ganbench.datasets.pictures import Framing, read_folder
-from ganbench.errors import BadInput, GanbenchError, NotApplicable
-from ganbench.metrics.frechet import INCEPTION, frechet_to_moments
+from ganbench.errors import BadInput, GanbenchError
+from ganbench.metrics.door import fresh_torch
+from ganbench.metrics.frechet import OF_MOMENTS, frechet_to_moments, usual_name
 from ganbench.metrics.score import Score
 from ganbench.provenance.contents import contents_sha256
 from ganbench.registry import METRICS
 from ganbench.scorers.base import Scorer
+from ganbench.scorers.load import load_scorer
 from ganbench.scoring import seen
 from ganbench.scoring.evaluation import Given, scores_of, to_events
 from ganbench.scoring.seen import Seen
@@ -94,7 +96,7 @@ class Scored:
 def score_sets(
     fake: Pictures,
     real: Pictures | None,
-    scorer: Scorer,
+    scorer: str | Scorer,
     names: Sequence[str] = (),
     *,
     stats: Path | None = None,
@@ -102,6 +104,7 @@ def score_sets(
     seed: int = 0,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     announced: Callable[[Iterable[str]], Iterable[str]] = iter,
+    scorer_weights: str | None = None,
 ) -> Scored:
     """Scores of all pictures of `fake` against all of `real`; `names` are metrics, the usual ones for none.
 
@@ -109,7 +112,23 @@ def score_sets(
     `stats` is read where it is there, and must be of the same pictures and scorer; else it is written. `holdout` is
     more real pictures: with at least as many as in `fake` each score has a floor, at the same n. Raises `BadInput`.
     """
-    names = names or ("fid" if scorer.signature.startswith(INCEPTION) else "frechet", *USUAL)
+    with fresh_torch():
+        look = load_scorer(scorer, scorer_weights) if isinstance(scorer, str) else scorer
+        return _scored(fake, real, look, names, stats, holdout, seed, options, announced)
+
+
+def _scored(
+    fake: Pictures,
+    real: Pictures | None,
+    scorer: Scorer,
+    names: Sequence[str],
+    stats: Path | None,
+    holdout: Pictures | None,
+    seed: int,
+    options: Mapping[str, Mapping[str, Any]] | None,
+    announced: Callable[[Iterable[str]], Iterable[str]],
+) -> Scored:
+    names = names or (usual_name(scorer.signature), *USUAL)
     needs = {name: set(METRICS.get(name).needs) for name in names}
     keep = any(n & PIXELS for n in needs.values())
     known = _of_file(stats, real, scorer, fake.framed)
@@ -122,23 +141,20 @@ def score_sets(
         "features": theirs.features, "probs": theirs.probs,
         "reference_features": own.features, "reference_probs": own.probs,
     }  # fmt: skip
-    given |= dict.fromkeys(("samples", "reference", "holdout", "train", "mixture", "model"))
     if keep:
         sets = {"samples": fake, "reference": real, "holdout": holdout}
         given |= {key: side and to_events(side.pixels(), key, None) for key, side in sets.items()}
-    floors = _floors(given, scorer, seed, holdout, n)
+    held = _held_out(given, scorer, seed, holdout, n)
     scores: list[Score] = []
     missing: list[dict[str, str]] = []
     for name in announced(names):
         try:
-            if own.mean is not None and own.covariance is not None and name in ("fid", "frechet"):
-                if name == "fid" and not scorer.signature.startswith(INCEPTION):
-                    raise NotApplicable("fid needs features of inception_tf2015; use frechet")
+            if own.mean is not None and own.covariance is not None and name in OF_MOMENTS:
                 assert theirs.features is not None
                 scores.append(frechet_to_moments(name, theirs.features, own.mean, own.covariance, scorer.signature))
             else:
                 chosen = {name: options[name]} if options and name in options else None
-                scores += scores_of([name], Given(given, scorer, seed), floors, chosen)
+                scores += scores_of([name], Given(given, scorer, seed, held), chosen)
         except GanbenchError as error:
             missing.append({"name": name, "reason": str(error)})
     return Scored(n, own.n, scores, missing)
@@ -172,15 +188,13 @@ def _of_real(real: Pictures | None, scorer: Scorer, stats: Path | None, keep: bo
     return found
 
 
-def _floors(given: dict[str, Any], scorer: Scorer, seed: int, holdout: Pictures | None, n: int) -> Given | None:
+def _held_out(given: dict[str, Any], scorer: Scorer, seed: int, holdout: Pictures | None, n: int) -> Given | None:
     """Inputs with held-out pictures in place of the fake ones; None where there are not as many."""
     if holdout is None or len(holdout.pixels()) < n:
         return None
-    found = holdout.look(scorer, n, keep=given["samples"] is not None)
-    samples = None if given["samples"] is None else given["holdout"][:n]
-    return Given(
-        given | {"features": found.features, "probs": found.probs, "samples": samples}, scorer, seed, real=True
-    )
+    found = holdout.look(scorer, n, keep="samples" in given)
+    samples = given["holdout"][:n] if "samples" in given else None
+    return Given(given | {"features": found.features, "probs": found.probs, "samples": samples}, scorer, seed)
 
 
 def _same_shape(side: Pictures | None, fake: Pictures) -> None:

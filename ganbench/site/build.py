@@ -18,14 +18,14 @@ from ganbench.boards import build as building
 from ganbench.boards.build import Built
 from ganbench.boards.html import Curves, read_curves
 from ganbench.boards.pages import PICTURES, picture_name
-from ganbench.boards.reading import read_records
-from ganbench.boards.render import Column, Number, Row, Table, Text, render
 from ganbench.errors import BadInput
+from ganbench.jobs.reading import read_records
 from ganbench.jobs.spec import row_name
 from ganbench.provenance import environment
-from ganbench.recipes import load as recipes_of
 from ganbench.registry import METRICS, MODELS
+from ganbench.registry.recipes import load as recipes_of
 from ganbench.report.published import lines
+from ganbench.report.table import Column, Number, Row, Table, Text, render
 from ganbench.site import docs as documentation
 from ganbench.site import formulas, pages
 from ganbench.site.models import ModelPage, Sample, datasets_of, header, losses, reached, relative

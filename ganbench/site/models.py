@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ganbench.boards.build import Built, version_mark
 from ganbench.boards.html import Curves
-from ganbench.boards.rank import Rank
-from ganbench.boards.render import Measured
 from ganbench.boards.standings import Standing
-from ganbench.recipes import Recipe
-from ganbench.registry import MODELS, ModelInfo, module_path
+from ganbench.registry import ModelInfo, module_path
+from ganbench.registry.recipes import Recipe
 from ganbench.report.published import Line
+from ganbench.report.table import Measured
+from ganbench.stats import Rank
 
 SHARED = ("ganbench", "baselines")  # packages whose functions a loss may be made of
 
@@ -195,5 +195,6 @@ def datasets_of(entry: ModelInfo) -> list[str]:
 
 def relative(entry: ModelInfo) -> Path | None:
     """The path of a built-in model's file below the folder that holds the packages."""
-    root = MODELS.entries["gan"].source.parents[2]
-    return entry.source.relative_to(root) if entry.source.is_relative_to(root) else None
+    package = module_path("baselines")
+    root = package and package.parents[1]
+    return entry.source.relative_to(root) if root and entry.source.is_relative_to(root) else None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ganbench import __version__
 from ganbench.boards.build import Built, version_mark
 from ganbench.boards.html import Plot, cost_plot, curve_plot
-from ganbench.boards.render import Table, to_html, visible
 from ganbench.boards.standings import Standing
+from ganbench.jobs import suites
 from ganbench.registry import MetricInfo
+from ganbench.report.table import Table, templates, to_html, visible
 from ganbench.site import formulas
 from ganbench.site.models import ModelPage, Sample, paper_link
 
@@ -126,7 +125,7 @@ def model(site: Site, page: ModelPage, source: str) -> str:
 
     return _render(
         "model.html.j2", site, "../", page=page, entry=page.entry, paper=paper_link(page.entry), source=source,
-        tried=next((d for d in ("ring8", "digits") if d in page.datasets), next(iter(page.datasets), "mnist")),
+        tried=next((d for d in (*suites.load("all").datasets, *page.datasets) if d in page.datasets), ""),
         equations=[Markup(formulas.svg(tex)) for tex in page.equations], code=page.entry.source.read_text("utf-8"),
         curves=[(c, curve_plot(c)) for c in page.curves],
     )  # fmt: skip
@@ -154,18 +153,8 @@ def csv_page(site: Site, title: str, table: Table, source: str) -> str:
 
 
 def _render(template: str, site: Site, root: str, **content: Any) -> str:
-    return str(_environment().get_template(template).render(site=site, root=root, version=__version__, **content))
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
-
-    here = Path(__file__).parent
-    loaders = [FileSystemLoader(here / "templates"), FileSystemLoader(here.parent / "boards" / "templates")]
-    found = Environment(
-        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    found.filters["visible"] = visible
-    return found
+    return str(
+        templates("ganbench.site", "ganbench.boards")
+        .get_template(template)
+        .render(site=site, root=root, version=__version__, **content)
+    )

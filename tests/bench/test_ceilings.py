@@ -15,7 +15,7 @@ from ganbench.bench.train import PlainLoop, iteration_flops, turns
 from ganbench.data import DataSpec, Split
 from ganbench.engine.turns import matmul_precision
 from ganbench.errors import UnknownName
-from ganbench.make import make
+from ganbench.model.make import make
 
 BEST = Ceilings("test", 1, {"float32": 1e9}, copy=1e8, sort={"float32": 1e6}, exp={"float32": 1e7})
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from fakes import record
 
-from ganbench import recipes
 from ganbench.boards import pages
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import PUBLISHED, build, readme, take
@@ -17,6 +16,7 @@ from ganbench.boards.pages import published_errors
 from ganbench.boards.standings import block_name, standings
 from ganbench.boards.submission import parse_submission
 from ganbench.errors import BadInput
+from ganbench.registry import recipes
 
 ROOT = Path(__file__).parents[2]
 SIGNATURE = "classification|K=10|m=500|v1"

@@ -15,10 +15,10 @@ from outsider import BOARD, N, toml
 from ganbench.boards.build import build, files, readme
 from ganbench.boards.html import page
 from ganbench.boards.pages import board_page
-from ganbench.boards.reading import read_record, read_records
-from ganbench.boards.render import to_dict, to_html, to_latex
 from ganbench.errors import BadInput, GanbenchError
+from ganbench.jobs.reading import read_record, read_records
 from ganbench.provenance.source import canonical_hash
+from ganbench.report.table import to_dict, to_html, to_latex
 
 ME = "example-lab__my-gmm"
 ODD: list[Any] = [

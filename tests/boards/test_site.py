@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ganbench.boards.axes import Axis
 from ganbench.boards.bounds import bounds
 from ganbench.errors import BadInput
 from ganbench.registry import METRICS, MODELS
+from ganbench.report.axes import Axis
 from ganbench.site import formulas
 from ganbench.site.build import build
 from ganbench.site.models import header, losses

@@ -13,9 +13,9 @@ from fakes import board, record
 from ganbench.boards.board import load_board
 from ganbench.boards.build import Built, build, files, stale, tables, take
 from ganbench.boards.compare import compare
-from ganbench.boards.reading import read_records
 from ganbench.boards.standings import block_name, standings
 from ganbench.errors import BadInput
+from ganbench.jobs.reading import read_records
 
 
 def three(model: str, dataset: str, mean: float, **more: Any) -> list[dict[str, Any]]:

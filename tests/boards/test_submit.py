@@ -153,7 +153,7 @@ def weights(tmp_path: Path, place: Any) -> Path:
     """A submission of tier B: two sets of weights of a registered GAN."""
     from safetensors.torch import save_file
 
-    from ganbench.make import make
+    from ganbench.model.make import make
 
     folder = tmp_path / "weights"
     folder.mkdir()
@@ -590,7 +590,7 @@ def test_shapes_are_checked_before_any_network_is_made(
     """A config of 1 GB of weights against a file of a few kB: refused while nothing but shapes exists."""
     import torch
 
-    from ganbench import make as module
+    from ganbench.model import make as module
 
     place.dataset("digits")
     made = []

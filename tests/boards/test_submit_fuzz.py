@@ -180,7 +180,7 @@ JSON = st.recursive(
 @settings(QUICK, max_examples=200)
 @given(JSON)
 def test_any_json_as_a_safetensors_header_is_read_or_refused(value: Any) -> None:
-    from ganbench.datasets.samples import safetensors_header
+    from ganbench.files import safetensors_header
 
     header = json.dumps({"x": value} if not isinstance(value, dict) else value).encode()
     with tempfile.TemporaryDirectory() as temporary:

@@ -17,7 +17,7 @@ from ganbench.boards.submit import Checked, add
 from ganbench.boards.verify import UNREPEATABLE
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.runner import run_job
-from ganbench.make import make
+from ganbench.model.make import make
 
 Mutation = tuple[str, Any]  # where, and the record that holds something else there
 

@@ -14,7 +14,7 @@ from fakes import record
 from ganbench.__main__ import main
 from ganbench.boards.build import Stale, build, stale_rows, to_csv, today, write
 from ganbench.boards.build import long_table as long_table_of
-from ganbench.boards.reading import read_records
+from ganbench.jobs.reading import read_records
 
 ROOT = Path(__file__).parents[2] / "leaderboards"
 BOARD = """

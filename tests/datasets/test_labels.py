@@ -16,6 +16,7 @@ from ganbench.errors import BadInput, NotApplicable
 from ganbench.jobs import runner
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.spec import Job, JobSpec
+from ganbench.registry import METRICS
 from ganbench.scoring.inputs import Inputs, Workplace, label_draws
 
 K = 4
@@ -75,7 +76,7 @@ def test_a_curve_has_the_counts_that_the_data_allows() -> None:
     assert list(label_draws(dataset(), (8, 40), 0)) == [8, 40]
     few = draw_labels(dataset().train, SPEC, 20, 5)
     inputs = Inputs(Workplace(), "d", dataset(), 10, 1, label_counts=[20], draw=5)
-    assert torch.equal(inputs.get("label_draws", runner.METRICS.get("svm_error"))[20], few)
+    assert torch.equal(inputs.get("label_draws", METRICS.get("svm_error"))[20], few)
 
 
 class Place(Workplace):

@@ -10,8 +10,8 @@ from ganbench.data import HORIZON, DataSpec, Split
 from ganbench.datasets.load import load
 from ganbench.datasets.moving import FRAMES, Simulator, placed
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.make import make
 from ganbench.metrics.frames import frames
+from ganbench.model.make import make
 
 F64 = torch.float64
 

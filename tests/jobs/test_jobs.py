@@ -139,7 +139,7 @@ def test_code_hash_follows_imports_and_nothing_else(tmp_path: Path) -> None:
     files = source._closure(model, str(model))
     assert "m.py" in files
     assert any(name.startswith("ganbench.nn.") for name in files)
-    assert "ganbench.model" in files
+    assert "ganbench.model.contract" in files
     assert not any(name.startswith((other, "ganbench.report", "ganbench.errors", "torch")) for name in files)
 
 

@@ -13,12 +13,13 @@ import torch
 from ganbench.data import DataSpec, Split
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadConfig, BadInput, NotApplicable, UnknownName
-from ganbench.jobs import runner
+from ganbench.jobs import runner, shown
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.records import parse_record
 from ganbench.jobs.spec import Job
-from ganbench.make import config_fields, resolve_config
 from ganbench.model import Budget, Model
+from ganbench.model.make import config_fields, resolve_config
+from ganbench.scoring.draws import check_samples
 from ganbench.scoring.inputs import Workplace
 
 QUICK = "tests/strange_models.py:Quick"
@@ -103,13 +104,13 @@ def test_labels_reach_only_models_that_asked() -> None:
     def given(needs: tuple[str, ...]) -> Split:
         model = Model()
         model.needs = needs  # type: ignore[misc]
-        return runner.training_data(model, data, spec)
+        return shown.training_data(model, data, spec)
 
     assert given(()).y is None
     assert given(("y",)).labelled is None
     few = given(("labels",))
     assert few.labelled is not None
-    assert torch.equal(torch.bincount(y[few.labelled]), torch.full((4,), runner.LABELLED_PER_CLASS))
+    assert torch.equal(torch.bincount(y[few.labelled]), torch.full((4,), shown.LABELLED_PER_CLASS))
     again = given(("labels",)).labelled
     assert again is not None
     assert torch.equal(few.labelled, again)
@@ -117,16 +118,16 @@ def test_labels_reach_only_models_that_asked() -> None:
     model = Model()
     model.needs = ("y",)  # type: ignore[misc]
     with pytest.raises(NotApplicable, match="learns from labels"):
-        runner.training_data(model, unlabelled, spec)
+        shown.training_data(model, unlabelled, spec)
 
 
 def test_samples_are_checked_at_the_door() -> None:
     images = DataSpec("i", (1, 2, 2), (-1.0, 1.0))
     good = torch.zeros(3, 1, 2, 2)
-    assert float(runner.check_samples(good + 1.0005, images).max()) == 1
+    assert float(check_samples(good + 1.0005, images).max()) == 1
     for bad, why in ((good.long(), "floating"), (good + 3, r"\[-1, 1\]; got \[3, 3\]"), (good / 0, "finite; 3 of 3")):
         with pytest.raises(BadInput, match=why):
-            runner.check_samples(bad, images)
+            check_samples(bad, images)
 
 
 def test_a_job_without_a_budget_is_refused() -> None:

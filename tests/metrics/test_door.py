@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganbench.data import Mixture, Text, WordRatings
-from ganbench.density import Answers
+from ganbench.data.density import Answers
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
 from ganbench.metrics.base import Score, metric
 from ganbench.metrics.door import SETS, check_option

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ganbench.recipes import Recipe
+from ganbench.registry.recipes import Recipe
 from ganbench.report.published import HEADER, lines, markdown
 
 RECIPE = Recipe(

@@ -84,7 +84,7 @@ def outline(ref: str, kinds: tuple[str, ...]) -> dict[str, Any]:
     from ganbench.errors import UnknownName
     from ganbench.gates.contract.events import SLOW, SPECS, takes
     from ganbench.gates.contract.facts import plan
-    from ganbench.make import model_class
+    from ganbench.model.make import model_class
 
     try:
         model_class(ref)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ganbench import seeding
 from ganbench.data import Condition, DataSpec, Split
+from ganbench.data.density import Density
 from ganbench.datasets.laws import LinearGaussian, SubsetRegression, isotropic
 from ganbench.datasets.moving import Simulator
-from ganbench.density import Density
 from ganbench.engine.loop import Training, train
 from ganbench.engine.turns import Batches
 from ganbench.errors import NotApplicable

@@ -23,8 +23,8 @@ from ganbench.engine import loop as engine
 from ganbench.engine.turns import Turn
 from ganbench.errors import NotApplicable
 from ganbench.gates.contract.events import ITERATIONS, SPECS, Case, K, samples
-from ganbench.make import effective_config
 from ganbench.model import Capability, Model
+from ganbench.model.make import effective_config
 from ganbench.pictures.views import draw_views
 
 JUDGES = {"critic", "discriminator", "discriminators", "joint discriminator"}  # by the names of their players

@@ -20,8 +20,9 @@ from typing import Any
 from ganbench.errors import BadConfig, MissingResource
 from ganbench.files import write_atomic
 from ganbench.jobs.executors import seat
+from ganbench.jobs.executors.base import executor
 from ganbench.jobs.executors.driver import Outcome, Watcher, begin, row, store, terminable, writing
-from ganbench.jobs.executors.local import TICK, ask
+from ganbench.jobs.executors.local import TICK, ask, default_workers
 from ganbench.jobs.executors.worker import Orders
 from ganbench.jobs.records import RunFolder, parse_record
 from ganbench.jobs.spec import Job
@@ -30,29 +31,35 @@ from ganbench.registry import DATASETS
 
 LOST = 3  # times that a job is begun again because its node or process was lost
 AHEAD = 2  # tasks that wait beyond those that fit, so that no slot stands idle between two
-AFTER = 120.0  # seconds beyond a job's limit after which its node is taken not to answer
 
 
+@executor("ray", options=("address", "gpus_per_job"))
 def run(
     jobs: Sequence[Job],
     folder: RunFolder,
     watcher: Watcher,
     *,
-    address: str | None = None,
     workers: int | None = None,
     threads: int = 1,
-    gpus_per_job: float = 0.0,
     job_timeout: Callable[[Job], float | None] = lambda job: None,
     time_limit: float | None = None,
     save_weights: bool = False,
     scorer_weights: str | None = None,
+    address: str | None = None,
+    gpus_per_job: float | None = None,
 ) -> Outcome:
     """As `local.run`, on the cluster at `address`; without one a Ray of `workers` cores is started here and stopped.
 
-    Each job takes `threads` cores and `gpus_per_job` of a device. Raises `MissingResource` without Ray or a cluster at
-    the address, `BadConfig` for what cannot travel, `DiskFull` as `local.run`.
+    Each job takes `threads` cores and `gpus_per_job` of a device: on cuda the whole of one, unless it is said.
+    Raises `MissingResource` without Ray or a cluster at the address, `BadConfig` for what cannot travel, `DiskFull` as
+    `local.run`.
     """
-    ray, ours = connect(address, workers, threads)
+    for option, value, kind in (("address", address, str), ("gpus_per_job", gpus_per_job, float | int)):
+        if not isinstance(value, kind | None):
+            raise BadConfig(f"{option} of --executor ray cannot be {value!r}; see docs/howto/ray.md")
+    device = jobs[0].spec.device if jobs else "cpu"
+    gpus_per_job = float(device == "cuda") if gpus_per_job is None else gpus_per_job
+    ray, ours = connect(address, workers or default_workers(threads, device), threads)
     orders = Orders("", environment.git(), save_weights, scorer_weights and os.path.abspath(scorer_weights), threads)
     outcome = Outcome()
     token = secrets.token_hex(8)
@@ -77,7 +84,7 @@ def run(
     return outcome
 
 
-def connect(address: str | None, workers: int | None, threads: int) -> tuple[Any, bool]:
+def connect(address: str | None, workers: int, threads: int) -> tuple[Any, bool]:
     """The `ray` module, connected, and whether the connection is ours to end. Raises `MissingResource`."""
     try:
         import ray
@@ -101,7 +108,7 @@ def connect(address: str | None, workers: int | None, threads: int) -> tuple[Any
             ray.init(address=address, **quiet)
         else:
             os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")  # jobs have limits of their own
-            ray.init(num_cpus=workers and workers * threads, include_dashboard=False, **quiet)
+            ray.init(num_cpus=workers * threads, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"no Ray cluster answers at {address!r}" if address else "Ray does not start here"
         raise MissingResource(f"{where}: {environment.in_one_line(error)}; `ray start --head` begins one") from None

@@ -18,8 +18,9 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from ganbench.errors import BadInput, GanbenchError
+from ganbench.errors import BadConfig, BadInput, GanbenchError
 from ganbench.jobs.executors import worker
+from ganbench.jobs.executors.base import executor
 from ganbench.jobs.executors.driver import NO_ROOM, Outcome, Watcher, begin, row, store, terminable, writing
 from ganbench.jobs.executors.process import KILL, Crew, Event, Worker
 from ganbench.jobs.records import Record, RunFolder, Status, parse_record
@@ -33,22 +34,23 @@ FORCE = 15.0  # seconds for a worker to end when it is told to
 TICK = 0.2
 
 
+@executor("local", options=("jobs_per_gpu",))
 def run(
     jobs: Sequence[Job],
     folder: RunFolder,
     watcher: Watcher,
     *,
-    workers: int,
+    workers: int | None = None,
     threads: int = 1,
     job_timeout: Callable[[Job], float | None] = lambda job: None,
     time_limit: float | None = None,
     save_weights: bool = False,
     scorer_weights: str | None = None,
-    gpus: Sequence[str] = (),
+    jobs_per_gpu: int | None = None,
 ) -> Outcome:
-    """Run what has no final record yet, each worker on `threads` cores.
+    """Run what has no final record yet on this machine, each worker on `threads` cores.
 
-    `gpus` names the device of each worker, a device as often as it has slots; without it workers see all devices.
+    With `jobs_per_gpu` each worker sees one device, which so many share; without it workers see all devices.
 
     Ctrl-C stops it: the outcome says so, and the same call goes on later.
     Raises `DiskFull` when a record cannot be written; those before it are whole.
@@ -56,6 +58,9 @@ def run(
     weights = None if scorer_weights is None else os.path.abspath(scorer_weights)
     orders = worker.Orders(os.path.abspath(folder.root), environment.git(), save_weights, weights, threads)
     outcome, waiting = Outcome(), deque[tuple[Job, int]]()
+    device = jobs[0].spec.device if jobs else "cpu"
+    gpus = gpu_slots(jobs_per_gpu) if jobs_per_gpu and device == "cuda" else []
+    workers = workers or default_workers(threads, device, jobs_per_gpu)
     try:
         with terminable():
             waiting.extend(begin(jobs, folder, outcome, watcher, orders))
@@ -100,13 +105,24 @@ def answer(crew: Crew, asked: Worker, function: Callable[..., Any], *arguments: 
     raise GanbenchError(f"a process that was asked did not answer within {timeout:g} s")
 
 
-def default_workers() -> int:
-    """One worker per core this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def default_workers(threads: int = 1, device: str = "cpu", jobs_per_gpu: int | None = None) -> int:
+    """How many work at once where nobody says: one for each `threads` cores that this process may use.
+
+    Beside a device that they share at most four; with `jobs_per_gpu` one for each slot.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = max(1, cores // threads)
+    slots = gpu_slots(jobs_per_gpu) if jobs_per_gpu and device == "cuda" else []
+    return len(slots) or (most if device == "cpu" else min(4, most))
 
 
 def gpu_slots(each: int) -> list[str]:
-    """A name for each worker's CUDA device, `each` of every device that may be used here, devices taking turns."""
+    """A name for each worker's CUDA device, `each` of every device that may be used here, devices taking turns.
+
+    Raises `BadConfig` for no number.
+    """
+    if not isinstance(each, int) or each < 1:
+        raise BadConfig(f"jobs_per_gpu must be a number from 1 on; got {each!r}")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         visible = ",".join(p.name.removeprefix("nvidia") for p in sorted(Path("/dev").glob("nvidia[0-9]*")))

@@ -208,9 +208,9 @@ def check_configs(refs: Sequence[str], sets: Sequence[tuple[str | None, str, Any
     A key without a model goes to every model that has it; one that none has is an error with near matches. What a
     reference says in brackets is of it alone, and wins.
     """
-    from ganbench.make import config_fields, resolve_config
+    from ganbench.model.make import config_fields, resolve_config
     from ganbench.registry import MODELS
-    from ganbench.variants import single
+    from ganbench.registry.variants import single
 
     names = {ref: single(ref)[0] for ref in refs}
     fields: dict[str, dict[str, Any]] = {}

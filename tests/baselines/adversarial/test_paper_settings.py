@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from ganbench import recipes
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.engine.loop import train
 from ganbench.errors import NotApplicable
 from ganbench.model import Budget
 from ganbench.nn import ROBUSTNESS
-from ganbench.recipes import Recipe
-from ganbench.registry import MODELS
+from ganbench.registry import MODELS, recipes
+from ganbench.registry.recipes import Recipe
 
 MNIST = DataSpec("mnist", (1, 28, 28), (-1.0, 1.0))
 STACKED = DataSpec("stacked_mnist", (3, 28, 28), (-1.0, 1.0))

@@ -9,12 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganbench import recipes
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.engine.loop import train
 from ganbench.errors import BadConfig, NotApplicable
 from ganbench.model import GAN, Budget
-from ganbench.registry import MODELS
+from ganbench.registry import MODELS, recipes
 from ganbench.seeding import global_stream
 
 close = torch.testing.assert_close

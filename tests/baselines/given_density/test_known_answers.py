@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ganbench.data import DataSpec, Mixture, Split
+from ganbench.data.density import Density, Gaussian
 from ganbench.datasets.given import distinct
 from ganbench.datasets.laws import (
     Annulus,
@@ -24,7 +25,6 @@ from ganbench.datasets.laws import (
     isotropic,
 )
 from ganbench.datasets.synthetic import ring8
-from ganbench.density import Density, Gaussian
 from ganbench.engine.loop import train
 from ganbench.errors import BadConfig, NotApplicable
 from ganbench.metrics.inference import inference, subset_error

@@ -13,10 +13,10 @@ from ganbench.datasets.grammar import meetings
 from ganbench.datasets.load import load
 from ganbench.engine.loop import train
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.make import make
 from ganbench.metrics.documents import document_similarity, order_test
 from ganbench.metrics.words import analogy, word_similarity
 from ganbench.model import Budget, Model
+from ganbench.model.make import make
 from ganbench.nn.words import WordTable, windows
 
 LEARN = ("word2vec_skipgram", "word2vec_cbow", "doc2vec", "avg_w2v")

@@ -115,7 +115,7 @@ def test_files_travel_and_failures_are_the_rows_they_are_here(tmp_path: Path) ->
     from sklearn.datasets import load_digits
 
     np.save(tmp_path / "own.npy", load_digits().images[:200].reshape(-1, 64).astype(np.float32) / 8 - 1)
-    strange = Path(__file__).parents[1] / "strange_models.py"
+    strange = Path(__file__).parents[2] / "strange_models.py"
     names = ("Quick", "Hangs", "Exits") if "class Exits" in strange.read_text() else ("Quick", "Hangs")
     selection = launch.select(
         models=[f"{os.path.relpath(strange)}:{n}" for n in names], datasets=[f"array:{tmp_path}/own.npy"], seeds="1",

@@ -12,7 +12,8 @@ from fakes import board, record
 
 from ganbench.boards.build import Built, readme, tables
 from ganbench.boards.rank import Rank
-from ganbench.boards.render import (
+from ganbench.boards.standings import standings
+from ganbench.report.table import (
     Column,
     Measured,
     Place,
@@ -29,7 +30,6 @@ from ganbench.boards.render import (
     to_markdown,
     visible,
 )
-from ganbench.boards.standings import standings
 from ganbench.stats import Estimate
 
 HOSTILE = [

@@ -10,9 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ganbench.boards.board import first_problem
-from ganbench.boards.render import visible
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, in_one_line
 from ganbench.jobs.records import parse_record
 
 MAX_FILE = 1 << 26  # bytes
@@ -64,7 +62,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         try:
             records.append(read_record(line))
         except BadInput as error:
-            raise BadInput(f"{path.name} line {number} is not a record: {visible(str(error))}") from None
+            raise BadInput(f"{path.name} line {number} is not a record: {in_one_line(error)}") from None
     return records
 
 
@@ -89,6 +87,16 @@ def read_record(line: str) -> dict[str, Any]:
     if len(set(names)) < len(names):
         raise BadInput(f"each metric must appear once; got {', '.join(names)}")
     return value
+
+
+def first_problem(error: Exception) -> str:
+    """The first complaint of a validation error in one line: field, rule, value."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "table"
+    given = "" if isinstance(first["input"], dict) else f"; got {first['input']!r:.80}"
+    return f"{where}: {first['msg']}{given}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

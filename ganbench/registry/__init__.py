@@ -1,9 +1,9 @@
-"""One registry for models, data sets, metrics and scorers: names found by reading source, code imported only on use.
+"""One registry for each kind of thing: names are found by reading source, code is imported only on use.
 
 A registration is a decorator with literal arguments, `@register("wgan_gp", family="adversarial", ...)`. The registry
 reads those literals with `ast`, so listing eighty models imports none of them (and not torch). Packages outside the
-repository join through the entry-point groups `ganbench.models`, `ganbench.datasets` and `ganbench.metrics`; a user's
-own file is named on the command line as `path/to/file.py:Class`.
+repository join through the entry-point groups `ganbench.models`, `.datasets`, `.metrics`, `.scorers` and `.executors`;
+a user's own file is named on the command line as `path/to/file.py:Class`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
-from ganbench.variants import single
+from ganbench.registry.variants import single
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class MetricInfo(Entry):
     power: int | None = 2
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None
     smallest: float = 0.0
+    by_labels: str = ""
 
     @property
     def looks_through(self) -> bool:
@@ -126,6 +127,13 @@ class ScorerInfo(Entry):
     event_shape: tuple[int, ...] = ()
     needs_weights: bool = False
     needs_mixture: bool = False
+
+
+@dataclass(frozen=True)
+class ExecutorInfo(Entry):
+    """What `ganbench.jobs.executors.base.executor` says of an executor."""
+
+    options: tuple[str, ...] = ()
 
 
 E = TypeVar("E", bound=Entry)
@@ -282,4 +290,5 @@ def _import_file(path: Path) -> Any:
 MODELS = Registry("model", ModelInfo, "baselines", "register", "ganbench.models")
 DATASETS = Registry("data set", DatasetInfo, "ganbench.datasets", "dataset", "ganbench.datasets")
 METRICS = Registry("metric", MetricInfo, "ganbench.metrics", "metric", "ganbench.metrics")
-SCORERS = Registry("scorer", ScorerInfo, "ganbench.scorers", "scorer")
+SCORERS = Registry("scorer", ScorerInfo, "ganbench.scorers", "scorer", "ganbench.scorers")
+EXECUTORS = Registry("executor", ExecutorInfo, "ganbench.jobs.executors", "executor", "ganbench.executors")

@@ -17,9 +17,9 @@ import torch
 
 from ganbench import seeding
 from ganbench.data import DataSpec
-from ganbench.datasets.samples import TensorHeader, safetensors_header
 from ganbench.errors import BadInput, GanbenchError, NotApplicable
-from ganbench.model import Config, Model
+from ganbench.files import TensorHeader, safetensors_header
+from ganbench.model.contract import Config, Model
 from ganbench.registry import MODELS
 
 MAX_HEADER = 1 << 22  # bytes of a weights file that name its tensors
@@ -41,7 +41,7 @@ def make(ref: str, spec: DataSpec, overrides: Mapping[str, Any] | None = None, s
 def make_with_weights(
     ref: str, spec: DataSpec, config: Mapping[str, Any], path: Path, seed: tuple[object, ...] = ()
 ) -> Model:
-    """The model of `ganbench.make.make` with the weights of a .safetensors file, in eval mode on the CPU.
+    """The model of `ganbench.model.make.make` with the weights of a .safetensors file, in eval mode on the CPU.
 
     Raises `BadInput` when they are not those of the model with this config, or not finite; `NotApplicable` for a
     model that keeps none; what `make` raises.

@@ -1,4 +1,4 @@
-"""One table object, five forms: Markdown, CSV, JSON, LaTeX (booktabs) and HTML. Pure, and byte-identical on a rerun.
+"""One table object, six forms: terminal, Markdown, CSV, JSON, LaTeX and HTML. Pure, and byte-identical on a rerun.
 
 A cell knows its text, its fields (for CSV and JSON, at full precision) and its sort key; names are text in every form:
 Markdown, LaTeX and HTML characters are escaped, control characters are made visible, spreadsheet formulas are quoted.
@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ganbench.boards.axes import Axis
-from ganbench.boards.rank import Rank
-from ganbench.stats import Estimate
+from ganbench.report.axes import Axis
+
+if TYPE_CHECKING:
+    from ganbench.stats import Estimate, Rank
 
 Format = Literal["md", "csv", "json", "tex", "html"]
 ARROWS = {"min": "↓", "max": "↑", "floor": "→ floor", "none": ""}
@@ -83,17 +84,10 @@ class Measured:
         return " ".join([*parts, f"({', '.join(notes)})"] if notes else parts)
 
     def fields(self) -> dict[str, Any]:
-        e = self.estimate or Estimate(math.nan, 0)
-        mean = e.mean if e.n else None
-        return {
-            "": mean,
-            ".low": e.low,
-            ".high": e.high,
-            ".sd": e.sd,
-            ".n": e.n,
-            ".diverged": e.diverged,
-            ".group": self.letters,
-        }
+        e = self.estimate
+        known = {".n": 0, ".diverged": 0} if e is None else {".n": e.n, ".diverged": e.diverged}
+        interval = {f".{k}": getattr(e, k, None) for k in ("low", "high", "sd")}
+        return {"": e.mean if e and e.n else None, **interval, **known, ".group": self.letters}
 
     def sort_key(self) -> str | float | None:
         return self.estimate.mean if self.estimate and self.estimate.n else None
@@ -117,7 +111,31 @@ class Place:
         return self.rank.place if self.rank else None
 
 
-Cell = Text | Number | Measured | Place
+@dataclass(frozen=True)
+class Spread:
+    """A mean over training seeds with their standard deviation, which one seed has not; None is an empty cell."""
+
+    mean: float | None
+    sd: float | None = None
+
+    def text(self) -> str:
+        if self.mean is None:
+            return "–"
+        if self.sd is None:
+            return whole(self.mean)
+        digits = max(0, 1 - math.floor(math.log10(self.sd))) if self.sd > 0 else None
+        if digits is None or digits > 6:
+            return f"{whole(self.mean)} ±{whole(self.sd)}"
+        return f"{self.mean:.{digits}f} ±{self.sd:.{digits}f}"
+
+    def fields(self) -> dict[str, Any]:
+        return {"": self.mean, ".sd": self.sd}
+
+    def sort_key(self) -> str | float | None:
+        return self.mean
+
+
+Cell = Text | Number | Measured | Place | Spread
 
 
 @dataclass(frozen=True)
@@ -135,7 +153,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """Cells in the order of the columns; `kind` is ranked, incomplete, control or claimed."""
+    """Cells in the order of the columns; `kind` is ranked, incomplete, control, claimed or floor."""
 
     kind: str
     cells: Sequence[Cell]
@@ -167,10 +185,45 @@ def short(x: float) -> str:
     return f"{x:.{max(0, 3 - math.floor(math.log10(abs(x))))}f}"
 
 
+def whole(x: float) -> str:
+    """As `short`; whole numbers as such: 8, not 8.000."""
+    return f"{x:.0f}" if math.isfinite(x) and x == round(x) and abs(x) < 1e6 else short(x)
+
+
 def decimals(half_width: float, mean: float) -> int:
     """Decimals that show two digits of the half-width; four significant ones of the mean where it vanishes."""
     size = half_width if half_width > 1e-4 * abs(mean) else abs(mean) / 100
     return 1 if size <= 0 else min(12, max(0, 1 - math.floor(math.log10(size))))
+
+
+def lines(table: Table) -> list[list[str]]:
+    """The headings, and the text of every row."""
+    return [[c.heading for c in table.columns], *([c.text() for c in row.cells] for row in table.rows)]
+
+
+def to_terminal(table: Table, width: int) -> list[Any]:
+    """The table for a terminal of that width: in as many parts as it takes, each with the names in front."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Rich
+
+    wide = [max(map(len, column)) + 3 for column in zip(*lines(table), strict=True)]
+    parts: list[list[int]] = [[]]
+    for i in range(1, len(wide)):
+        if parts[-1] and wide[0] + sum(wide[j] for j in parts[-1]) + wide[i] > width:
+            parts.append([])
+        parts[-1].append(i)
+    made: list[Rich] = []
+    for part in parts:
+        title = visible(table.title) + (" (continued)" if made else "")
+        out = Rich(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for i in (0, *part):
+            out.add_column(table.columns[i].heading, justify="right" if i else "left", no_wrap=True)
+        for row in table.rows:
+            if row.kind == "floor":
+                out.add_section()
+            out.add_row(*(row.cells[i].text() for i in (0, *part)), style="dim" if row.kind == "floor" else None)
+        made.append(out)
+    return made
 
 
 def to_markdown(table: Table) -> str:
@@ -235,7 +288,7 @@ def to_html(table: Table, links: Mapping[str, str] = MappingProxyType({})) -> st
 
     `links` maps names of models, as the table shows them, to the addresses of their pages.
     """
-    template = _environment().get_template("table.html.j2")
+    template = templates("ganbench.report").get_template("table.html.j2")
     return str(template.render(table=table, span=_spans(table), bar=bar, links=links))
 
 
@@ -273,19 +326,22 @@ def _spans(table: Table) -> Mapping[str, Axis]:
 
 
 def render(table: Table, form: Format) -> str:
-    """The table in one of the five forms."""
+    """The table in one of the five forms of text."""
     forms = {"md": to_markdown, "csv": to_csv, "json": to_json, "tex": to_latex, "html": to_html}
     return forms[form](table)
 
 
 @cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def templates(*packages: str) -> Any:
+    """The templates of packages, the first one's first; what is put into them is escaped."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-    return Environment(
-        loader=PackageLoader("ganbench.boards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(p) for p in packages]), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    found.filters["visible"] = visible
+    return found
 
 
 _MARKDOWN = str.maketrans({

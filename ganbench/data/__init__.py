@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from ganbench.density import Density
+from ganbench.data.density import Density
 from ganbench.errors import BadInput
 
 HORIZON = 5  # frames at the end of a clip that are to be predicted from those before
