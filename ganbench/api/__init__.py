@@ -168,6 +168,7 @@ def run(
     `KeyboardInterrupt` when the records are written.
     """
     from ganbench.api import launch
+    from ganbench.jobs.executors.driver import Unheard
 
     for name, number in (("samples", samples), ("workers", workers), ("threads", threads)):
         least = 2 if name == "samples" else 1
@@ -198,7 +199,7 @@ def run(
         selection,
         launch.make_jobs(selection),
         out,
-        lambda root, workers: contextlib.nullcontext(_Silent()),
+        lambda root, workers: contextlib.nullcontext(Unheard()),
         workers=workers,
         threads=threads,
         time_limit=time_limit,
@@ -309,11 +310,3 @@ def _budget(given: str | Mapping[str, float] | None) -> str | None:
         raise BadConfig(f"a budget is one of iterations, examples or seconds; got {dict(given)}")
     ((kind, amount),) = given.items()
     return f"{kind}={amount}"
-
-
-class _Silent:
-    """A watcher that tells nobody."""
-
-    def finished(self, record: Record, cached: bool) -> None: ...
-
-    def tick(self, running: list[dict[str, Any]]) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -20,26 +20,19 @@ DataDir = Annotated[
 ]
 
 
-def of_models(incomplete: str) -> list[str]:
-    """Names of models that begin so, for shell completion; like all of these without torch."""
-    from ganbench.registry import MODELS
+def _registered(kind: str) -> Callable[[str], list[str]]:
+    """Names of one kind that begin so, for shell completion; found without torch."""
 
-    return [name for name in MODELS.entries if name.startswith(incomplete)]
+    def beginning(incomplete: str) -> list[str]:
+        from ganbench import registry
 
+        names = [e.name + (":" if e.prefix else "") for e in getattr(registry, kind)]
+        return [name for name in names if name.startswith(incomplete)]
 
-def of_datasets(incomplete: str) -> list[str]:
-    """Names of data sets that begin so."""
-    from ganbench.registry import DATASETS
-
-    names = [e.name + (":" if e.prefix else "") for e in DATASETS]
-    return [name for name in names if name.startswith(incomplete)]
+    return beginning
 
 
-def of_metrics(incomplete: str) -> list[str]:
-    """Names of metrics that begin so."""
-    from ganbench.registry import METRICS
-
-    return [name for name in METRICS.entries if name.startswith(incomplete)]
+of_models, of_datasets, of_metrics = map(_registered, ("MODELS", "DATASETS", "METRICS"))
 
 
 def of_suites(incomplete: str) -> list[str]:

@@ -112,6 +112,7 @@ def candidate(run: Mapping[str, Any], workers: int, revision: str) -> Measure:
 def train_jobs(jobs: Sequence[Mapping[str, Any]], seeds: Iterable[int], n_samples: int, workers: int) -> list[Record]:
     """The records of these jobs on these seeds. Raises `JobsFailed` naming the first that ended with an error."""
     from ganbench.jobs.executors import local
+    from ganbench.jobs.executors.driver import Unheard
 
     chosen: list[Job] = []
     for j in jobs:
@@ -125,7 +126,7 @@ def train_jobs(jobs: Sequence[Mapping[str, Any]], seeds: Iterable[int], n_sample
         tempfile.TemporaryDirectory(prefix="ganbench-") as root,
         RunFolder.create(Path(root) / "run", {"suite": "check"}) as folder,
     ):
-        records = local.run(chosen, folder, _Quiet(), workers=workers, job_timeout=lambda job: 900.0).records
+        records = local.run(chosen, folder, Unheard(), workers=workers, job_timeout=lambda job: 900.0).records
     bad = [r for r in records if r.status not in ("ok", "diverged")]
     if bad:
         raise JobsFailed(f"{len(bad)} of {len(records)} jobs failed, the first: {bad[0].spec.label}: {bad[0].reason}")
@@ -150,11 +151,3 @@ def _runs(name: str, records: Sequence[Record]) -> Runs:
 def _model(job: Mapping[str, Any]) -> str:
     """The first part of a pool's name: the model, with its label count where one is said; configs share a pool."""
     return row_name({"model": job["model"], "labels": job.get("labels")})
-
-
-class _Quiet:
-    """A watcher that says nothing."""
-
-    def finished(self, record: Record, cached: bool) -> None: ...
-
-    def tick(self, running: list[dict[str, Any]]) -> None: ...

@@ -12,6 +12,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -355,6 +356,11 @@ class DiskFull(GanbenchError):
     """No room to write a record; earlier ones are whole."""
 
     exit_code = 5
+
+
+def now() -> str:
+    """The time as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _short(value: Any) -> str:

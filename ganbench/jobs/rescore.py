@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput
-from ganbench.jobs.records import Record, RunFolder
-from ganbench.jobs.runner import Clock, now, pick_device, score_trained
+from ganbench.jobs.records import Record, RunFolder, now
+from ganbench.jobs.runner import Clock, pick_device, score_trained
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.model import Model
 from ganbench.model.make import effective_config, make_with_weights, model_class

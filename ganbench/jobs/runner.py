@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ganbench.engine.loop import Training, train
 from ganbench.engine.turns import deterministic, matmul_precision
 from ganbench.errors import Diverged, MissingResource, NotApplicable
 from ganbench.jobs import keep
-from ganbench.jobs.records import CHECKPOINT, SCHEMA, MetricRow, Record
+from ganbench.jobs.records import CHECKPOINT, SCHEMA, MetricRow, Record, now
 from ganbench.jobs.shown import check_labels, training_data
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.model import Budget, Model
@@ -225,8 +224,3 @@ def _describe(error: BaseException, phase: str) -> dict[str, Any]:
     where = [f"{Path(f.filename).name}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames]
     found = {"type": type(error).__name__, "phase": phase, "traceback": [environment.without_paths(w) for w in where]}
     return found | ({"errno": error.errno} if isinstance(error, OSError) else {})
-
-
-def now() -> str:
-    """The time as records have it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

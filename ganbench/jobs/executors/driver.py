@@ -8,11 +8,10 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ganbench.jobs.executors.worker import Orders
-from ganbench.jobs.records import SCHEMA, DiskFull, Record, RunFolder, Status
+from ganbench.jobs.records import SCHEMA, DiskFull, Record, RunFolder, Status, now
 from ganbench.jobs.spec import Job
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -95,7 +94,7 @@ def _next(record: Record | None) -> int:
 
 def row(job: Job, status: Status, reason: str, orders: Orders, attempt: int) -> Record:
     """A record for a job that has none of its own."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    here = now()
     return Record(
         schema=SCHEMA,
         job_id=job.spec.job_id,
@@ -104,8 +103,8 @@ def row(job: Job, status: Status, reason: str, orders: Orders, attempt: int) -> 
         reason=reason,
         attempt=attempt,
         git=orders.git,
-        started_at=now,
-        ended_at=now,
+        started_at=here,
+        ended_at=here,
     )
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
-from ganbench.jobs.records import SCHEMA, Record, RunFolder
+from ganbench.jobs.records import SCHEMA, Record, RunFolder, now
 from ganbench.jobs.spec import Job, display_name
 from ganbench.provenance import environment
 from ganbench.provenance.identity import changed_since_plan
@@ -133,7 +133,7 @@ def work(job: Job, orders: Orders, attempt: int) -> dict[str, Any]:
     """Run one job; returns its record as JSON, and the environment that it names."""
     import torch
 
-    from ganbench.jobs.runner import now, run_job
+    from ganbench.jobs.runner import run_job
     from ganbench.scoring.inputs import Workplace
 
     torch.set_num_threads(orders.threads)
