@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ganbench.boards.build import Built, version_mark
 from ganbench.boards.html import Curves
@@ -15,7 +16,9 @@ from ganbench.registry import ModelInfo, module_path
 from ganbench.registry.recipes import Recipe
 from ganbench.report.published import Line
 from ganbench.report.table import Measured
-from ganbench.stats import Rank
+
+if TYPE_CHECKING:
+    from ganbench.stats import Rank
 
 SHARED = ("ganbench", "baselines")  # packages whose functions a loss may be made of
 
