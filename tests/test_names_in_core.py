@@ -40,7 +40,7 @@ CHOSEN = {  # file -> (names, why they stand there)
     "commands/submit.py": ({"digits", "folder"}, "the name of a board that options default to; the grammar of folders"),
     "commands/score.py": ({"folder", "array"}, "folder:PATH and array:PATH are grammar of the command line"),
     "commands/hub.py": ({"folder"}, "a key of what it prints as JSON"),
-    "variants.py": ({"folder"}, "folder[resize=32]:PATH is grammar of the command line"),
+    "registry/variants.py": ({"folder"}, "folder[resize=32]:PATH is grammar of the command line"),
 }
 
 
