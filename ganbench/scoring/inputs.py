@@ -164,16 +164,19 @@ class Inputs(Provider):
                 return label_draws(self.dataset, self.label_counts, draw)
             case "word_vectors" | "document_vectors":
                 return self._vectors(need)
-            case "edited_measured" | "measured":
+            case "edited_measured":
+                return measure(self.of("edited"))
+            case "measured":
                 self.of("wanted")  # only rendered pictures have attributes to measure
-                return measure(self.of("edited" if need.startswith("edited") else "translated"))
+                return measure(self.of("translated"))
         model, x = self.of("model"), self.of("reference")
         rng = seeding.stream("sampling", *self.streams, need)
         match need:
             case "edited":
                 return asked.edited(model, x, self.of("edit_bits"), rng)
             case "cycled":
-                return asked.translated_back(model, self.of("translated"), tuple(self.of("cond").shape[1:]), rng)
+                shape = tuple(self.of("cond").shape[1:])
+                return asked.translated_back(model, self.of("translated"), shape, rng)
         return asked.completed(model, x, self.of("known"), rng, project=need == "projected")
 
     def _vectors(self, name: str) -> Tensor:
