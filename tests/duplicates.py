@@ -2,7 +2,7 @@
 
 Lines are compared without indentation; comments, docstrings, imports, blank lines and lone brackets do not count. A
 pair is two stretches that agree as far as they go. Copies between two exhibits (files of `baselines/`) are fair: see
-docs/decisions/0011-fair-copies.md.
+docs/decisions/0012-fair-copies.md.
 """
 
 from __future__ import annotations
