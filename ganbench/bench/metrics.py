@@ -314,7 +314,7 @@ def prdc() -> Case:
 
     return Case(
         "precision, recall, density, coverage, n = 10,000, d = 512",
-        lambda: [s.value for s in ours(samples, reference, rng=torch.Generator().manual_seed(0), k=5)],
+        lambda: [s.value for s in ours(samples, reference, rng=torch.Generator().manual_seed(0), k=5)[:4]],  # F1 apart
         peer,
         "prdc",
         operations=2 * 512 * 2 * 10_000**2,

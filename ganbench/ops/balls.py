@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.ops.neighbors import every_row, pair_squares, row_error
+from ganbench.ops.neighbors import below, pair_squares, row_error
 from ganbench.ops.pairwise import tiles
 
 MUCH = 0.01  # share of decisions left to direct distances above which doubles are cheaper
@@ -30,51 +30,37 @@ class Balls:
 def balls(x: Tensor, y: Tensor, closed_x: Tensor, closed_y: Tensor, open_x: Tensor) -> Balls:
     """Relations of (N, D) and (M, D) for squared radii, float64: closed (N,) and (M,), open (N,). Scratch: three tiles.
 
-    Tiles screen; whatever lies within their rounding bound of a radius is measured again. Where that is much, as in
-    clusters tighter than the rounding of single precision, the tiles are formed anew in double.
+    Tiles screen: pairs beyond all radii are left where they are, and those within their rounding bound of a radius are
+    measured again. Where these are many, as in clusters tighter than the rounding of single precision, the tiles are
+    formed anew in double.
     """
     n, m = len(x), len(y)
     error = row_error(x, y)  # (N,)
-    low, high = ((open_x + sign * error).to(x.dtype)[:, None] for sign in (-1, 1))
-    radius_x, radius_y = closed_x.to(x.dtype)[:, None], closed_y.to(x.dtype)
-    margin_x, margin_y = x.new_full((n,), math.inf), x.new_full((m,), math.inf)  # squared distance less radius, least
-    held, holding = (torch.zeros(size, dtype=torch.float64, device=x.device) for size in (n, m))
-    scratch = torch.empty(0)
+    reach_x = torch.maximum(closed_x, open_x) + error
+    reach_y = closed_y + error.max()
+    reach_x, reach_y = (_above(reach, x.dtype) for reach in (reach_x, reach_y))
+    y_covered, x_covered = (torch.zeros(size, dtype=torch.bool, device=x.device) for size in (m, n))
+    held, holding = (torch.zeros(size, dtype=torch.long, device=x.device) for size in (n, m))
     for i, j, tile in tiles(x, y):
-        scratch = torch.empty_like(tile) if scratch.shape != tile.shape else scratch
-        torch.sub(tile, radius_x[i], out=scratch)
-        margin_y[j] = torch.minimum(margin_y[j], scratch.amin(0))
-        torch.sub(tile, radius_y[j], out=scratch)
-        margin_x[i] = torch.minimum(margin_x[i], scratch.amin(1))
-        possible = torch.le(tile, high[i], out=scratch).sum(1)
-        certain = torch.lt(tile, low[i], out=scratch).sum(1)
-        held[i] += certain
-        holding[j] += scratch.sum(0)
-        rows = (possible > certain).nonzero().flatten()
-        near = tile[rows]
-        a, b = ((near >= low[i][rows]) & (near <= high[i][rows])).nonzero().unbind(1)
-        if len(a) > MUCH * tile.numel() and x.dtype == torch.float32:
+        near = below(tile, torch.maximum(reach_x[i, None], reach_y[j]), tile.numel())
+        assert near is not None
+        a = torch.div(near, tile.shape[1], rounding_mode="floor")
+        b = near - a * tile.shape[1]
+        ball_x, ball_y, open_ball, bound = closed_x[i][a], closed_y[j][b], open_x[i][a], error[i][a]
+        squares = tile.view(-1)[near].double()
+        doubt = torch.stack([squares - ball_x, squares - ball_y, squares - open_ball]).abs_().amin(0) <= bound
+        again = doubt.nonzero().flatten()
+        if len(again) > MUCH * tile.numel() and x.dtype == torch.float32:
             return balls(x.double(), y.double(), closed_x, closed_y, open_x)
-        a, b = rows[a] + i.start, b + j.start
-        inside = pair_squares(x, y, a, b) < open_x[a]
-        held.index_add_(0, a, inside.double())
-        holding.index_add_(0, b, inside.double())
-    slack = float(error.max())
-    doubtful = int((margin_y.abs() <= slack).sum() + (margin_x.abs() <= slack).sum())
-    if doubtful > MUCH * (n + m) and x.dtype == torch.float32:
-        return balls(x.double(), y.double(), closed_x, closed_y, open_x)
-    return Balls(
-        _decide(margin_y, slack, centres=x, points=y, closed=closed_x),
-        _decide(margin_x, slack, centres=y, points=x, closed=closed_y),
-        holding.long(),
-        held.long(),
-    )
+        squares[again] = pair_squares(x, y, a[again] + i.start, b[again] + j.start)
+        y_covered[j] |= torch.bincount(b[squares <= ball_x], minlength=tile.shape[1]) > 0
+        x_covered[i] |= torch.bincount(a[squares <= ball_y], minlength=tile.shape[0]) > 0
+        inside = squares < open_ball
+        held[i] += torch.bincount(a[inside], minlength=tile.shape[0])
+        holding[j] += torch.bincount(b[inside], minlength=tile.shape[1])
+    return Balls(y_covered, x_covered, holding, held)
 
 
-def _decide(margin: Tensor, slack: float, centres: Tensor, points: Tensor, closed: Tensor) -> Tensor:
-    """Which points some closed ball holds, from their margins; doubtful ones from float64 distances to all centres."""
-    covered = margin < 0
-    for r in (margin.abs() <= slack).nonzero().flatten().tolist():
-        squares = pair_squares(centres, points[r : r + 1].expand(len(centres), -1), *[every_row(centres)] * 2)
-        covered[r] = bool((squares <= closed).any())
-    return covered
+def _above(bound: Tensor, dtype: torch.dtype) -> Tensor:
+    """The bound in another precision, rounded up."""
+    return torch.nextafter(bound.to(dtype), bound.new_tensor(math.inf, dtype=dtype))

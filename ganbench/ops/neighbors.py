@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -19,6 +20,8 @@ from ganbench.ops.pairwise import center_of, distance_error, slices, squared_nor
 
 SLACK = 2  # screened candidates kept beyond the K asked for
 AROUND = 4  # times the distance to its neighbours: how far around a doubtful row others are searched with it
+MANY = 8  # one over the share of a tile above which its best are found by selection
+WAITING = 32  # candidates a row, on average, that wait to be sorted in
 TREE_DIMS = 8  # up to here a k-d tree is exact, faster, and does not mind tight clusters that rounding cannot screen
 
 
@@ -33,11 +36,24 @@ class Neighbors:
 def pair_squares(x: Tensor, y: Tensor, i: Tensor, j: Tensor) -> Tensor:
     """|x_i - y_j|^2 of given pairs, directly in float64: (N, D), (M, D), (P,), (P,) -> (P,)."""
     out = torch.empty(len(i), dtype=torch.float64, device=x.device)
-    for part in slices(len(i), max(1, (1 << 18) // x.shape[1])):
-        gap = x[i[part]].double()
-        gap -= y[j[part]]
-        out[part] = gap.square_().sum(1)
+    size = max(1, (1 << 17) // x.shape[1])
+    of_x, of_y, gap = (x.new_empty(size, x.shape[1], dtype=t) for t in (x.dtype, y.dtype, torch.float64))
+    for part in slices(len(i), size):
+        rows = slice(0, part.stop - part.start)
+        gap[rows] = torch.index_select(x, 0, i[part], out=of_x[rows])
+        gap[rows] -= torch.index_select(y, 0, j[part], out=of_y[rows])
+        out[part] = torch.linalg.vecdot(gap[rows], gap[rows])
     return out
+
+
+def below(tile: Tensor, bound: Tensor, most: int) -> Tensor | None:
+    """Where a contiguous tile is below what broadcasts to it, as flat indices; None where it is so more than `most`
+    times. On a CPU numpy compares: it has vector instructions for it, and counts before it lists."""
+    if tile.device.type != "cpu":
+        found = (tile < bound).view(-1).nonzero().flatten()
+        return found if len(found) <= most else None
+    mask = tile.numpy() < bound.numpy()
+    return torch.from_numpy(np.flatnonzero(mask)) if np.count_nonzero(mask) <= most else None
 
 
 def nearest(x: Tensor, y: Tensor | None = None, k: int = 1) -> Neighbors:
@@ -48,14 +64,12 @@ def nearest(x: Tensor, y: Tensor | None = None, k: int = 1) -> Neighbors:
     rows = _Screen(x, x if y is None else y, k, within=y is None)
     if x.shape[1] <= TREE_DIMS:
         return _tree(x, y, k)
-    turned = torch.empty(0)
     for i, j, tile in tiles(x, y):
         if y is None and i == j:
             tile.fill_diagonal_(math.inf)
         rows.update(i, j, tile)
         if y is None and i != j:
-            turned = tile.T.contiguous() if turned.shape != tile.T.shape else turned.copy_(tile.T)
-            rows.update(j, i, turned)
+            rows.update(j, i, tile, turned=True)
     return rows.exact()
 
 
@@ -81,12 +95,16 @@ def nearest_both(x: Tensor, y: Tensor, k: int = 1) -> tuple[Neighbors, Neighbors
         return _tree(x, y, k), _tree(y, x, k)
     for i, j, tile in tiles(x, y):
         rows.update(i, j, tile)
-        columns.update(j, i, tile.T.contiguous())
+        columns.update(j, i, tile, turned=True)
     return rows.exact(), columns.exact()
 
 
 class _Screen:
-    """Running nearest candidates of each row by screened distance."""
+    """Running nearest candidates of each row by screened distance.
+
+    Once a row has some, only what is nearer than the last of them is picked out of a tile; it waits until there is
+    enough of it to be sorted in. The bounds, which are then some tiles old, let through a few more than they need to.
+    """
 
     def __init__(self, x: Tensor, y: Tensor, k: int, within: bool = False, may_divide: bool = True) -> None:
         self.x, self.y, self.k, self.within, self.may_divide = x, y, k, within, may_divide
@@ -96,18 +114,56 @@ class _Screen:
         width = min(k + SLACK, self.others)
         self.squares = x.new_full((len(x), width), math.inf)
         self.index = torch.zeros(len(x), width, dtype=torch.long, device=x.device)
+        self.bound = self.squares[:, -1].clone()
+        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []  # rows, squares, index of candidates
+        self.n_waiting = 0
 
-    def update(self, i: slice, j: slice, tile: Tensor) -> None:
-        """Take in the distances of rows i to columns j."""
-        width = self.squares.shape[1]
-        near = tile.topk(min(width, tile.shape[1]), dim=1, largest=False, sorted=False)
-        squares = torch.cat([self.squares[i], near.values], 1)
-        best = squares.topk(width, dim=1, largest=False)
+    def update(self, i: slice, j: slice, tile: Tensor, turned: bool = False) -> None:
+        """Take in the distances of rows i to columns j; the tile is (rows, columns), or `turned`."""
+        bound = self.bound[i]
+        near = below(tile, bound if turned else bound[:, None], tile.numel() // MANY)
+        if near is None:
+            return self._replace(i, j, tile.T.contiguous() if turned else tile)
+        first = torch.div(near, tile.shape[1], rounding_mode="floor")
+        second = near - first * tile.shape[1]
+        row, column = (second, first) if turned else (first, second)
+        self.waiting.append((row + i.start, tile.view(-1)[near], column + j.start))
+        self.n_waiting += len(near)
+        if self.n_waiting > WAITING * len(self.x):
+            self._sort_in()
+        return None
+
+    def _replace(self, i: slice, j: slice, tile: Tensor) -> None:
+        """The best of what rows i have and of a whole tile."""
+        near = tile.topk(min(self.squares.shape[1], tile.shape[1]), dim=1, largest=False, sorted=False)
+        self._keep_best(i, near.values, near.indices + j.start)
+
+    def _keep_best(self, i: slice, squares: Tensor, index: Tensor) -> None:
+        best = torch.cat([self.squares[i], squares], 1).topk(self.squares.shape[1], dim=1, largest=False)
         self.squares[i] = best.values
-        self.index[i] = torch.cat([self.index[i], near.indices + j.start], 1).gather(1, best.indices)
+        self.index[i] = torch.cat([self.index[i], index], 1).gather(1, best.indices)
+        self.bound[i] = best.values[:, -1]
+
+    def _sort_in(self) -> None:
+        """The best of what all rows have and of what waits."""
+        if not self.waiting:
+            return
+        row, squares, index = (torch.cat(v) for v in zip(*self.waiting, strict=True))
+        self.waiting, self.n_waiting = [], 0
+        order = _order(squares)
+        order = order[_order(row[order], len(self.x))]
+        row, squares, index = row[order], squares[order], index[order]
+        count = torch.bincount(row, minlength=len(self.x))
+        rank = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+        keep = rank < self.squares.shape[1]
+        new_squares, new_index = torch.full_like(self.squares, math.inf), torch.zeros_like(self.index)
+        new_squares[row[keep], rank[keep]] = squares[keep]
+        new_index[row[keep], rank[keep]] = index[keep]
+        self._keep_best(slice(0, len(self.x)), new_squares, new_index)
 
     def exact(self) -> Neighbors:
         """The neighbours by float64 distance; rows whose screen cannot rule out a better one are searched in full."""
+        self._sort_in()
         n, width = self.index.shape
         row = torch.arange(n, device=self.x.device).repeat_interleave(width)
         squares = pair_squares(self.x, self.y, row, self.index.flatten()).view(n, width)
@@ -180,6 +236,16 @@ class _Around:
         here = torch.zeros(len(possible), dtype=torch.long, device=point.device)
         apart = pair_squares(point[None], self.x, here, possible).sqrt()
         return possible[apart <= radius], apart[apart <= radius]
+
+
+def _order(values: Tensor, below: int | None = None) -> Tensor:
+    """The order of values; of whole numbers `below` a bound, one that leaves equal ones as they are."""
+    if values.device.type != "cpu":
+        return values.argsort(stable=below is not None)
+    array = values.numpy()
+    if below is not None:  # numpy sorts by radix where they fit into two bytes
+        return torch.from_numpy(array.astype(np.min_scalar_type(below)).argsort(kind="stable"))
+    return torch.from_numpy(array.argsort())
 
 
 def every_row(y: Tensor) -> Tensor:

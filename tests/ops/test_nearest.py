@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from ganbench.ops.balls import balls
 from ganbench.ops.closest_pairs import closest_pairs, first_equal
-from ganbench.ops.neighbors import nearest, nearest_both
+from ganbench.ops.neighbors import below, nearest, nearest_both
 
 
 def sets(rng):
@@ -24,20 +24,28 @@ def sets(rng):
         "one point": (torch.ones(30, 3), torch.ones(20, 3)),
         "tiny": (x[:, :2] * 1e-5 + far, y[:, :2] * 1e-5 + far),
         "two far clouds": (torch.cat([x + 3e3, x[:50] - 3e3]), torch.cat([y + 3e3, y - 3e3])),
+        "nearer and nearer": (x[x.norm(dim=1).argsort(descending=True)] * 3, y[y.norm(dim=1).argsort(descending=True)]),
+        "by class": (x + 9 * (torch.arange(300) // 100)[:, None], y + 9 * (torch.arange(200) // 67)[:, None]),
         "outlier": (torch.cat([x, torch.full((1, 20), 1e4)]), y),
     }
 
 
-NAMES = ["plain", "float64", "offset", "ties", "copies", "one point", "tiny", "two far clouds", "outlier"]
+NAMES = [
+    "plain", "float64", "offset", "ties", "copies", "one point", "tiny", "two far clouds", "nearer and nearer",
+    "by class", "outlier",
+]  # fmt: skip
 
 
 def squares_of(x, y):
     return torch.from_numpy(cdist(x.double().numpy(), y.double().numpy(), "sqeuclidean"))
 
 
+@pytest.mark.parametrize("waiting", [0, 32])
+@pytest.mark.parametrize("size", [17, 64])
 @pytest.mark.parametrize("name", NAMES)
-def test_nearest_distances_are_exact(rng, name, monkeypatch):
-    monkeypatch.setattr("ganbench.ops.pairwise.tile_size", lambda x: 64)
+def test_nearest_distances_are_exact(rng, name, size, waiting, monkeypatch):
+    monkeypatch.setattr("ganbench.ops.pairwise.tile_size", lambda x: size)
+    monkeypatch.setattr("ganbench.ops.neighbors.WAITING", waiting)
     x, y = sets(rng)[name]
     within = squares_of(x, x).fill_diagonal_(torch.inf)
     found = nearest(x, k=4)
@@ -63,6 +71,26 @@ def test_balls_are_decided_by_exact_distances(rng, name, monkeypatch):
     assert torch.equal(found.x_covered, (square <= radius_y[None, :, 2]).any(1))
     assert torch.equal(found.holding, (square < radius_x[:, 4, None]).sum(0))
     assert torch.equal(found.held, (square < radius_x[:, 4, None]).sum(1))
+
+
+def test_balls_that_hold_everything_are_counted(rng):
+    # real rows on a shell, samples at its centre: every ball around a real row holds every sample
+    x = torch.nn.functional.normalize(torch.randn(150, 200, generator=rng), dim=1)
+    y = torch.randn(130, 200, generator=rng) * 1e-3
+    near_x, near_y = nearest(x, k=3).squares[:, 2], nearest(y, k=3).squares[:, 2]
+    found = balls(x, y, near_x, near_y, near_x)
+    assert found.y_covered.all()
+    assert not found.x_covered.any()
+    assert (found.holding == 150).all()
+    assert (found.held == 130).all()
+
+
+def test_what_is_below_a_bound_is_listed_unless_it_is_much(rng):
+    tile = torch.randn(9, 7, generator=rng)
+    for bound in (torch.zeros(7), torch.zeros(9, 1), torch.tensor(0.3)):
+        found = below(tile, bound, 63)
+        assert torch.equal(torch.zeros(63).index_fill_(0, found, 1).view(9, 7) > 0, tile < bound)
+        assert below(tile, bound, len(found) - 1) is None
 
 
 def test_too_few_rows_for_k_neighbours_is_an_error(rng):
