@@ -8,6 +8,8 @@ Shapes      N, M rows, D dimensions, L lines, B batch, F outputs.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
 import json
 import sys
@@ -294,10 +296,12 @@ def ab_make(name: str, device: torch.device) -> Load:
 def serve(device: torch.device) -> None:
     """Answer orders on stdin, one JSON line each: make a case, or run it and say how long it took."""
     import ganbench
-    from ganbench.provenance import environment
 
     torch.set_num_threads(1)
-    getattr(environment, "keep_freed_memory", lambda: None)()  # as the processes that run jobs do
+    for module in ("ganbench.provenance.environment", "ganbench.environment"):  # where the tree has it
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module).keep_freed_memory()  # as the processes that run jobs do
+            break
     made: dict[str, Load] = {}
     print(json.dumps({"tree": str(ganbench.__file__), "names": ab_names()}), flush=True)
     for line in sys.stdin:
@@ -327,4 +331,6 @@ def _timed(call: Call, count: int, device: torch.device) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
+    # An editable install would lend a tree the modules that it does not have.
+    sys.meta_path[:] = [f for f in sys.meta_path if not getattr(f, "__module__", "").startswith("__editable__")]
     serve(torch.device(sys.argv[1]))
