@@ -50,14 +50,16 @@ def deterministic(wanted: bool) -> Iterator[None]:
     On one thread of a CPU all of ours do. On CUDA it costs speed, and an operation without such a form raises
     `RuntimeError`, which names it.
     """
-    before, search = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if not wanted:
+        yield
+        return
+    before, search = torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
     try:
-        if wanted:
-            torch.use_deterministic_algorithms(True)
-            torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_deterministic_debug_mode(before)
         torch.backends.cudnn.benchmark = search
 
 

@@ -90,7 +90,7 @@ def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
     if past is not None:
         return {"estimated_s": round(past, 2), "estimated_bytes": size, "estimate_from": "measured"}
     cost = costs()["jobs"].get(spec.model, {}).get(spec.dataset)
-    if cost is not None and spec.device == "cpu" and "iterations" in spec.budget:
+    if cost is not None and not spec.config and spec.device == "cpu" and "iterations" in spec.budget:
         seconds = slowness() * (cost[0] * spec.budget["iterations"] + cost[1])
         return {"estimated_s": round(seconds, 2), "estimated_bytes": size, "estimate_from": "table"}
     small = event == "image" and entry.iterations.get("standard", 0) >= SMALL

@@ -28,11 +28,11 @@ class Balls:
 
 
 def balls(x: Tensor, y: Tensor, closed_x: Tensor, closed_y: Tensor, open_x: Tensor) -> Balls:
-    """Relations of (N, D) and (M, D) for squared radii, float64: closed (N,) and (M,), open (N,). Scratch: three tiles.
+    """Relations of (N, D) and (M, D) for squared radii, float64: closed (N,) and (M,), open (N,).
 
     Tiles screen: pairs beyond all radii are left where they are, and those within their rounding bound of a radius are
     measured again. Where these are many, as in clusters tighter than the rounding of single precision, the tiles are
-    formed anew in double.
+    formed anew in double. Scratch: a few tiles, and some ten where most pairs of one are within reach.
     """
     n, m = len(x), len(y)
     error = row_error(x, y)  # (N,)

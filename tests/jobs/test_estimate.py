@@ -38,7 +38,15 @@ def test_what_ran_here_is_known_better() -> None:
     assert (found["estimated_s"], found["estimate_from"]) == (7.0, "measured")
 
 
-@pytest.mark.parametrize("changes", [{"models": ("lsgan",)}, {"datasets": ("grid25",)}, {"budget": {"seconds": 9}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"models": ("lsgan",)},
+        {"models": ("gan_ns[lr=0.1]",)},  # other settings may cost anything
+        {"datasets": ("grid25",)},
+        {"budget": {"seconds": 9}},
+    ],
+)
 def test_what_is_in_no_table_is_a_guess_with_its_factor(changes: dict[str, Any]) -> None:
     found = of(**changes)
     assert (found["estimate_from"], found["estimate_factor"]) == ("nominal", estimate.FACTOR)

@@ -71,6 +71,13 @@ def test_a_deterministic_job_says_so_is_another_job_and_leaves_the_switch_as_it_
     records = [runner.run_job(j, Workplace()) for j in (strict, plain)]
     assert seen == [r.determinism["deterministic_algorithms"] for r in records] == [True, False]
     assert not torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        for each in (strict, plain):
+            runner.run_job(each, Workplace())
+            assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize(
