@@ -182,10 +182,11 @@ def _run(cost: Tensor, pairs: Tensor | None, a: Tensor, b: Tensor, iterations: i
 
 def masses(a: Tensor, b: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
     """The weights as the simplex gets them: whole numbers when both are uniform."""
-    if bool((a == a[0]).all()) and bool((b == b[0]).all()):
+    supply, demand = a.numpy(), b.numpy()
+    if supply.min() == supply.max() and demand.min() == demand.max():
         shared = math.gcd(len(a), len(b))
         return np.full(len(a), len(b) / shared), np.full(len(b), len(a) / shared)
-    return a.numpy(), b.numpy()
+    return supply, demand
 
 
 def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float) -> Tensor:

@@ -106,6 +106,12 @@ def test_a_plan_that_moves_too_little_mass_is_rejected():
         certify(cost, (best.rows, best.cols, mass))
 
 
+@pytest.mark.parametrize("rows", [[0, 3], [-1, 1], [0]])
+def test_a_plan_outside_its_matrix_is_refused(rows):
+    with pytest.raises(BadInput, match="rows must be indices below 2"):
+        certify(torch.ones(2, 2), (torch.tensor(rows), torch.tensor([0, 1]), torch.full((2,), 0.5)))
+
+
 def test_bad_potentials_never_certify():
     cost = cost_matrix(normal(300, 2), normal(300, 2, seed=1))
     best = solve(cost)
