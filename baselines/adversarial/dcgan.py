@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NotApplicable, Player, Positive, register
 from ganbench.nn import DCGANDiscriminator, DCGANGenerator, Residual, Robustness, Stacked, hidden_layers, pooled
 from ganbench.nn.capsules import CapsuleDiscriminator
 
@@ -38,19 +38,23 @@ class DCGAN(GAN):
         architecture: Literal["conv"] | Robustness | Stacked | Residual = "conv"
         discriminator_lr: Positive | None = None  # None: as the generator's
         discriminator: Literal["convolutions", "capsules"] = "convolutions"  # capsules: Sabour et al. 2017
+        discriminator_width: Count | None = None  # None: as the generator's; of the networks of this file
 
     config: Config
     defaults = Defaults(image={"lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
+        width = c.discriminator_width or c.width
         if c.architecture == "conv":
             self.generator = DCGANGenerator(spec, c.latent_dim, c.width)  # batch norm in all but the last layer
-            self.discriminator = DCGANDiscriminator(spec, c.width, nn.BatchNorm2d)  # batch norm in all but the first
-        else:
+            self.discriminator = DCGANDiscriminator(spec, width, nn.BatchNorm2d)  # batch norm in all but the first
+        elif c.discriminator_width is None:
             super().build(spec)
+        else:
+            raise NotApplicable(f"discriminator_width goes with architecture=conv; got {c.architecture}")
         if c.discriminator == "capsules":
-            self.discriminator = CapsuleDiscriminator(spec, c.width)
+            self.discriminator = CapsuleDiscriminator(spec, width)
 
     def players(self) -> list[Player]:
         c = self.config
