@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from ganbench.commands._common import LOOK, Json, print_json, print_table
-from ganbench.errors import UnknownName
+from ganbench.errors import BadInput, UnknownName
+
+FORMS: Final = ("md", "csv", "tex", "html")
 
 
 def attach(app: typer.Typer) -> None:
@@ -22,12 +24,18 @@ def show(
     job: Annotated[
         str | None, typer.Option("--job", help="Everything about one job: its id, or the start of it.")
     ] = None,
+    form: Annotated[str | None, typer.Option("--format", help="The tables as md, csv, tex or html.")] = None,
     as_json: Json = False,
 ) -> None:
     """The tables of a run, what has no score and why; ends with code 3 when a job failed."""
     from ganbench.commands import _results
     from ganbench.jobs.records import STATUSES, RunFolder
+    from ganbench.report import tables
     from ganbench.report.summary import as_data
+    from ganbench.report.table import render
+
+    if form not in (None, *FORMS):
+        raise BadInput(f"a format is one of {', '.join(FORMS)}; got {form!r}")
 
     folder = RunFolder.open(Path(run))
     records = folder.records()
@@ -52,6 +60,9 @@ def show(
     elif jobs:
         header = ["job", "model", "data set", "seed", "status", "wall s", "reason"]
         print_table(header, [[str(v) for v in _brief(r).values()] for r in records])
+    elif form is not None:
+        made = map(tables.shown, tables.pivot(records))
+        typer.echo("\n".join(render(t, form) for t in made), nl=False)  # type: ignore[arg-type]  # one of FORMS
     else:
         _results.print_results(records)
         parts = [f"{n} {status}" for status, n in counts.items() if n]

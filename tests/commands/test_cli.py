@@ -313,6 +313,14 @@ def test_a_model_from_another_package_joins_by_entry_point(tmp_path: Path) -> No
     )
     assert json.loads(shown.stdout)["tables"] == answer["tables"]
 
+    show = [sys.executable, "-m", "ganbench", "show", str(tmp_path / "r"), "--format"]
+    latex = subprocess.run([*show, "tex"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert latex.stdout.count(r"\toprule") == 1
+    assert r"faraway\_noise &" in latex.stdout
+    unknown = subprocess.run([*show, "pdf"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "a format is one of md, csv, tex, html; got 'pdf'" in unknown.stderr
+
     path = next((tmp_path / "r" / "jobs").glob("quick*/result.json"))
     path.write_text(path.read_text()[:-20])
     again = subprocess.run(
