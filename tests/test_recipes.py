@@ -15,7 +15,7 @@ import baselines
 from ganbench.errors import BadConfig, UnknownName
 from ganbench.jobs import suites
 from ganbench.jobs.plan import Selection, plan
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.spec import JobSpec
 from ganbench.registry import DATASETS, METRICS, MODELS, recipes
 
 
@@ -120,9 +120,12 @@ def test_rows_of_recipes_go_by_their_labels_unless_something_is_changed() -> Non
 
 
 def test_a_label_stands_for_the_config_and_nothing_else() -> None:
-    spec = {"model": "vat", "config": {"lr": 0.1}, "recipe": "paper", "labels": 50}
-    assert row_name(spec) == "vat[paper,labels=50]"
-    assert row_name(spec | {"recipe": None}) == "vat[labels=50,lr=0.1]"
+    spec = JobSpec(
+        model="vat", config={"lr": 0.1}, recipe="paper", labels=50, dataset="digits", scale="paper", seed=0,
+        metrics=(), n_samples=1,
+    )  # fmt: skip
+    assert spec.row == "vat[paper,labels=50]"
+    assert spec.but(recipe=None).row == "vat[labels=50,lr=0.1]"
 
 
 GOOD = """

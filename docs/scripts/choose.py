@@ -18,7 +18,6 @@ from ganbench.datasets.base import Dataset, fingerprint
 from ganbench.errors import NotApplicable
 from ganbench.jobs.plan import Selection, plan, selected_models
 from ganbench.jobs.runner import run_job
-from ganbench.jobs.spec import row_name
 from ganbench.model.make import resolve_config
 from ganbench.registry.variants import single
 from ganbench.scoring.inputs import Workplace
@@ -75,7 +74,7 @@ def main() -> None:
     place, found = Choosing(), defaultdict[str, list[float]](list)
     for job in plan(selection, configs):
         record = run_job(job, place)
-        row = row_name(job.spec.model_dump(mode="json"))
+        row = job.spec.row
         if record.status != "ok":
             print(f"{row:<50} seed {job.spec.seed}  {record.status}: {record.reason}", flush=True)
         for score in record.metrics:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ganbench.boards.compare import Difference, compare
 from ganbench.errors import BadInput
 from ganbench.jobs.reading import read_records
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import Record
 
 RECOVER = {"unrolled": "Metz et al. 2017, section 3.1", "pacgan": "Lin et al. 2018, table 1"}  # row -> who says so
 LABELS = {"mmd": "MMD", "frechet": "Frechet distance"}
@@ -86,9 +85,9 @@ def measured(e: Expectation) -> Difference | None:
     """The difference on the expectation's board; None where a row has no records there."""
     records = read_records(BOARDS / e.board / "records.jsonl")
 
-    def of(row: str) -> list[dict[str, Any]]:  # under one name, for `compare` matches rows by theirs
-        mine = (r for r in records if row_name(r["spec"]) == row and r["spec"]["dataset"] == e.dataset)
-        return [{**r, "spec": {**r["spec"], "model": "row", "config": {}}} for r in mine]
+    def of(row: str) -> list[Record]:  # under one name, for `compare` matches rows by theirs
+        mine = (r for r in records if r.spec.row == row and r.spec.dataset == e.dataset)
+        return [r.model_copy(update={"spec": r.spec.but(model="row", config={})}) for r in mine]
 
     try:
         found = compare(of(e.other), of(e.row))

@@ -8,11 +8,10 @@ anew. A record whose recipe has changed since drops out.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.reading import read_records
+from ganbench.jobs.records import Record
 from ganbench.registry.recipes import of
 from ganbench.report import published
 
@@ -31,15 +30,15 @@ width and weight.
 RECORDS = Path(__file__).parents[1] / "reproductions.jsonl"
 
 
-def page(records: list[dict[str, Any]]) -> str:
+def page(records: list[Record]) -> str:
     """The page for these records."""
-    models = sorted({r["spec"]["model"] for r in records})
+    models = sorted({r.spec.model for r in records})
     lines = published.lines(records, [recipe for found in of(models).values() for recipe in found])
     table = published.markdown(lines).partition("\n\n")[2]
     seconds = "\n".join(
-        f"* {row_name(r['spec'] | {'config': {}})}, seed {r['spec']['seed']}: {r['iterations']:,} iterations in "
-        f"{r['timing']['train_s']:,.0f} s on {r['spec']['device']}, model version {r['spec']['versions']['model']}, "
-        f"torch {r['spec']['versions']['torch']}."
+        f"* {r.spec.but(config={}).row}, seed {r.spec.seed}: {r.iterations:,} iterations in "
+        f"{r.timing['train_s']:,.0f} s on {r.spec.device}, model version {r.spec.versions['model']}, "
+        f"torch {r.spec.versions['torch']}."
         for r in records
     )
     return f"{HEAD}\n{table}\n{seconds}\n\n{PICTURE}"
@@ -47,7 +46,7 @@ def page(records: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Print the page."""
-    print(page([json.loads(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]), end="")
+    print(page(read_records(RECORDS)), end="")
 
 
 if __name__ == "__main__":

@@ -262,8 +262,7 @@ def _records(path: Path) -> Iterator[Record]:
         return
     if not path.is_file():
         raise BadInput(f"no run folder or results file {path.name!r}; check the path")
-    last = {r["job_id"]: r for r in read_records(path)}
-    yield from map(Record.model_validate, last.values())
+    yield from {r.job_id: r for r in read_records(path)}.values()
 
 
 def _rows(record: Record) -> Iterator[dict[str, Any]]:

@@ -10,15 +10,16 @@ import torch
 from ganbench.boards.board import Board
 from ganbench.errors import BadInput, GanbenchError
 from ganbench.jobs import runner
-from ganbench.jobs.spec import Job, JobSpec, row_name
+from ganbench.jobs.records import Record, parse_record
+from ganbench.jobs.spec import Job
 from ganbench.model.make import effective_config, make
 from ganbench.provenance.identity import code_of
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring.inputs import Inputs, Workplace
 
-Record = Mapping[str, Any]
 # Of one row: the seed moves none of them.
 SAME_SEEDS = ("iterations", "examples", "n_parameters", "data_sha256", "config")
+SAME_SCORES = {"name", "n", "signature", "direction", "floor_n"}
 FLOOR = 1e-3  # relative, of a floor or of its metric's error: a GPU's features against a CPU's
 
 
@@ -33,31 +34,30 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
     older = 0
     built: set[tuple[str, str]] = set()  # networks are of one size for all seeds of a row
     for record in records:
-        spec = record["spec"]
-        dataset = place.dataset(spec["dataset"], data_dir)
-        versions = spec["versions"]
-        if versions.get("dataset") == str(DATASETS.get(spec["dataset"]).version):
-            _agree(record, "data_sha256", record["data_sha256"], dataset.spec.sha256)
-        budget = spec["budget"].get("iterations")
-        if record["status"] == "ok" and budget is not None and record["iterations"] not in (0, budget):
-            raise BadInput(f"{_where(record)}: {record['iterations']} iterations of a budget of {budget}")
-        model = MODELS.entries.get(spec["model"])
-        if model is None or versions.get("model") != str(model.version):
+        spec = record.spec
+        dataset = place.dataset(spec.dataset, data_dir)
+        if spec.versions.get("dataset") == str(DATASETS.get(spec.dataset).version):
+            _agree(record, "data_sha256", record.data_sha256, dataset.spec.sha256)
+        budget = spec.budget.get("iterations")
+        if record.status == "ok" and budget is not None and record.iterations not in (0, budget):
+            raise BadInput(f"{_where(record)}: {record.iterations} iterations of a budget of {budget}")
+        model = MODELS.entries.get(spec.model)
+        if model is None or spec.versions.get("model") != str(model.version):
             older += 1
-        elif (row := (row_name(spec), spec["dataset"])) not in built:
+        elif (row := (spec.row, spec.dataset)) not in built:
             built.add(row)
             with torch.device("meta"):  # networks without memory
-                made = make(spec["model"], dataset.spec, spec["config"])
-            _agree(record, "n_parameters", record["n_parameters"], runner.count_parameters(made))
-            if "config" in record:  # older records do not say it
-                _agree(record, "config", record["config"], effective_config(made.config))
-        for name in spec["metrics"]:
+                made = make(spec.model, dataset.spec, spec.config)
+            _agree(record, "n_parameters", record.n_parameters, runner.count_parameters(made))
+            if "config" in record.model_fields_set:  # older records do not say it
+                _agree(record, "config", record.config, effective_config(made.config))
+        for name in spec.metrics:
             entry = METRICS.entries.get(name)
-            if entry is None or versions.get(f"metric:{name}") != str(entry.version):
+            if entry is None or spec.versions.get(f"metric:{name}") != str(entry.version):
                 continue
-            key = (spec["dataset"], name, spec["n_samples"])
+            key = (spec.dataset, name, spec.n_samples)
             if key not in floors:
-                inputs = Inputs(place, spec["dataset"], dataset, spec["n_samples"], "floor")
+                inputs = Inputs(place, spec.dataset, dataset, spec.n_samples, "floor")
                 floors[key] = place.floor(entry, inputs)
             _check_floors(record, entry.returns or (name,), floors[key])
     return f"{older} of {len(records)} rows are of older model versions" if older else ""
@@ -66,31 +66,28 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
 def _check_seeds_agree(records: Sequence[Record]) -> None:
     first: dict[tuple[Any, ...], Record] = {}
     for record in records:
-        spec = record["spec"]
-        if record["status"] != "ok":
+        spec = record.spec
+        if record.status != "ok":
             continue
-        versions = tuple(sorted(spec["versions"].items()))
-        before = first.setdefault((row_name(spec), spec["dataset"], spec["scale"], versions), record)
+        versions = tuple(sorted(spec.versions.items()))
+        before = first.setdefault((spec.row, spec.dataset, spec.scale, versions), record)
         for key in SAME_SEEDS:
-            _agree(record, key, record.get(key), before.get(key))
-        _agree(record, "metrics", *([m["name"] for m in r["metrics"]] for r in (record, before)))
-        what = [{k: m[k] for k in ("name", "n", "signature", "direction", "floor_n")} for m in record["metrics"]]
-        known = {m["name"]: m for m in before["metrics"]}
-        for m in what:
-            if m["name"] in known:
-                _agree(record, m["name"], m, {k: known[m["name"]][k] for k in m})
+            _agree(record, key, getattr(record, key), getattr(before, key))
+        _agree(record, "metrics", *([m.name for m in r.metrics] for r in (record, before)))
+        for m, known in zip(record.metrics, before.metrics, strict=True):
+            _agree(record, m.name, *(x.model_dump(include=SAME_SCORES) for x in (m, known)))
 
 
 def _check_floors(record: Record, names: Sequence[str], floors: Mapping[str, Any]) -> None:
-    for m in record["metrics"]:
-        if m["name"] not in names:
+    for m in record.metrics:
+        if m.name not in names:
             continue
-        value, n = floors.get(m["name"], (None, None))
-        if m["floor_n"] != n or (m["floor"] is None) != (value is None):
-            _agree(record, f"{m['name']}.floor_n", m["floor_n"], n)
-            _agree(record, f"{m['name']}.floor", m["floor"], value)
-        if value is not None and not abs(m["floor"] - value) <= FLOOR * abs(value):
-            raise BadInput(f"{_where(record)}: {m['name']}.floor is {m['floor']:.6g} stored, {value:.6g} computed")
+        value, n = floors.get(m.name, (None, None))
+        _agree(record, f"{m.name}.floor_n", m.floor_n, n)
+        if m.floor is None or value is None:
+            _agree(record, f"{m.name}.floor", m.floor, value)
+        elif not abs(m.floor - value) <= FLOOR * abs(value):
+            raise BadInput(f"{_where(record)}: {m.name}.floor is {m.floor:.6g} stored, {value:.6g} computed")
 
 
 def _agree(record: Record, what: str, stored: Any, now: Any) -> None:
@@ -99,7 +96,7 @@ def _agree(record: Record, what: str, stored: Any, now: Any) -> None:
 
 
 def _where(record: Record) -> str:
-    return f"records.jsonl, {row_name(record['spec'])} on {record['spec']['dataset']}, seed {record['spec']['seed']}"
+    return f"records.jsonl, {record.spec.row} on {record.spec.dataset}, seed {record.spec.seed}"
 
 
 def train_again(records: Sequence[Record], place: Workplace, data_dir: str | None) -> str:
@@ -112,7 +109,7 @@ def train_again(records: Sequence[Record], place: Workplace, data_dir: str | Non
 
     older = 0
     for record in records:
-        spec = JobSpec.model_validate(record["spec"])
+        spec = record.spec
         try:
             metrics = [METRICS.get(m) for m in spec.metrics]
             code = code_of(MODELS.get(spec.model), (spec.dataset, DATASETS.get(spec.dataset)), metrics)
@@ -121,8 +118,8 @@ def train_again(records: Sequence[Record], place: Workplace, data_dir: str | Non
         if code != spec.code_sha256 or spec.device != "cpu":
             older += 1
             continue
-        again = runner.run_job(Job(spec, spec.model, spec.dataset, data_dir), place, attempt=record["attempt"])
-        found = next(differences(record, slim(again.model_dump(mode="json", by_alias=True))), None)
+        again = runner.run_job(Job(spec, spec.model, spec.dataset, data_dir), place, attempt=record.attempt)
+        found = next(differences(record, slim(parse_record(again.to_json()))), None)
         if found:
             raise BadInput(f"{_where(record)}: {found}, after a second training")
     return f"{older} of {len(records)} rows not trained again: other code or device" if older else ""

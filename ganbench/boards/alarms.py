@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ganbench.boards.board import Board
-from ganbench.boards.standings import Record as Row
 from ganbench.boards.submission import Submission
 from ganbench.errors import BadInput
+from ganbench.jobs.records import MetricRow, Record
 from ganbench.registry import MODELS
 from ganbench.stats import estimate
 
@@ -18,7 +18,7 @@ ALARM = 4.0  # standard errors: chance alone goes so far once in 16,000 times wh
 SAME = 0.01  # relative difference at which a claim still counts as confirmed
 
 
-def confirm_claims(submission: Submission, records: Sequence[Row]) -> None:
+def confirm_claims(submission: Submission, records: Sequence[Record]) -> None:
     """Claimed means against measured ones. Raises `BadInput` for the first that differs.
 
     The same samples must give the same value to 1 %; redrawn or retrained ones may differ by four standard errors more.
@@ -38,7 +38,7 @@ def confirm_claims(submission: Submission, records: Sequence[Row]) -> None:
             )
 
 
-def better_than_real(board: Board, measured: Sequence[Row], own: Sequence[Row]) -> Iterator[str]:
+def better_than_real(board: Board, measured: Sequence[Record], own: Sequence[Record]) -> Iterator[str]:
     """Alarms for every metric on which a submission beats real data by more than chance.
 
     Real data is what the board's oracle rows show, and beside each score the floor: the same metric of unseen real
@@ -46,7 +46,7 @@ def better_than_real(board: Board, measured: Sequence[Row], own: Sequence[Row]) 
     events, whatever the seed: then sampling error is all its error.
     """
     oracles = {e.name for e in MODELS if e.role == "oracle"}
-    oracle = [r for r in own if r["spec"]["model"] in oracles]
+    oracle = [r for r in own if r.spec.model in oracles]
     for task in board.tasks:
         for m in board.metrics:
             values = _values(measured, task.dataset, m.name)
@@ -69,23 +69,19 @@ def better_than_real(board: Board, measured: Sequence[Row], own: Sequence[Row]) 
                     break
 
 
-def _floor(records: Sequence[Row], dataset: str, metric: str) -> float | None:
+def _floor(records: Sequence[Record], dataset: str, metric: str) -> float | None:
     """The real-versus-real floor at the samples' own size."""
-    rows = [m for r in records if r["spec"]["dataset"] == dataset for m in r["metrics"] if m["name"] == metric]
-    return next((float(m["floor"]) for m in rows if m.get("floor") is not None and m.get("floor_n") == m["n"]), None)
+    return next((m.floor for m in _scores(records, dataset, metric) if m.floor is not None and m.floor_n == m.n), None)
 
 
-def usual_error(records: Sequence[Row], dataset: str, metric: str) -> float:
+def usual_error(records: Sequence[Record], dataset: str, metric: str) -> float:
     """The largest standard error of a metric's values: what "small" means for a metric that can be zero."""
-    rows = [m for r in records if r["spec"]["dataset"] == dataset for m in r["metrics"] if m["name"] == metric]
-    return max((float(m["se"]) for m in rows if m.get("se")), default=1e-6)
+    return max((m.se for m in _scores(records, dataset, metric) if m.se), default=1e-6)
 
 
-def _values(records: Sequence[Row], dataset: str, metric: str) -> list[float]:
-    return [
-        float(m["value"])
-        for r in records
-        if r["spec"]["dataset"] == dataset and r["status"] == "ok"
-        for m in r["metrics"]
-        if m["name"] == metric
-    ]
+def _values(records: Sequence[Record], dataset: str, metric: str) -> list[float]:
+    return [m.value for m in _scores([r for r in records if r.status == "ok"], dataset, metric)]
+
+
+def _scores(records: Sequence[Record], dataset: str, metric: str) -> list[MetricRow]:
+    return [m for r in records if r.spec.dataset == dataset and (m := r.score(metric)) is not None]

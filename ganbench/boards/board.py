@@ -7,14 +7,14 @@ metric signature are refused, for their numbers cannot stand in one column.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ganbench.errors import BadInput, UnknownName
 from ganbench.jobs.reading import first_problem
+from ganbench.jobs.spec import JobSpec
 
 PROTOCOL = "1.0"  # how a job is run and scored; a change that can move any score bumps it
 
@@ -128,17 +128,16 @@ class Board(_Strict):
         """The metric that ranks `task`."""
         return next(m for m in self.metrics if (m.name == task.primary if task.primary else m.primary))
 
-    def admits(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record speaks of one of the board's tasks at its scale. Raises `BadInput` for another protocol."""
-        spec = record["spec"]
-        protocol = spec.get("protocol", PROTOCOL)
+    def admits(self, spec: JobSpec) -> bool:
+        """Whether a job is of one of the board's tasks, at its scale. Raises `BadInput` for another protocol."""
+        protocol = spec.versions.get("protocol", PROTOCOL)
         if protocol != self.protocol:
             raise BadInput(
-                f"board {self.id} is of protocol {self.protocol}; record {str(record.get('job_id'))[:12]} is of "
+                f"board {self.id} is of protocol {self.protocol}; the record of {spec.label} is of "
                 f"protocol {protocol}: their numbers cannot be compared; run it again"
             )
         scales = (self.scale, "paper") if self.by_labels else (self.scale,)
-        return spec["dataset"] in {t.dataset for t in self.tasks} and spec["scale"] in scales
+        return spec.dataset in {t.dataset for t in self.tasks} and spec.scale in scales
 
 
 def load_board(path: Path) -> Board:

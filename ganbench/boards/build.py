@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ganbench.boards.board import Board, Published, Task, load_board
 from ganbench.boards.rank import FORMULA
@@ -19,7 +18,7 @@ from ganbench.boards.submission import find_submissions
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.jobs.reading import first_problem, read_records
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import Record
 from ganbench.registry import MODELS
 from ganbench.report.table import (
     Cell,
@@ -36,9 +35,10 @@ from ganbench.report.table import (
     visible,
 )
 
+RECORDS = "records.jsonl"
 GENERATED = ("README.md", "board.csv")
 PARTS = (
-    *("board.toml", "records.jsonl", "published.json", "pictures", "submissions"),
+    *("board.toml", RECORDS, "published.json", "pictures", "submissions"),
     *(*GENERATED, "board.html", "board.json", "board.tex"),
 )
 PUBLISHED = "published.json"  # what the recipes of the board's models say, kept by `leaderboard build --from`
@@ -63,11 +63,17 @@ class Built:
 def build(folder: Path) -> Built:
     """Read a board's folder and compute its tables; writes nothing. Raises `BadInput` with what is wrong."""
     board = load_board(folder)
-    records = read_records(folder / "records.jsonl") if (folder / "records.jsonl").is_file() else []
+    records = own_records(folder)
     found = find_submissions(folder, board, records)
     rows = standings(board, records, family_of, found.submitted)
     known = published(folder, board)
     return Built(board, rows, tables(board, rows, known), [*left_out(found.left_out), *strays(folder)])
+
+
+def own_records(folder: Path) -> list[Record]:
+    """A board's own records; none where no file of them is. Raises `BadInput` for a file that is damaged."""
+    path = folder / RECORDS
+    return read_records(path) if path.is_file() else []
 
 
 def left_out(reasons: Mapping[str, str]) -> Iterator[str]:
@@ -357,40 +363,40 @@ def readme(built: Built) -> str:
 SLIM = ("artifacts", "error", "history", "not_applicable", "determinism")  # what a board's records do without
 
 
-def take(folder: Path, records: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+def take(folder: Path, records: Iterable[Record]) -> tuple[int, int]:
     """Put records of runs on a board: those of its tasks and scale, a newer in place of an older one of the same seed.
 
     Returns how many were new and how many replaced others. The file is sorted: it differs only where records do.
     Raises `BadInput`, with nothing written, when the board cannot hold them.
     """
     board = load_board(folder)
-    path = folder / "records.jsonl"
-    kept = {_place_of(r): dict(r) for r in (read_records(path) if path.is_file() else [])}
+    kept = {_place_of(r): r for r in own_records(folder)}
     new = replaced = 0
     for record in latest(records):
-        if not board.admits(record) or record["status"] == "skipped":
+        if not board.admits(record.spec) or record.status == "skipped":
             continue
         before = kept.get(_place_of(record))
-        new, replaced = new + (before is None), replaced + (before is not None and before["job_id"] != record["job_id"])
+        new, replaced = new + (before is None), replaced + (before is not None and before.job_id != record.job_id)
         kept[_place_of(record)] = slim(record)
     ordered = [kept[k] for k in sorted(kept)]
     standings(board, ordered, family_of, find_submissions(folder, board, ordered).submitted)
-    write_atomic(path, as_lines(ordered))
+    write_atomic(folder / RECORDS, as_lines(ordered))
     return new, replaced
 
 
-def slim(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without what a board does not show."""
-    kept = {k: v for k, v in record.items() if k not in SLIM}
-    return kept | {"metrics": [{k: v for k, v in m.items() if k != "extra"} for m in record.get("metrics") or ()]}
+def slim(record: Record) -> Record:
+    """A record that was read, without what a board does not show."""
+    kept = {k: v for k, v in record.plain().items() if k not in SLIM}
+    metrics = [{k: v for k, v in m.items() if k != "extra"} for m in kept.get("metrics", ())]
+    return Record.model_validate(kept | {"metrics": metrics})
 
 
-def as_lines(records: Iterable[Mapping[str, Any]]) -> str:
+def as_lines(records: Iterable[Record]) -> str:
     """The text of records.jsonl: one record for each row, data set, seed and scale, in that order."""
-    kept = {_place_of(r): r for r in records}
+    kept = {_place_of(r): r.plain() for r in records}
     return "".join(json.dumps(kept[k], sort_keys=True, ensure_ascii=False) + "\n" for k in sorted(kept))
 
 
-def _place_of(record: Mapping[str, Any]) -> tuple[str, str, int, str]:
-    spec = record["spec"]
-    return (row_name(spec), spec["dataset"], spec["seed"], spec["scale"])
+def _place_of(record: Record) -> tuple[str, str, int, str]:
+    spec = record.spec
+    return (spec.row, spec.dataset, spec.seed, spec.scale)

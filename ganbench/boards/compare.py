@@ -10,20 +10,20 @@ two settings of one model.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-from ganbench.boards.standings import Record, latest
+from ganbench.boards.standings import latest
 from ganbench.errors import BadInput
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import MetricRow, Record
 from ganbench.stats import estimate, holm, welch
 
 Key = tuple[str, str, str, str]  # row, data set, scale, metric
-Seeds = dict[int, Mapping[str, Any]]  # seed -> score
+Seeds = dict[int, MetricRow]  # seed -> score
 Table = dict[Key, Seeds]
 Verdict = Literal["better", "worse", "same", "not comparable"]
 
@@ -88,27 +88,26 @@ def _table(records: Iterable[Record]) -> Table:
     """The scores of the jobs that ended well."""
     table: Table = {}
     for record in latest(records):
-        spec = record["spec"]
-        for score in record.get("metrics") or () if record["status"] == "ok" else ():
-            if score.get("value") is not None:
-                key = (row_name(spec), spec["dataset"], spec["scale"], score["name"])
-                table.setdefault(key, {})[spec["seed"]] = score
+        spec = record.spec
+        for score in record.metrics if record.status == "ok" else ():
+            key = (spec.row, spec.dataset, spec.scale, score.name)
+            table.setdefault(key, {})[spec.seed] = score
     return table
 
 
 def _difference(key: Key, a: Seeds, b: Seeds) -> Difference:
     model, dataset, _, metric = key
-    xs, ys = ([float(side[s]["value"]) for s in sorted(side)] for side in (a, b))
-    direction = str(next(iter(a.values())).get("direction", "none"))
+    xs, ys = ([side[s].value for s in sorted(side)] for side in (a, b))
+    direction = next(iter(a.values())).direction
     mean_a, mean_b = float(np.mean(xs)), float(np.mean(ys))
     common = (model, dataset, metric, direction, mean_a, mean_b, len(xs), len(ys))
-    signatures = {str(s.get("signature")) for side in (a, b) for s in side.values()}
+    signatures = {s.signature for side in (a, b) for s in side.values()}
     if len(signatures) > 1:
         reason = f"signatures differ: {'; '.join(sorted(signatures))}"
         return Difference(*common, mean_b - mean_a, None, None, None, 0, "not comparable", reason)
     shared = sorted(a.keys() & b.keys())
     if len(shared) >= 2:
-        deltas = [float(b[s]["value"]) - float(a[s]["value"]) for s in shared]
+        deltas = [b[s].value - a[s].value for s in shared]
         e = estimate(deltas)
         spread = e.sd or 0.0
         paired_p = 1.0 if e.mean == 0 else 0.0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ganbench.boards.standings import latest
+from ganbench.errors import BadInput
 from ganbench.jobs.reading import read_records
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import Record, parse_record
 from ganbench.stats import Estimate, estimate
 
 LIMIT = 200  # versions of one file that are read
@@ -52,19 +52,17 @@ def history(files: Iterable[Path], metric: str, models: Iterable[str] = (), data
     return points
 
 
-def _points(records: Iterable[Mapping[str, Any]], metric: str, board: str, commit: str, date: str) -> Iterator[Point]:
+def _points(records: Iterable[Record], metric: str, board: str, commit: str, date: str) -> Iterator[Point]:
     groups: dict[tuple[str, str, str, str], list[float]] = {}
     for record in latest(records):
-        spec = record["spec"]
-        for m in record.get("metrics") or () if record["status"] == "ok" else ():
-            if m["name"] == metric and m.get("value") is not None:
-                key = (row_name(spec), spec["dataset"], spec["scale"], str(m.get("signature")))
-                groups.setdefault(key, []).append(float(m["value"]))
+        spec, m = record.spec, record.score(metric)
+        if m is not None and record.status == "ok":
+            groups.setdefault((spec.row, spec.dataset, spec.scale, m.signature), []).append(m.value)
     for (model, dataset, scale, signature), values in sorted(groups.items()):
         yield Point(date, commit, board, model, dataset, scale, signature, estimate(values))
 
 
-def _versions(path: Path) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+def _versions(path: Path) -> Iterator[tuple[str, str, list[Record]]]:
     """(commit, date, records) of every committed version, oldest first, then of the file as it lies there."""
     seen = ""
     log = _git(path.parent, "log", f"-{LIMIT}", "--format=%h %cI", "--", path.name)
@@ -77,12 +75,12 @@ def _versions(path: Path) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
         yield "working tree", "", read_records(path)
 
 
-def _record(text: str) -> dict[str, Any] | None:
+@cache  # most lines are the same from commit to commit
+def _record(text: str) -> Record | None:
     """A record of an old version; None for a line of a form that is no longer read."""
     try:
-        record = json.loads(text)
-        return record if isinstance(record["spec"], dict) and "job_id" in record and "status" in record else None
-    except (ValueError, KeyError, TypeError):
+        return parse_record(text)
+    except BadInput:
         return None
 
 

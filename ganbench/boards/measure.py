@@ -7,17 +7,15 @@ trained over the board's seeds. All three end in records with the metrics of the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from ganbench.boards.alarms import better_than_real, confirm_claims
 from ganbench.boards.board import Board, Task
 from ganbench.boards.leaks import LEVEL, LOOKED_AT, copied_share, find_leaks, same_set
-from ganbench.boards.standings import Record as Row
 from ganbench.boards.submission import BADGES, FileOf, Submission
 from ganbench.boards.weights import draw_from_weights
 from ganbench.datasets.base import Dataset
@@ -25,7 +23,7 @@ from ganbench.datasets.samples import file_sha256, read_samples
 from ganbench.errors import BadInput
 from ganbench.jobs import runner
 from ganbench.jobs.plan import budget_for
-from ganbench.jobs.records import SCHEMA, MetricRow, Record
+from ganbench.jobs.records import SCHEMA, MetricRow, Record, parse_record
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.model.make import effective_config, model_class
 from ganbench.provenance.source import code_sha256
@@ -39,7 +37,7 @@ COPIES = 0.1  # share of copies, beyond what held-out data shows, above which sa
 class Measurement:
     """What came of a submission: its records, and what a reader of the board must know."""
 
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)  # the checks, in words
 
@@ -48,7 +46,7 @@ def measure(
     submission: Submission,
     folder: Path,
     board: Board,
-    records: Sequence[Row] = (),
+    records: Sequence[Record] = (),
     *,
     place: Workplace | None = None,
     data_dir: str | None = None,
@@ -73,8 +71,8 @@ def measure(
         confirm_claims(submission, out.records)
         out.passed += ["claimed values are those measured"] if submission.claimed else []
         out.flags += list(better_than_real(board, out.records, records))
-        for record in out.records:
-            record["flags"] = out.flags
+        said = {"origin": "submission", "verified": BADGES[submission.tier], "flags": out.flags}
+        out.records = [parse_record(r.model_copy(update=said).to_json()) for r in out.records]
     return out
 
 
@@ -128,14 +126,16 @@ def _score_files(
                     )
             drawn.append(x)
         out.flags += judge(files, drawn, dataset, LEVEL / len(board.tasks))
+        config = {}
+        if submission.tier == "weights" and submission.model is not None:
+            sent = model_class(submission.model.name).configure(dataset.spec, **submission.model.config)
+            config = effective_config(sent)
         for f, x in zip(files, drawn, strict=True):
             spec = job_spec(submission, board, task, f.seed, n)
+            metrics = score(x, dataset, task, board, spec, place)
+            record = Record(schema=SCHEMA, job_id=spec.job_id, status="ok", spec=spec, metrics=metrics, config=config)
             digest = hashlib.sha256(x.numpy().tobytes()).hexdigest()
-            record = make_record(submission, spec, score(x, dataset, task, board, spec, place), digest)
-            if submission.tier == "weights" and submission.model is not None:
-                sent = model_class(submission.model.name).configure(dataset.spec, **submission.model.config)
-                record["config"] = effective_config(sent)
-            out.records.append(record)
+            out.records.append(record.model_copy(update={"samples_sha256": digest}))
         out.passed.append(f"{task.dataset}: {len(files)} seeds of n = {n}, no copies of real data")
 
 
@@ -178,17 +178,18 @@ def samples_wanted(task: Task, dataset: Dataset) -> int:
     return task.n
 
 
-def score(
-    x: Tensor, dataset: Dataset, task: Task, board: Board, spec: JobSpec, place: Workplace
-) -> list[dict[str, Any]]:
-    """The board's metrics on samples (N, *E). Raises `BadInput` when the primary one cannot be computed."""
+def score(x: Tensor, dataset: Dataset, task: Task, board: Board, spec: JobSpec, place: Workplace) -> list[MetricRow]:
+    """The board's metrics on samples (N, *E), without seconds: the same samples give the same rows.
+
+    Raises `BadInput` when the primary one cannot be computed.
+    """
     inputs = Inputs(place, task.dataset, dataset, len(x), spec.seed, samples=x)
     rows, missing = score_all(spec.metrics, inputs)
     primary = board.primary(task).name
     if not any(r["name"] == primary for r in rows):
         reason = next((m["reason"] for m in missing if m["name"] == primary), "no value came back")
         raise BadInput(f"{primary} cannot be computed on {task.dataset}: {reason}")
-    return rows
+    return [MetricRow(**{**r, "seconds": None}) for r in rows]
 
 
 def job_spec(submission: Submission, board: Board, task: Task, seed: int, n: int) -> JobSpec:
@@ -213,16 +214,6 @@ def metric_functions(board: Board) -> tuple[str, ...]:
         else:
             found += [e.name for e in METRICS if m.name in e.returns][:1] or [METRICS.get(m.name).name]
     return tuple(dict.fromkeys(found))
-
-
-def make_record(
-    submission: Submission, spec: JobSpec, metrics: Sequence[Mapping[str, Any]], samples_sha256: str
-) -> dict[str, Any]:
-    """A record of one seed's scores; the same samples give the same record."""
-    rows = [MetricRow(**{**m, "seconds": None}) for m in metrics]
-    record = Record(schema=SCHEMA, job_id=spec.job_id, status="ok", spec=spec, metrics=rows)
-    value: dict[str, Any] = record.model_dump(mode="json", by_alias=True)
-    return value | {"origin": "submission", "verified": BADGES[submission.tier], "samples_sha256": samples_sha256}
 
 
 def _retrain(
@@ -265,10 +256,8 @@ def _retrain(
                 versions={"protocol": board.protocol, "dataset": str(dataset.spec.version)},
                 code_sha256=code_sha256(entry),
             )
-            record = runner.run_job(Job(spec, reference, task.dataset, data_dir), place)
-            value = record.model_dump(mode="json", by_alias=True)
-            out.records.append(value | {"origin": "submission", "verified": BADGES["code"]})
-    bad = [r for r in out.records if r["status"] not in ("ok", "diverged")]
+            out.records.append(runner.run_job(Job(spec, reference, task.dataset, data_dir), place))
+    bad = [r for r in out.records if not r.final]
     if len(bad) == len(out.records):
-        raise BadInput(f"{entry.name} does not train: {bad[0]['status']}: {bad[0]['reason']}")
+        raise BadInput(f"{entry.name} does not train: {bad[0].status}: {bad[0].reason}")
     out.passed.append(f"retrained with {seeds} seeds on {len(board.tasks)} tasks")

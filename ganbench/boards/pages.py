@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, family_of, tables
+from ganbench.boards.build import LABEL_CURVES, PUBLISHED, RECORDS, Built, build, family_of, own_records, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
-from ganbench.boards.standings import Record, standings
+from ganbench.boards.standings import standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
-from ganbench.jobs.reading import read_records
-from ganbench.jobs.records import RunFolder
-from ganbench.jobs.spec import JobSpec, row_name
+from ganbench.jobs.records import MetricRow, Record, RunFolder
+from ganbench.jobs.spec import JobSpec
 from ganbench.registry.recipes import Recipe, of
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
@@ -33,34 +32,32 @@ def run_page(root: Path) -> Page:
     """A run's page. Raises `BadInput` for a folder that is no run, or one without any score."""
 
     folder = RunFolder.open(root)
-    found = folder.records()
-    records: list[dict[str, Any]] = [r.model_dump(mode="json", by_alias=True) for r in found]
+    records = folder.records()
     request = folder.manifest["request"]
     built = board_of(records, str(request.get("suite", "run")))
     pictures, curves, classifiers, views = [], [], [], []
-    for record in found:
-        spec = record.spec.model_dump()
-        if record.spec.seed != min(r.spec.seed for r in found if r.spec.row == record.spec.row):
+    for spec in (r.spec for r in records):
+        if spec.seed != min(r.spec.seed for r in records if r.spec.row == spec.row):
             continue
-        job, family = folder.job_folder(record.spec), family_of(record.spec.model)
+        job, about = folder.job_folder(spec), (spec.dataset, spec.row, family_of(spec.model))
         if uri := picture_uri(job / "samples.png"):
-            pictures.append(Picture(record.spec.dataset, row_name(spec), family, uri))
+            pictures.append(Picture(*about, uri))
         for kind in CLASSIFIER:
             if uri := picture_uri(job / f"{kind}.png", LARGE):
-                classifiers.append(Picture(record.spec.dataset, row_name(spec), family, uri))
+                classifiers.append(Picture(*about, uri))
         for kind in CAPTIONS:
             if uri := picture_uri(job / f"{kind}.png", LARGE):
-                views.append(Picture(record.spec.dataset, row_name(spec), family, uri, kind))
+                views.append(Picture(*about, uri, kind))
         lines = {name: line for name, line in read_curves(job / "history.json").items() if line}
         if lines:
-            curves.append(Curves(record.spec.dataset, row_name(spec), family, lines))
-    status = Counter(r.status for r in found)
-    subtitle = f"Suite {request.get('suite')}, scale {built.board.scale}, {len(found)} jobs: " + ", ".join(
+            curves.append(Curves(*about, lines))
+    status = Counter(r.status for r in records)
+    subtitle = f"Suite {request.get('suite')}, scale {built.board.scale}, {len(records)} jobs: " + ", ".join(
         f"{n} {s}" for s, n in status.most_common()
     )
     plots = list(label_plots(label_counts.curves(records)))
-    about = facts(root / "env.json")
-    return Page(built, subtitle, pictures, curves, troubles(records), about, plots, classifiers, views, CAPTIONS)
+    ran_on = facts(root / "env.json")
+    return Page(built, subtitle, pictures, curves, troubles(records), ran_on, plots, classifiers, views, CAPTIONS)
 
 
 def label_plots(found: Sequence[label_counts.Curve]) -> Iterator[Picture]:
@@ -97,9 +94,7 @@ def board_page(folder: Path) -> Page:
 
 def board_curves(folder: Path) -> list[label_counts.Curve]:
     """The curves of a board's records, full recipes and shortened runs apart; members of ensembles left out."""
-    path = folder / "records.jsonl"
-    records = read_records(path) if path.is_file() else []
-    return label_counts.curves(r for r in records if r["spec"].get("draw") is None)
+    return label_counts.curves(r for r in own_records(folder) if r.spec.draw is None)
 
 
 def draw_label_curves(folder: Path) -> None:
@@ -126,18 +121,18 @@ def board_of(records: Sequence[Record], title: str) -> Built:
     Raises `BadInput` when there is nothing to tabulate.
     """
     records = told_apart(records)
-    scored = [r for r in records if r.get("metrics")]
-    names = list(dict.fromkeys(m["name"] for r in scored for m in r["metrics"] if m["direction"] in ("min", "max")))
+    scored = [r for r in records if r.metrics]
+    names = list(dict.fromkeys(m.name for r in scored for m in r.metrics if m.direction in ("min", "max")))
     if not names:
         raise BadInput("the run has no score yet; see `ganbench show --jobs`")
-    directions = {m["name"]: m["direction"] for r in scored for m in r["metrics"]}
-    datasets = list(dict.fromkeys(r["spec"]["dataset"] for r in scored))
-    by_task = {d: _first(names, [r for r in scored if r["spec"]["dataset"] == d]) for d in datasets}
+    directions = {m.name: m.direction for r in scored for m in r.metrics}
+    datasets = list(dict.fromkeys(r.spec.dataset for r in scored))
+    by_task = {d: _first(names, [r for r in scored if r.spec.dataset == d]) for d in datasets}
     board = Board.model_validate(
         {
             "id": "run",
             "title": title,
-            "scale": scored[0]["spec"]["scale"],
+            "scale": scored[0].spec.scale,
             "min_seeds": 2,
             "task": [{"dataset": d, "n": n, "primary": name} for d, (name, n) in by_task.items()],
             "metric": [{"name": m, "direction": directions[m], "primary": m == names[0]} for m in names],
@@ -149,23 +144,20 @@ def board_of(records: Sequence[Record], title: str) -> Built:
 
 def told_apart(records: Sequence[Record]) -> list[Record]:
     """The records with a column of its own for each kind of number: an exact likelihood beside a bound."""
-    scores = [(r["spec"]["dataset"], m["name"], m["signature"]) for r in records for m in r.get("metrics") or ()]
-    column = columns(scores)
-    return [
-        {**r, "metrics": [m | {"name": column[r["spec"]["dataset"], m["name"], m["signature"]]} for m in r["metrics"]]}
-        if r.get("metrics")
-        else r
-        for r in records
-    ]
+    column = columns((r.spec.dataset, m.name, m.signature) for r in records for m in r.metrics)
+
+    def named(r: Record, m: MetricRow) -> MetricRow:
+        return m.model_copy(update={"name": column[r.spec.dataset, m.name, m.signature]})
+
+    return [r.model_copy(update={"metrics": [named(r, m) for m in r.metrics]}) for r in records]
 
 
 def _first(names: Iterable[str], records: Sequence[Record]) -> tuple[str, int]:
     """The first metric that these records hold, and its sample size."""
     for name in names:
         for r in records:
-            for m in r["metrics"]:
-                if m["name"] == name:
-                    return name, max(2, int(m["n"]))
+            if score := r.score(name):
+                return name, max(2, score.n)
     raise BadInput("a data set of the run has no score")
 
 
@@ -173,9 +165,9 @@ def troubles(records: Iterable[Record]) -> list[str]:
     """One line per reason why jobs have no score."""
     lines: dict[str, list[str]] = {}
     for r in records:
-        if r["status"] != "ok":
-            text = f"{r['status']}: {row_name(r['spec'])} on {r['spec']['dataset']}: {r.get('reason') or ''}"
-            lines.setdefault(text, []).append(str(r["spec"]["seed"]))
+        if r.status != "ok":
+            text = f"{r.status}: {r.spec.row} on {r.spec.dataset}: {r.reason or ''}"
+            lines.setdefault(text, []).append(str(r.spec.seed))
     return [f"{text} (seed {', '.join(seeds)})" for text, seeds in lines.items()]
 
 
@@ -193,10 +185,9 @@ def facts(path: Path) -> Mapping[str, str]:
 def take_published(folder: Path) -> None:
     """Keep beside a board of few labels what its models' recipes say was published."""
     board = load_board(folder)
-    path = folder / "records.jsonl"
-    if not board.by_labels or not path.is_file():
+    if not board.by_labels or not (folder / RECORDS).is_file():
         return
-    names = sorted({str(r["spec"]["model"]) for r in read_records(path)})
+    names = sorted({r.spec.model for r in own_records(folder)})
     datasets = {t.dataset for t in board.tasks}
     rows = [row for found in of(names).values() for row in published_errors(found) if row["dataset"] in datasets]
     write_atomic(folder / PUBLISHED, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
@@ -229,7 +220,7 @@ def take_pictures(folder: Path, run: Path) -> int:
         uri = picture_uri(opened.job_folder(spec) / "samples.png")
         if uri:
             (folder / PICTURES).mkdir(exist_ok=True)
-            name = picture_name(row_name(spec.model_dump()), spec.dataset)
+            name = picture_name(spec.row, spec.dataset)
             write_atomic(folder / PICTURES / name, b64decode(uri.partition(",")[2]))
             taken += 1
     return taken
@@ -243,7 +234,7 @@ def _take_classifier(folder: Path, board: Board, run: Any, spec: JobSpec) -> int
     chosen = 100 if 100 in counts else max(counts)
     if spec.seed != 0 or spec.draw is not None or spec.labels != chosen:
         return 0
-    if not board.admits({"job_id": spec.job_id, "spec": spec.model_dump()}):
+    if not board.admits(spec):
         return 0
     taken = 0
     for kind in CLASSIFIER:

@@ -1,14 +1,12 @@
 """From records to standings: who entered, what each reached on each task, how many seeds, what is missing.
 
-A record is one line of results.jsonl, checked by `reading`. Its `status` decides how it counts: `ok` is a value,
-`diverged` is a result and counts as the worst, anything else is missing. Everything here is a pure function that does
-not depend on the order of the records.
+The `status` of a record decides how it counts: `ok` is a value, `diverged` is a result and counts as the worst,
+anything else is missing. Everything here is a pure function that does not depend on the order of the records.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +16,10 @@ from ganbench.boards.board import Board, Metric, Task
 from ganbench.boards.bounds import bounds
 from ganbench.boards.rank import impute_worst, overall, tie_letters
 from ganbench.errors import BadInput
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import MetricRow, Record
 from ganbench.report.label_counts import SVM, reached
 from ganbench.stats import Estimate, Rank, estimate
 
-Record = Mapping[str, Any]
 GIVEN = "given density"  # the badge of methods that know the law, on boards of learners
 
 
@@ -68,9 +65,9 @@ def latest(records: Iterable[Record]) -> list[Record]:
     """One record per job: of several attempts the last `ok` one, else the last."""
     kept: dict[str, Record] = {}
     for record in records:
-        before = kept.get(record["job_id"])
-        if before is None or record["status"] == "ok" or before["status"] != "ok":
-            kept[record["job_id"]] = record
+        before = kept.get(record.job_id)
+        if before is None or record.status == "ok" or before.status != "ok":
+            kept[record.job_id] = record
     return list(kept.values())
 
 
@@ -88,7 +85,7 @@ def standings(
     groups = _own(board, records, family)
     own = [r for _, rs in groups.values() for r in rs]
     for entry, theirs in submissions:
-        groups[entry.key] = (entry, [r for r in latest(theirs) if board.admits(r)])
+        groups[entry.key] = (entry, [r for r in latest(theirs) if board.admits(r.spec)])
     _check_comparable(board, own, [r for _, rs in groups.values() for r in rs])
     rows = [_row(board, entry, rs) for entry, rs in groups.values()]
     return _place(board, sorted(rows, key=lambda pair: pair[0].entry.key))
@@ -106,7 +103,7 @@ def sort_out(
     left_out: dict[str, str] = {}
     for entry, theirs in submissions:
         try:
-            admitted = [r for r in latest(theirs) if board.admits(r)]
+            admitted = [r for r in latest(theirs) if board.admits(r.spec)]
             if len(admitted) < len(theirs):
                 raise BadInput("its records are not one for each seed of the board's tasks, at its scale")
             _check_comparable(board, own, [*own, *(r for _, rs in kept for r in rs), *admitted])
@@ -124,8 +121,8 @@ def _own(
     """The board's own records by row."""
     groups: dict[str, tuple[Entry, list[Record]]] = {}
     for record in latest(records):
-        for label, badge, method, seen in views(board, record) if board.admits(record) else ():
-            model = record["spec"]["model"]
+        for label, badge, method, seen in views(board, record) if board.admits(record.spec) else ():
+            model = record.spec.model
             kin = family(model)
             badge = GIVEN if kin == "given_density" and not board.given_density else badge
             entry = Entry(label, label, kin, badge, model=model, method=method)
@@ -139,29 +136,26 @@ def views(board: Board, record: Record) -> Iterator[tuple[str, str, str, Record]
     On a board of few labels a record of a frozen model, which holds an error for each number of labels, is one of each
     task; errors are counted of 10,000, and what ran a published recipe in full is a row of its own.
     """
-    spec = record["spec"]
+    spec = record.spec
     if not board.by_labels:
-        yield row_name(spec), "baseline", "", record
+        yield spec.row, "baseline", "", record
         return
-    if spec.get("draw") is not None:  # a member of ensembles: its seeds share one draw of the labels
+    if spec.draw is not None:  # a member of ensembles: its seeds share one draw of the labels
         return
-    full = spec["scale"] == "paper"
-    suffix, badge = (", full recipe", "full recipe") if full else ("", "shortened")
-    ensemble = spec.get("ensemble")
-    plain = row_name({"model": spec["model"], "ensemble": ensemble})
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for r in reached(record) if record["status"] == "ok" else ():
-        name = "errors_of_10000" + ("_last" if r.last else "")
-        score = {**r.score, "name": name, "value": 1e4 * r.score["value"]}
-        found.setdefault((r.method, r.labels), []).append(score)
-    if record["status"] != "ok":  # it counts as diverged or missing where it would have stood
-        method = row_name({**spec, "labels": None})
-        counts = [spec["labels"]] if spec.get("labels") else spec.get("label_counts") or [t.labels for t in board.tasks]
-        found = {(method if spec.get("labels") else method + SVM, n): [] for n in counts}
-    tasks = {t.labels: t.key for t in board.tasks if t.dataset == spec["dataset"]}
+    suffix, badge = (", full recipe", "full recipe") if spec.scale == "paper" else ("", "shortened")
+    plain = spec.but(config={}, recipe=None, labels=None).row
+    found: dict[tuple[str, int], list[MetricRow]] = {}
+    for r in reached(record) if record.status == "ok" else ():
+        changed = {"name": "errors_of_10000" + ("_last" if r.last else ""), "value": 1e4 * r.score.value}
+        found.setdefault((r.method, r.labels), []).append(r.score.model_copy(update=changed))
+    if record.status != "ok":  # it counts as diverged or missing where it would have stood
+        method = spec.but(labels=None).row + ("" if spec.labels else SVM)
+        counts = [spec.labels] if spec.labels else spec.label_counts or [t.labels for t in board.tasks if t.labels]
+        found = {(method, n): [] for n in counts}
+    tasks = {t.labels: t.key for t in board.tasks if t.dataset == spec.dataset}
     for (method, labels), scores in found.items():
         if labels in tasks:
-            seen = {**record, "spec": {**spec, "dataset": tasks[labels]}, "metrics": scores}
+            seen = record.model_copy(update={"spec": spec.but(dataset=tasks[labels]), "metrics": scores})
             yield method + suffix, badge, plain + (SVM if method.endswith(SVM) else ""), seen
 
 
@@ -169,13 +163,13 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
     """A standing without ranks, and task -> (primary value per seed, diverged seeds)."""
     by_task: dict[str, dict[int, Record]] = defaultdict(dict)
     for record in records:
-        spec = record["spec"]
-        if spec["seed"] in by_task[spec["dataset"]]:
+        spec = record.spec
+        if spec.seed in by_task[spec.dataset]:
             raise BadInput(
-                f"board {board.id} holds two records for {entry.label} on {spec['dataset']}, seed {spec['seed']}: "
+                f"board {board.id} holds two records for {entry.label} on {spec.dataset}, seed {spec.seed}: "
                 "other code or other settings; keep one of them"
             )
-        by_task[spec["dataset"]][spec["seed"]] = record
+        by_task[spec.dataset][spec.seed] = record
     estimates: dict[tuple[str, str], Estimate] = {}
     cost: dict[str, Estimate] = {}
     devices: dict[str, str] = {}
@@ -185,7 +179,7 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
     level = 1 - board.ranking.alpha
     for task in board.tasks:
         seeds = by_task.get(task.key, {})
-        versions = {str((r["spec"].get("versions") or {}).get("model")) for r in seeds.values()}
+        versions = {str(r.spec.versions.get("model")) for r in seeds.values()}
         if len(versions) > 1:
             found = ", ".join(sorted(versions))
             raise BadInput(
@@ -194,17 +188,18 @@ def _row(board: Board, entry: Entry, records: Sequence[Record]) -> tuple[Standin
             )
         if versions - {"None"}:
             trained[task.key] = next(iter(versions))
-        lost = sum(r["status"] == "diverged" for r in seeds.values())
+        lost = sum(r.status == "diverged" for r in seeds.values())
+        good = [r for r in seeds.values() if r.status == "ok"]
         for m in board.metrics:
-            values = [v for r in seeds.values() if (v := _value(r, m.name)) is not None]
+            values = [s.value for r in good if (s := r.score(m.name)) is not None]
             if values or lost:
                 estimates[task.key, m.name] = estimate(values, lost, level, bounds(m.name, task.dataset))
             if m == board.primary(task):
                 primary[task.key] = (values, lost)
-        timed = [(r, float(s)) for r in seeds.values() if r["status"] == "ok" and (s := _train_s(r)) is not None]
+        timed = [r for r in good if "train_s" in r.timing]
         if timed:
-            cost[task.key] = estimate([s for _, s in timed], level=level)
-            devices[task.key] = ", ".join(sorted({str(r["spec"].get("device", "cpu")) for r, _ in timed}))
+            cost[task.key] = estimate([r.timing["train_s"] for r in timed], level=level)
+            devices[task.key] = ", ".join(sorted({r.spec.device for r in timed}))
         done = len(primary[task.key][0]) + lost
         if done < board.min_seeds:
             missing.append(_shortfall(task, board.primary(task), seeds.values(), done, board.min_seeds))
@@ -258,28 +253,25 @@ def block_name(s: Standing) -> str:
 
 def _check_comparable(board: Board, own: Sequence[Record], everyone: Sequence[Record]) -> None:
     for task in board.tasks:
-        here = [r for r in own if r["spec"]["dataset"] == task.key and r["spec"]["scale"] == board.scale]
-        for what, read in (
-            ("training budgets", lambda r: r["spec"].get("budget")),
-            ("data versions", lambda r: (r["spec"].get("versions") or {}).get("dataset")),
-        ):
-            _one(board, f"{what} on {task.key}", [(r, read(r)) for r in here])
-        ok = [r for r in everyone if r["spec"]["dataset"] == task.key and r["status"] == "ok"]
+        here = [r for r in own if r.spec.dataset == task.key and r.spec.scale == board.scale]
+        _one(board, f"training budgets on {task.key}", [(r, r.spec.budget) for r in here])
+        _one(board, f"data versions on {task.key}", [(r, r.spec.versions.get("dataset")) for r in here])
+        ok = [r for r in everyone if r.spec.dataset == task.key and r.status == "ok"]
         for m in board.metrics:
-            found = [(r, s) for r in ok if (s := _score(r, m.name)) is not None and s.get("value") is not None]
-            _one(board, f"signatures of {m.name} on {task.key}", [(r, s.get("signature")) for r, s in found])
-            _one(board, f"sample sizes of {m.name} on {task.key}", [(r, s.get("n")) for r, s in found])
+            found = [(r, s) for r in ok if (s := r.score(m.name)) is not None]
+            _one(board, f"signatures of {m.name} on {task.key}", [(r, s.signature) for r, s in found])
+            _one(board, f"sample sizes of {m.name} on {task.key}", [(r, s.n) for r, s in found])
             for r, s in found:
                 _check_score(board, task, m, r, s)
 
 
-def _check_score(board: Board, task: Task, m: Metric, record: Record, score: Mapping[str, Any]) -> None:
-    where = f"{m.name} of {row_name(record['spec'])} on {task.key}"
+def _check_score(board: Board, task: Task, m: Metric, record: Record, score: MetricRow) -> None:
+    where = f"{m.name} of {record.spec.row} on {task.key}"
     pinned = m.signatures.get(task.key)
     for what, wanted, got in (
-        ("signature", pinned, score.get("signature")),
-        ("n", task.n if m == board.primary(task) else None, score.get("n")),
-        ("direction", m.direction, score.get("direction", m.direction)),
+        ("signature", pinned, score.signature),
+        ("n", task.n if m == board.primary(task) else None, score.n),
+        ("direction", m.direction, score.direction),
     ):
         if wanted is not None and got != wanted:
             raise BadInput(f"board {board.id} admits {what} {wanted!r} only; {where} has {got!r}; score it again")
@@ -292,31 +284,14 @@ def _one(board: Board, what: str, found: Sequence[tuple[Record, Any]]) -> None:
         kinds.setdefault(json.dumps(value, sort_keys=True), record)
     if len(kinds) > 1:
         counts = Counter(json.dumps(v, sort_keys=True) for _, v in found)
-        seen = "; ".join(f"{k} ({counts[k]} records, e.g. {row_name(kinds[k]['spec'])})" for k in sorted(kinds))
+        seen = "; ".join(f"{k} ({counts[k]} records, e.g. {kinds[k].spec.row})" for k in sorted(kinds))
         raise BadInput(f"board {board.id} does not mix {what}: {seen}; rerun or score again so that they agree")
 
 
-def _score(record: Record, metric: str) -> Mapping[str, Any] | None:
-    return next((s for s in record.get("metrics") or () if s["name"] == metric), None)
-
-
-def _value(record: Record, metric: str) -> float | None:
-    score = _score(record, metric) if record["status"] == "ok" else None
-    value = None if score is None else score.get("value")
-    return float(value) if value is not None and math.isfinite(value) else None
-
-
-def _train_s(record: Record) -> float | None:
-    return (record.get("timing") or {}).get("train_s")
-
-
 def _shortfall(task: Task, primary: Metric, records: Collection[Record], done: int, wanted: int) -> str:
-    reasons = Counter(f"{r['status']}: {r.get('reason') or 'no reason given'}" for r in records if _failed(r))
+    failed = [r for r in records if not r.final]
+    reasons = Counter(f"{r.status}: {r.reason or 'no reason given'}" for r in failed)
     why = f" ({reasons.most_common(1)[0][0]})" if reasons else ""
     if records and not reasons and done == 0:
         why = f" (scored without {primary.name})"
     return f"{task.key}: {done} of {wanted} seeds{why}"
-
-
-def _failed(record: Record) -> bool:
-    return record["status"] not in ("ok", "diverged")

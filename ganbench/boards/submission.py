@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ganbench.boards.board import Board, Name, Slug
-from ganbench.boards.standings import Entry, Record, Submitted, sort_out
+from ganbench.boards.standings import Entry, Submitted, sort_out
 from ganbench.errors import BadInput
 from ganbench.jobs.reading import first_problem, read_records
+from ganbench.jobs.records import Record
 from ganbench.report.table import visible
 
 Tier = Literal["samples", "weights", "code", "claim"]
@@ -209,8 +210,8 @@ def _submitted(path: Path, board: Board) -> Submitted:
     records = read_records(results) if results.exists() or results.is_symlink() else []
     if records and submission.tier == "claim":
         raise BadInput(f"a claim has no scores; remove {RESULTS}")
-    foreign = {str(r["spec"]["model"]) for r in records} - {submission.id}
+    foreign = {r.spec.model for r in records} - {submission.id}
     if foreign:
         raise BadInput(f"{RESULTS} holds records of {', '.join(sorted(foreign))}")
-    flags = sorted({f for r in records for f in r.get("flags") or ()})
+    flags = sorted({f for r in records for f in r.flags or ()})
     return submission.entry(scored=bool(records), flags=flags), records

@@ -21,7 +21,8 @@ from ganbench.boards.bounds import bounds
 from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
-from ganbench.jobs.reading import first_problem, read_records
+from ganbench.jobs.reading import first_problem
+from ganbench.jobs.records import Record
 from ganbench.stats import Estimate, estimate
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class Checked:
         """What was measured, over seeds: (data set, metric) -> mean with its interval."""
         values: dict[tuple[str, str], list[float]] = {}
         for record in self.measurement.records:
-            for m in record["metrics"]:
-                values.setdefault((record["spec"]["dataset"], m["name"]), []).append(m["value"])
+            for m in record.metrics:
+                values.setdefault((record.spec.dataset, m.name), []).append(m.value)
         return {key: estimate(v, bounds=bounds(key[1], key[0])) for key, v in values.items()}
 
 
@@ -64,7 +65,7 @@ def check(
     submission = read_submission(folder)
     check_against(board, submission)
     check_tree(folder, submission)
-    own = _own_records(board_folder)
+    own = build.own_records(board_folder)
     found = measure(submission, folder, board, own, place=place, data_dir=data_dir, run_code=run_code)
     return Checked(submission, found)
 
@@ -152,7 +153,7 @@ def add(folder: Path, board_folder: Path, **options: Any) -> Checked:
     if submission.tier == "code" and not found.records:
         raise BadInput("code is added only once it has been retrained; read it, then repeat with --run-code")
     target = board_folder / "submissions" / submission.id
-    lines = "".join(json.dumps(r, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n" for r in found.records)
+    lines = "".join(json.dumps(r.plain(), sort_keys=True, ensure_ascii=False) + "\n" for r in found.records)
     _try_build(board_folder, submission, found.records)
     if target.is_dir() and target.resolve() == folder.resolve():
         if lines:
@@ -198,16 +199,11 @@ def _walk(folder: Path, prefix: str = "", depth: int = 0) -> Iterator[tuple[str,
                 yield from _walk(Path(entry.path), f"{relative}/", depth + 1)
 
 
-def _own_records(board_folder: Path) -> list[dict[str, Any]]:
-    path = board_folder / "records.jsonl"
-    return read_records(path) if path.is_file() else []
-
-
-def _try_build(board_folder: Path, submission: Submission, records: Sequence[dict[str, Any]]) -> None:
+def _try_build(board_folder: Path, submission: Submission, records: Sequence[Record]) -> None:
     """Compute the board with the submission on it, so that an impossible one is refused before anything is written."""
     from ganbench.boards.standings import standings
 
-    board, own = load_board(board_folder), _own_records(board_folder)
+    board, own = load_board(board_folder), build.own_records(board_folder)
     entry = submission.entry(scored=bool(records))
     others = [(e, r) for e, r in find_submissions(board_folder, board, own).submitted if e.key != entry.key]
     standings(board, own, build.family_of, [*others, (entry, records)])

@@ -18,6 +18,7 @@ from ganbench.boards.submission import RESULTS, find_submissions, read_submissio
 from ganbench.boards.submit import check, check_tree
 from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.jobs.reading import read_records
+from ganbench.jobs.records import Record
 
 if TYPE_CHECKING:
     from ganbench.scoring.inputs import Workplace
@@ -102,26 +103,26 @@ def _recheck(path: Path, board_folder: Path, rescore: bool, left_out: str | None
     return ""
 
 
-def compare_records(stored: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], name: str) -> None:
+def compare_records(stored: Sequence[Record], now: Sequence[Record], name: str) -> None:
     """Raises `BadInput` for the first field in which stored records are not those computed now, in their order."""
     if len(stored) != len(now):
         raise BadInput(f"{name} holds {len(stored)} records; the files give {len(now)}")
     for number, (old, new) in enumerate(zip(stored, now, strict=True), 1):
-        new = json.loads(json.dumps(new, allow_nan=False))
         found = next(differences(old, new), None)
         if found:
-            raise BadInput(f"{name} line {number}, {_label(new)}: {found}: the record was edited, or made otherwise")
+            raise BadInput(f"{name} line {number}, {new.spec.label}: {found}: the record was edited, or made otherwise")
 
 
-def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def differences(stored: Record, now: Record) -> Iterator[str]:
     """Every field of a record that is not what was computed now, in words."""
-    yield from _differ(_comparable(stored), _comparable(now), "")
-    rows, again = stored.get("metrics") or [], now.get("metrics") or []
+    old, new = stored.plain(), now.plain()
+    yield from _differ(_comparable(old), _comparable(new), "")
+    rows, again = old.get("metrics", []), new.get("metrics", [])
     if [m["name"] for m in rows] != [m["name"] for m in again]:
         yield f"metrics: {', '.join(m['name'] for m in rows)} stored, {', '.join(m['name'] for m in again)} computed"
         return
-    for row, new in zip(rows, again, strict=True):
-        yield from _differ(_comparable(row), _comparable(new), new["name"], AGAIN * abs(new.get("se") or 0.0))
+    for row, m in zip(rows, again, strict=True):
+        yield from _differ(_comparable(row), _comparable(m), m["name"], AGAIN * abs(m.get("se") or 0.0))
 
 
 def _comparable(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,27 +156,25 @@ def _outline(value: Any) -> Any:
     return "" if not value and not isinstance(value, int | float) else type(value).__name__.replace("int", "float")
 
 
-def own_records(board_folder: Path) -> list[dict[str, Any]]:
+def own_records(board_folder: Path) -> list[Record]:
     """A board's own records, from a file as `leaderboard build` writes it. Raises `BadInput`."""
-    path = board_folder / "records.jsonl"
-    records = read_records(path) if path.is_file() else []
+    path, records = board_folder / build.RECORDS, build.own_records(board_folder)
     if records and path.read_text(encoding="utf-8") != build.as_lines(records):
         raise BadInput(f"{path.name} must hold one record a seed, in order, as `leaderboard build --from` writes it")
     for number, record in enumerate(records, 1):
-        odd = sorted((set(record) ^ set(OWN)) - {"config"})  # older records do not say it
-        odd += sorted(k for m in record.get("metrics", ()) for k in set(m) ^ set(OWN_METRIC))
+        where, plain = f"{path.name} line {number}, {record.spec.label}", record.plain()
+        odd = sorted((set(plain) ^ set(OWN)) - {"config"})  # older records do not say it
+        odd += sorted(k for m in plain.get("metrics", ()) for k in set(m) ^ set(OWN_METRIC))
         if odd:
-            raise BadInput(f"{path.name} line {number}, {_label(record)}: unknown or missing field {odd[0]!r}")
-        ok = record["status"] == "ok"
-        if ok != (record["reason"] is None) or (ok and not record["metrics"]):
-            raise BadInput(
-                f"{path.name} line {number}, {_label(record)}: status, reason and metrics contradict each other"
-            )
+            raise BadInput(f"{where}: unknown or missing field {odd[0]!r}")
+        ok = record.status == "ok"
+        if ok != (record.reason is None) or (ok and not record.metrics):
+            raise BadInput(f"{where}: status, reason and metrics contradict each other")
     return records
 
 
 def check_own(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[Record],
     board: Board,
     *,
     retrain: bool,
@@ -198,8 +197,3 @@ def check_own(
         return f"not computed again: {error}"
     notes.append(train_again(records, place, data_dir) if retrain else "values need --retrain")
     return "; ".join(n for n in notes if n)
-
-
-def _label(record: Mapping[str, Any]) -> str:
-    spec = record["spec"]
-    return f"{spec['model']} on {spec['dataset']}, seed {spec['seed']}"

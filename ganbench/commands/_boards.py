@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import ganbench
 from ganbench.errors import BadInput, UnknownName
+
+if TYPE_CHECKING:
+    from ganbench.jobs.records import Record
 
 
 def of_boards(incomplete: str) -> list[str]:
@@ -55,7 +58,7 @@ def _definitions(root: str, write: bool = False) -> list[Path]:
     return here or ([] if write or root != ROOT else sorted(INSTALLED.glob("*/board.toml")))
 
 
-def records_of(source: str) -> list[dict[str, Any]]:
+def records_of(source: str) -> list[Record]:
     """Records of a run folder, a board's folder or name, or a .jsonl file. Raises `BadInput`."""
     from ganbench.jobs.reading import read_records
 
@@ -63,7 +66,7 @@ def records_of(source: str) -> list[dict[str, Any]]:
     if (path / "run.json").is_file():
         from ganbench.jobs.records import RunFolder
 
-        return [r.model_dump(mode="json", by_alias=True) for r in RunFolder.open(path).records()]
+        return RunFolder.open(path).records()
     if path.is_file():
         return read_records(path)
     roots = [path, Path(ROOT) / source, *([INSTALLED / source] if path.name == source else [])]

@@ -11,7 +11,7 @@ from ganbench.commands._common import console, duration, print_json, say, show_t
 from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.jobs.records import STATUSES, Record
 from ganbench.report import label_counts, published, tables
-from ganbench.report.summary import as_data, beside_papers, plain
+from ganbench.report.summary import as_data, beside_papers
 from ganbench.report.table import to_terminal
 
 BAD = ("failed", "diverged", "timeout", "oom")  # a run with one of these ends with code 3
@@ -66,7 +66,7 @@ def print_results(records: list[Record]) -> None:
             out.print(part)
     if made:
         out.print(tables.NOTE + "\n", style="dim")
-    by_labels = label_counts.tables(label_counts.curves(plain(records)))
+    by_labels = label_counts.tables(label_counts.curves(records))
     for found in by_labels:
         show_table(found)
     if by_labels:

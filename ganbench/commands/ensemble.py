@@ -38,7 +38,7 @@ def ensemble(
         raise BadInput("two runs hold the same ensemble; name each draw of the labels once")
     target = Path(out) if out else Path(runs[0]) / "ensembles.jsonl"
     write_atomic(target, "".join(r.to_json() + "\n" for r in records))
-    curves = label_counts.curves(r.model_dump(mode="json", by_alias=True) for r in records)
+    curves = label_counts.curves(records)
     if as_json:
         return print_json({"file": target.as_posix(), "label_curves": label_counts.json_ready(curves)})
     for table in label_counts.tables(curves):

@@ -15,7 +15,7 @@ from ganbench.gates.golden import FOLDER
 from ganbench.gates.training import CONFIRM_SEEDS, SCREEN_SEEDS, SIGNED, Measure, Pool, Runs
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.records import Record, RunFolder, parse_record
-from ganbench.jobs.spec import Job, row_name
+from ganbench.jobs.spec import Job, JobSpec
 
 POOL = "pool.json"
 MOST_TOLERANCE = 1.0  # of a score for which nothing is declared: a doubling
@@ -39,11 +39,11 @@ def make_pool(workers: int) -> dict[str, Any]:
 
 def pools_of(records: Iterable[Record], jobs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Values over seeds per "model/data set/score", with direction, scale and tolerance: what `read_pools` reads."""
-    scores = {(_model(j), j["dataset"]): j.get("scores") for j in jobs}
+    scores = {(_asked(j), j["dataset"]): j.get("scores") for j in jobs}
     pools: dict[str, Any] = {}
     rows = [r for r in records if r.status in ("ok", "diverged")]
     for record in rows:
-        pair = (_model(record.spec.model_dump()), record.spec.dataset)
+        pair = (_ran(record.spec), record.spec.dataset)
         declared = scores.get(pair)
         for m in record.metrics:
             if m.direction not in ("min", "max") or (declared is not None and m.name not in declared):
@@ -54,7 +54,7 @@ def pools_of(records: Iterable[Record], jobs: Sequence[Mapping[str, Any]]) -> di
             pool = pools.setdefault(name, {"values": [], "direction": m.direction, "diverged": 0, **kind})
             pool["values"].append(m.value)
     for record in rows:
-        where = f"{_model(record.spec.model_dump())}/{record.spec.dataset}/"
+        where = f"{_ran(record.spec)}/{record.spec.dataset}/"
         for name, pool in pools.items():
             pool["diverged"] += record.status == "diverged" and name.startswith(where)
     return pools
@@ -73,7 +73,7 @@ def from_records(path: Path) -> tuple[dict[str, Any], dict[str, Pool]]:
     for r in records:
         budget = r.spec.budget or {}
         labels = {"labels": r.spec.labels} if r.spec.labels else {}
-        jobs[_model(r.spec.model_dump()), r.spec.dataset] = {
+        jobs[_ran(r.spec), r.spec.dataset] = {
             "model": r.spec.model, "dataset": r.spec.dataset, "metrics": list(r.spec.metrics),
             "config": dict(r.spec.config), **labels, **budget,
         }  # fmt: skip
@@ -101,7 +101,7 @@ def candidate(run: Mapping[str, Any], workers: int, revision: str) -> Measure:
 
     def measure(stage: Literal["screen", "confirm"], names: Sequence[str]) -> Mapping[str, Runs]:
         count, offset = (SCREEN_SEEDS, 0) if stage == "screen" else (CONFIRM_SEEDS, 50)
-        wanted = [j for j in run["jobs"] if any(n.startswith(f"{_model(j)}/{j['dataset']}/") for n in names)]
+        wanted = [j for j in run["jobs"] if any(n.startswith(f"{_asked(j)}/{j['dataset']}/") for n in names)]
         seeds = range(first + offset, first + offset + count)
         records = train_jobs(wanted, seeds, run["n_samples"], workers)
         return {n: _runs(n, records) for n in names}
@@ -143,11 +143,16 @@ def write(pool: Mapping[str, Any]) -> None:
 
 def _runs(name: str, records: Sequence[Record]) -> Runs:
     model, dataset, score = name.split("/", 2)
-    mine = [r for r in records if (_model(r.spec.model_dump()), r.spec.dataset) == (model, dataset)]
+    mine = [r for r in records if (_ran(r.spec), r.spec.dataset) == (model, dataset)]
     values = [m.value for r in mine for m in r.metrics if m.name == score]
     return values, sum(r.status == "diverged" for r in mine)
 
 
-def _model(job: Mapping[str, Any]) -> str:
+def _ran(spec: JobSpec) -> str:
     """The first part of a pool's name: the model, with its label count where one is said; configs share a pool."""
-    return row_name({"model": job["model"], "labels": job.get("labels")})
+    return spec.but(config={}, recipe=None, draw=None, ensemble=None).row
+
+
+def _asked(job: Mapping[str, Any]) -> str:
+    """The same of a job of the definition."""
+    return f"{job['model']}[labels={job['labels']}]" if "labels" in job else str(job["model"])

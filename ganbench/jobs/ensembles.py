@@ -19,7 +19,6 @@ from scipy.special import softmax
 from ganbench.errors import BadInput
 from ganbench.files import finite
 from ganbench.jobs.records import SCHEMA, MetricRow, Record, RunFolder
-from ganbench.jobs.spec import JobSpec
 from ganbench.metrics.semi_supervised import error_score
 from ganbench.registry import METRICS
 
@@ -56,9 +55,8 @@ def _record(folder: RunFolder, members: list[Record]) -> Record:
     probs, truth = mean_probabilities(read_logits(folder.job_folder(r.spec) / LOGITS) for r in members)
     metric = next(entry.name for entry in METRICS if entry.by_labels == "seen")
     score = error_score(metric, probs.argmax(1), truth, probs.shape[1])
-    first = members[0].spec.model_dump()
-    draw = first.pop("draw")
-    spec = JobSpec(**{**first, "seed": draw, "metrics": (metric,), "ensemble": len(members)})
+    first = members[0].spec
+    spec = first.but(draw=None, seed=first.draw, metrics=(metric,), ensemble=len(members))
     row = {k: v for k, v in finite(vars(score)).items() if k in MetricRow.model_fields}
     seconds = sum(r.timing.get("train_s", 0.0) for r in members)
     return Record(
@@ -68,7 +66,7 @@ def _record(folder: RunFolder, members: list[Record]) -> Record:
         spec=spec,
         metrics=[MetricRow(**row)],
         timing={"train_s": seconds},
-        members=[r.job_id for r in members],  # type: ignore[call-arg]
+        members=[r.job_id for r in members],
     )
 
 

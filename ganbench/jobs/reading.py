@@ -6,12 +6,12 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ganbench.errors import BadInput, in_one_line
-from ganbench.jobs.records import parse_record
+from ganbench.jobs.records import Record, parse_record
 
 MAX_FILE = 1 << 26  # bytes
 MAX_LINE = 1 << 20  # characters
@@ -21,33 +21,7 @@ LONE = re.compile("[\ud800-\udfff]")  # surrogates, which are no text by themsel
 HUGE = 1e100  # numbers are smaller: sums and squares of them stay finite
 
 
-class _Typed(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-
-class _Spec(_Typed):
-    """What a spec may hold beside the fields of `JobSpec`, as far as boards read it."""
-
-    labels: Annotated[int, Field(ge=1)] | None = None
-    draw: Annotated[int, Field(ge=0)] | None = None
-    ensemble: Annotated[int, Field(ge=1)] | None = None
-    label_counts: list[Annotated[int, Field(ge=1)]] | None = None
-    recipe: str | None = None
-    precision: str | None = None
-    protocol: str | None = None
-
-
-class _OnBoard(_Typed):
-    """What a board adds to a record."""
-
-    spec: _Spec
-    flags: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=100)] = []
-    origin: str = ""
-    verified: str = ""
-    samples_sha256: str = ""
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
+def read_records(path: Path) -> list[Record]:
     """Every line of a committed results file. Raises `BadInput` naming file and line: a board has no torn records."""
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:
         raise BadInput(f"{path.name} must be a plain file below {MAX_FILE} bytes")
@@ -62,31 +36,29 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         try:
             records.append(read_record(line))
         except BadInput as error:
-            raise BadInput(f"{path.name} line {number} is not a record: {in_one_line(error)}") from None
+            raise BadInput(
+                f"{path.name} line {number} is not a record: {in_one_line(error).removeprefix('not a record: ')}"
+            ) from None
     return records
 
 
-def read_record(line: str) -> dict[str, Any]:
-    """One record as plain JSON values of the right types, just the fields it holds. Raises `BadInput`."""
+def read_record(line: str) -> Record:
+    """One record whose values have the right types, bounded in size. Raises `BadInput`."""
     if len(line) > MAX_LINE:
         raise BadInput(f"a line is at most {MAX_LINE} characters long; got {len(line)}")
     try:
         raw = json.loads(line, object_pairs_hook=_once)
         _check_bounds(raw)
-        record = parse_record(line)
-        _OnBoard.model_validate(raw)
-        value: dict[str, Any] = record.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    except ValidationError as error:
-        raise BadInput(first_problem(error)) from None
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(f"{type(error).__name__}: {error}"[:300]) from None
-    if value != raw:
+    record = parse_record(line)
+    if (value := record.plain()) != raw:
         field = next((k for k in raw if value.get(k) != raw[k]), "a field")
         raise BadInput(f"{field} has the wrong type")
-    names = [m["name"] for m in value.get("metrics", ())]
+    names = [m.name for m in record.metrics]
     if len(set(names)) < len(names):
         raise BadInput(f"each metric must appear once; got {', '.join(names)}")
-    return value
+    return record
 
 
 def first_problem(error: Exception) -> str:

@@ -14,9 +14,16 @@ import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ganbench.errors import BadConfig, BadInput, GanbenchError
 from ganbench.files import write_atomic
@@ -51,6 +58,10 @@ class MetricRow(BaseModel):
     extra: dict[str, Any] = {}
 
 
+Flags = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=100)]
+ONLY_SOME = ("members", "origin", "verified", "samples_sha256", "flags")  # fields that most records do not have
+
+
 class Record(BaseModel):
     """What became of one attempt at one job."""
 
@@ -78,14 +89,32 @@ class Record(BaseModel):
     determinism: dict[str, Any] = {}
     started_at: str = ""
     ended_at: str = ""
+    # Said only where it applies: what is None is not written.
+    members: list[str] | None = None  # the jobs of an ensemble
+    origin: str | None = None  # "submission" for what others sent
+    verified: str | None = None  # how its scores were computed: the badge of its row
+    samples_sha256: str | None = None  # of the samples that were scored
+    flags: Flags | None = None  # what a reader of the board must know
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if v is not None or k not in ONLY_SOME}
 
     @property
     def final(self) -> bool:
         """True where running the job again would give the same row."""
         return self.status in ("ok", "diverged")
 
+    def score(self, metric: str) -> MetricRow | None:
+        """The score of that name, where it has one."""
+        return next((m for m in self.metrics if m.name == metric), None)
+
+    def plain(self) -> dict[str, Any]:
+        """JSON values of the fields that were given: of a record that was read, just what its line holds."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
     def to_json(self) -> str:
-        """One line of strict JSON."""
+        """One line of strict JSON: every field, also those that were not given."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), allow_nan=False, ensure_ascii=False)
 
 

@@ -10,7 +10,7 @@ from ganbench.datasets.base import Dataset
 from ganbench.errors import BadInput
 from ganbench.jobs.records import Record, RunFolder, now
 from ganbench.jobs.runner import Clock, pick_device, score_trained
-from ganbench.jobs.spec import Job, JobSpec
+from ganbench.jobs.spec import Job
 from ganbench.model import Model
 from ganbench.model.make import effective_config, make_with_weights, model_class
 from ganbench.registry import METRICS
@@ -49,12 +49,11 @@ def rescored(
 def _rescored(
     record: Record, path: Path, place: Workplace, metrics: Sequence[str], n: int | None, data_dir: str | None
 ) -> Record:
-    old = record.spec.model_dump()
-    names = tuple(metrics) or tuple(old["metrics"])
-    versions = {k: v for k, v in old["versions"].items() if not k.startswith("metric:")}
+    old = record.spec
+    names = tuple(metrics) or old.metrics
+    versions = {k: v for k, v in old.versions.items() if not k.startswith("metric:")}
     versions |= {f"metric:{m}": str(METRICS.get(m).version) for m in names}
-    changes = {"metrics": names, "n_samples": n or old["n_samples"], "versions": versions, "rescored": record.job_id}
-    spec = JobSpec(**{**old, **changes})
+    spec = old.but(metrics=names, n_samples=n or old.n_samples, versions=versions, rescored=record.job_id)
     job = Job(spec, spec.model, spec.dataset, data_dir)
     dataset = place.dataset(job.dataset_ref, data_dir)
     model = trained_model(record, path, dataset).to(pick_device(spec.device))

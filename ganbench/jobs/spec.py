@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from ganbench.provenance.source import canonical_hash
 from ganbench.registry.variants import split_config
@@ -20,6 +19,7 @@ from ganbench.registry.variants import split_config
 LABELS = {"train_labels", "test_labels", "label_draws"}  # inputs of metrics that only labelled data has
 SCALES = ("smoke", "quick", "standard", "paper")
 Precision = Literal["ieee", "tf32", "bf16"]
+Positive = Annotated[int, Field(ge=1)]
 
 
 class JobSpec(BaseModel):
@@ -41,11 +41,11 @@ class JobSpec(BaseModel):
     # Said only where it applies: what is None is no part of the spec, nor of its id.
     precision: Precision | None = None  # of matrix products in training, where it is not "ieee"
     deterministic: bool | None = None  # True where only algorithms that repeat bit by bit were allowed
-    labels: int | None = None  # how many labels a few-label model sees, where the user or a recipe said so
-    draw: int | None = None  # which draw of them, where it is not the seed's own
-    label_counts: list[int] | None = None  # for other models: how many labels metrics on the frozen model see
+    labels: Positive | None = None  # how many labels a few-label model sees, where the user or a recipe said so
+    draw: Annotated[int, Field(ge=0)] | None = None  # which draw of them, where it is not the seed's own
+    label_counts: list[Positive] | None = None  # for other models: how many labels metrics on the frozen model see
     recipe: str | None = None  # the label of the published setting that config and budget are, unchanged
-    ensemble: int | None = None  # of how many models
+    ensemble: Positive | None = None  # of how many models
     rescored: str | None = None  # the job whose kept model these scores are of
 
     @model_serializer(mode="wrap")
@@ -64,25 +64,23 @@ class JobSpec(BaseModel):
 
     @property
     def row(self) -> str:
-        """The row of a table that the job belongs to."""
-        return row_name(self.model_dump())
+        """The row that a job stands in, whatever its data set and seed: `wgan_gp`, `wgan_gp[lr=0.1]`, `vat[labels=50]`.
+
+        A published setting goes by its label, `pacgan[paper m=2]`; with anything changed, by its overrides again.
+        Records are averaged over seeds only within a row: tables, boards, comparisons and gates all go by this name.
+        """
+        parts = {} if self.recipe else dict(self.config)
+        parts |= {k: v for k in ROW_KEYS if (v := getattr(self, k)) is not None}
+        said = [f"{k}={v if isinstance(v, str) else _compact(v)}" for k, v in sorted(parts.items())]
+        inner = ",".join([self.recipe, *said] if self.recipe else said)
+        return f"{self.model}[{inner}]" if inner else self.model
+
+    def but(self, **changes: Any) -> JobSpec:
+        """The same spec with other values, which are not checked."""
+        return self.model_copy(update=changes)
 
 
 ROW_KEYS = ("draw", "ensemble", "labels")  # parts of a spec, beside model and config, that set rows apart
-
-
-def row_name(spec: Mapping[str, Any]) -> str:
-    """The row that a job stands in, whatever its data set and seed: `wgan_gp`, `wgan_gp[lr=0.001]`, `vat[labels=50]`.
-
-    A published setting goes by its label, `pacgan[paper m=2]`; with anything changed, by its overrides again.
-    Records are averaged over seeds only within a row: tables, boards, comparisons and gates all go by this name.
-    """
-    label = spec.get("recipe")
-    parts = {} if label else dict(spec.get("config") or {})
-    parts |= {k: spec[k] for k in ROW_KEYS if spec.get(k) is not None}
-    said = [f"{k}={v if isinstance(v, str) else _compact(v)}" for k, v in sorted(parts.items())]
-    inner = ",".join([label, *said] if label else said)
-    return f"{spec['model']}[{inner}]" if inner else str(spec["model"])
 
 
 def _compact(value: Any) -> str:

@@ -6,12 +6,12 @@ seed is one draw of the labels and one training, so the interval over seeds is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import MetricRow, Record
 from ganbench.registry import METRICS
 from ganbench.report.table import Column, Row, Table, Text, to_markdown, visible
 
@@ -29,7 +29,7 @@ class Reached:
 
     method: str
     labels: int
-    score: Mapping[str, Any]  # a record's row: value, n, signature
+    score: MetricRow
     last: bool = False  # of the last iterate, where the classifier averages weights
 
 
@@ -43,18 +43,15 @@ class Curve:
     errors: dict[int, list[float]] = field(default_factory=dict)  # labels -> share wrong, a value a seed
 
 
-def reached(record: Mapping[str, Any]) -> Iterator[Reached]:
-    """The test errors that a record (one line of results.jsonl) holds, if it says with how many labels."""
-    spec = record["spec"]
-    method = row_name({**spec, "labels": None})
-    for score in record.get("metrics") or ():
-        if score.get("value") is None:
-            continue
-        name, _, number = score["name"].rpartition("_")
+def reached(record: Record) -> Iterator[Reached]:
+    """The test errors that a record holds, if it says with how many labels."""
+    labels, method = record.spec.labels, record.spec.but(labels=None).row
+    for score in record.metrics:
+        name, _, number = score.name.rpartition("_")
         if number.isdigit() and name in error_metrics("frozen"):
             yield Reached(method + SVM, int(number), score)
-        elif spec.get("labels") and score["name"] in error_metrics("seen"):
-            yield Reached(method, int(spec["labels"]), score, score["name"].endswith("_last"))
+        elif labels and score.name in error_metrics("seen"):
+            yield Reached(method, labels, score, score.name.endswith("_last"))
 
 
 @cache
@@ -63,13 +60,13 @@ def error_metrics(labels: str) -> tuple[str, ...]:
     return tuple(s for entry in METRICS if entry.by_labels == labels for s in entry.returns or (entry.name,))
 
 
-def curves(records: Iterable[Mapping[str, Any]]) -> list[Curve]:
+def curves(records: Iterable[Record]) -> list[Curve]:
     """A curve for each method, data set and scale, in the order in which they appear."""
     found: dict[tuple[str, str, str], Curve] = {}
     for record in records:
-        for r in reached(record) if record["status"] == "ok" else ():
-            key = (record["spec"]["dataset"], record["spec"]["scale"], r.method + (LAST if r.last else ""))
-            found.setdefault(key, Curve(*key)).errors.setdefault(r.labels, []).append(float(r.score["value"]))
+        for r in reached(record) if record.status == "ok" else ():
+            key = (record.spec.dataset, record.spec.scale, r.method + (LAST if r.last else ""))
+            found.setdefault(key, Curve(*key)).errors.setdefault(r.labels, []).append(r.score.value)
     return list(found.values())
 
 

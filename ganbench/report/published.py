@@ -6,11 +6,11 @@ against its number; a shortened one never is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import Record
+from ganbench.jobs.spec import JobSpec
 from ganbench.registry.recipes import Recipe
 from ganbench.report.table import Column, Row, Table, Text, to_markdown
 
@@ -43,19 +43,18 @@ class Line:
         return [self.row, self.dataset, self.metric, ours, str(e.n), theirs, self.source + sure]
 
 
-def lines(records: Iterable[Mapping[str, Any]], recipes: Iterable[Recipe]) -> list[Line]:
-    """Each published number whose recipe some records (lines of results.jsonl) ran in full, in the recipes' order."""
-    ran = [r for r in records if r["status"] == "ok" and r["spec"]["scale"] == "paper"]
+def lines(records: Iterable[Record], recipes: Iterable[Recipe]) -> list[Line]:
+    """Each published number whose recipe some records ran in full, in the recipes' order."""
+    ran = [r for r in records if r.status == "ok" and r.spec.scale == "paper"]
     found = []
     for recipe in recipes:
-        repeats = [r for r in ran if _repeats(r["spec"], recipe)]
+        repeats = [r for r in ran if _repeats(r.spec, recipe)]
         for p in recipe.published:
             values: dict[str, list[float]] = {}
             for record in repeats:
-                for score in record.get("metrics") or ():
-                    drawn = recipe.n_samples in (None, score.get("n"))
-                    if score["name"] == p.metric and score.get("value") is not None and drawn:
-                        values.setdefault(row_name(record["spec"]), []).append(float(score["value"]))
+                score = record.score(p.metric)
+                if score is not None and recipe.n_samples in (None, score.n):
+                    values.setdefault(record.spec.row, []).append(score.value)
             found += [
                 Line(row, recipe.dataset, p.metric, ours, p.value, p.spread, p.protocol, p.source, p.sure)
                 for row, ours in values.items()
@@ -63,9 +62,9 @@ def lines(records: Iterable[Mapping[str, Any]], recipes: Iterable[Recipe]) -> li
     return found
 
 
-def _repeats(spec: Mapping[str, Any], recipe: Recipe) -> bool:
-    same = all(spec[k] == getattr(recipe, k) for k in ("model", "dataset", "config", "budget"))
-    return same and recipe.labels in (None, spec.get("labels"))
+def _repeats(spec: JobSpec, recipe: Recipe) -> bool:
+    same = all(getattr(spec, k) == getattr(recipe, k) for k in ("model", "dataset", "config", "budget"))
+    return same and recipe.labels in (None, spec.labels)
 
 
 def table(found: Iterable[Line]) -> Table:

@@ -14,7 +14,7 @@ from ganbench.report import label_counts, published, tables
 
 def as_data(records: list[Record]) -> dict[str, Any]:
     """Tables and troubles as plain data."""
-    curves = label_counts.json_ready(label_counts.curves(plain(records)))
+    curves = label_counts.json_ready(label_counts.curves(records))
     beside = [vars(line) for line in beside_papers(records)]
     return {
         "tables": tables.json_ready(tables.pivot(records)),
@@ -27,18 +27,13 @@ def as_data(records: list[Record]) -> dict[str, Any]:
 def beside_papers(records: list[Record]) -> list[published.Line]:
     """What full-budget runs reached beside what their papers printed."""
     models = sorted({r.spec.model for r in records if r.spec.scale == "paper" and r.status == "ok"})
-    return published.lines(plain(records), [r for found in recipes.of(models).values() for r in found])
-
-
-def plain(records: list[Record]) -> list[dict[str, Any]]:
-    """Records as lines of results.jsonl hold them."""
-    return [r.model_dump(mode="json", by_alias=True) for r in records]
+    return published.lines(records, [r for found in recipes.of(models).values() for r in found])
 
 
 def write_summary(root: Path, records: list[Record]) -> None:
     """summary.md, summary.csv and summary.json in the run folder."""
     made = tables.pivot(records)
-    by_labels = label_counts.markdown(label_counts.tables(label_counts.curves(plain(records))))
+    by_labels = label_counts.markdown(label_counts.tables(label_counts.curves(records)))
     beside = published.markdown(beside_papers(records))
     write_atomic(root / "summary.md", "\n".join(t for t in (by_labels, beside, tables.markdown(made, records)) if t))
     write_atomic(root / "summary.csv", tables.csv_text(made))

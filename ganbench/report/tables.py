@@ -1,4 +1,4 @@
-"""The plain table of a run: one a data set, rows of `jobs.row_name` down by their first score, means over seeds, n."""
+"""The plain table of a run: one a data set, rows of `JobSpec.row` down by their first score, means over seeds, n."""
 
 from __future__ import annotations
 

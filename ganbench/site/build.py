@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ganbench.boards import build as building
 from ganbench.boards.build import Built
@@ -20,7 +19,7 @@ from ganbench.boards.html import Curves, read_curves
 from ganbench.boards.pages import PICTURES, picture_name
 from ganbench.errors import BadInput
 from ganbench.jobs.reading import read_records
-from ganbench.jobs.spec import row_name
+from ganbench.jobs.records import Record, RunFolder
 from ganbench.provenance import environment
 from ganbench.registry import METRICS, MODELS
 from ganbench.registry.recipes import load as recipes_of
@@ -75,7 +74,7 @@ def build(
 
 def _write_pages(out: Path, folders: Sequence[Path], docs: Path | None, runs: Sequence[Path], repository: str) -> None:
     built = {folder: building.build(folder) for folder in folders}
-    records = {f: read_records(f / "records.jsonl") if (f / "records.jsonl").is_file() else [] for f in folders}
+    records = {f: building.own_records(f) for f in folders}
     extra = read_records(docs / "reproductions.jsonl") if docs and (docs / "reproductions.jsonl").is_file() else []
     samples = {f: list(_pictures(f, b, out)) for f, b in built.items()}
     curves = [c for run in runs for c in _curves(run)]
@@ -87,7 +86,7 @@ def _write_pages(out: Path, folders: Sequence[Path], docs: Path | None, runs: Se
             losses(entry),
             datasets_of(entry),
             (known := recipes_of(entry)),
-            lines([r for r in everything if r["spec"]["model"] == entry.name], known),
+            lines([r for r in everything if r.spec.model == entry.name], known),
             reached(entry.name, list(built.values())),
             [s for found in samples.values() for s in found if s.label.partition(" ")[0] == entry.name],
             [c for c in curves if c.label.partition(" ")[0] == entry.name],
@@ -104,7 +103,7 @@ def _write_pages(out: Path, folders: Sequence[Path], docs: Path | None, runs: Se
     kernels = list(_kernels(site, folders, out))
     _write(out / "index.html", pages.index(site, kernels))
     for folder, b in built.items():
-        commits = sorted({str(c)[:12] for r in records[folder] if (c := (r.get("git") or {}).get("commit"))})
+        commits = sorted({str(c)[:12] for r in records[folder] if (c := r.git.get("commit"))})
         plots = list(_plots(folder, b, out))
         _write(out / "boards" / f"{b.board.id}.html", pages.board(site, b, samples[folder], plots, commits))
         _write(out / "boards" / f"{b.board.id}.csv", building.files(b)["board.csv"])
@@ -159,8 +158,6 @@ def _copied(source: Path, target: Path) -> bool:
 
 def _curves(run: Path) -> Iterator[Curves]:
     """Training curves of a run's jobs, the first seed of each row."""
-    from ganbench.jobs.records import RunFolder
-
     folder = RunFolder.open(run)
     seen = set()
     for record in folder.records():
@@ -168,7 +165,7 @@ def _curves(run: Path) -> Iterator[Curves]:
         found = {k: v for k, v in read_curves(folder.job_folder(record.spec) / "history.json").items() if v}
         if found and key not in seen:
             seen.add(key)
-            yield Curves(record.spec.dataset, row_name(record.spec.model_dump()), "", found)
+            yield Curves(record.spec.dataset, record.spec.row, "", found)
 
 
 def _kernels(site: Site, folders: Sequence[Path], out: Path) -> Iterator[str]:
@@ -197,13 +194,13 @@ def _cell(text: str) -> Text | Number:
         return Text(text)
 
 
-def _facts(built: Mapping[Path, Built], records: Sequence[Any], docs: Path | None) -> dict[str, Facts]:
+def _facts(built: Mapping[Path, Built], records: Sequence[Record], docs: Path | None) -> dict[str, Facts]:
     """Cost and boards of each metric, from records; and what it noticed, from the documentation's matrices."""
     seconds: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for r in records:
-        for m in r.get("metrics") or ():
-            if m.get("seconds") is not None:
-                seconds[METRICS.get(m["name"]).name if _known(m["name"]) else m["name"]].append((m["seconds"], m["n"]))
+        for m in r.metrics:
+            if m.seconds is not None:
+                seconds[METRICS.get(m.name).name if _known(m.name) else m.name].append((m.seconds, m.n))
     matrix = dict(_matrices(docs)) if docs else {}
     found = {}
     for entry in METRICS:

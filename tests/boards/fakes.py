@@ -1,14 +1,20 @@
-"""Records and boards made up for tests: plain dicts in the shape of one line of results.jsonl."""
+"""Records and boards made up for tests."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ganbench.boards.board import Board
+from ganbench.jobs.records import Record
 from ganbench.provenance.source import canonical_hash
 
 
-def record(
+def record(*arguments: Any, **options: Any) -> Record:
+    """One record; see `raw`."""
+    return Record.model_validate(raw(*arguments, **options))
+
+
+def raw(
     model: str,
     dataset: str,
     seed: int,
@@ -20,7 +26,7 @@ def record(
     directions: dict[str, str] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
-    """One record; `values` maps metric -> value."""
+    """What one line of results.jsonl holds; `values` maps metric -> value."""
     full = {
         "model": model,
         "config": {},

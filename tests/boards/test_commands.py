@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import record
+from fakes import raw
 from outsider import BOARD, toml
 
 from ganbench.__main__ import main
@@ -63,7 +63,7 @@ def test_an_edited_board_fails_verification_with_code_2(here: Path, capsys: pyte
 
 def test_build_writes_every_form_and_the_same_bytes_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = here / "leaderboards" / "small"
-    records = [record(m, "digits", s, {"mmd": 0.1 * s + i}, n=120) for i, m in enumerate("ab") for s in range(3)]
+    records = [raw(m, "digits", s, {"mmd": 0.1 * s + i}, n=120) for i, m in enumerate("ab") for s in range(3)]
     (here / "run.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     arguments = ["leaderboard", "build", "small", "--from", "run.jsonl", "--format", "html,tex,json"]
     code, built = call(capsys, *arguments)
@@ -118,7 +118,7 @@ def test_compare_and_history_read_boards_and_files(here: Path, capsys: pytest.Ca
     shutil.copytree(here / "leaderboards" / "small", other)
     (other / "board.toml").write_text(BOARD.replace("small", "other"))
     for name, shift in (("small", 0.0), ("other", 0.5)):
-        rows = [record("a", "digits", s, {"mmd": 0.1 * s + shift}, n=120) for s in range(3)]
+        rows = [raw("a", "digits", s, {"mmd": 0.1 * s + shift}, n=120) for s in range(3)]
         path = here / "leaderboards" / name / "records.jsonl"
         path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     code, found = call(capsys, "compare", "small", "leaderboards/other/records.jsonl")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -14,11 +13,12 @@ from scipy import stats
 from ganbench.boards.compare import compare
 from ganbench.boards.history import history
 from ganbench.errors import BadInput
+from ganbench.jobs.records import Record
 
 A = [0.50, 0.55, 0.45, 0.52]
 
 
-def run(values: list[float], start: int = 0, **more: object) -> list[dict[str, object]]:
+def run(values: list[float], start: int = 0, **more: object) -> list[Record]:
     return [record("gan", "ring8", start + s, {"mmd": v}, **more) for s, v in enumerate(values)]
 
 
@@ -82,7 +82,7 @@ def test_history_follows_the_commits_and_skips_what_did_not_change(tmp_path: Pat
         subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
 
     def write(values: list[float], extra: str = "") -> None:
-        path.write_text("".join(json.dumps(r) + "\n" for r in run(values)) + extra)
+        path.write_text("".join(r.to_json() + "\n" for r in run(values)) + extra)
 
     git("init", "-q")
     for values, extra in ((A, ""), (A, "\n"), ([v / 2 for v in A], "")):

@@ -6,44 +6,31 @@ import html.parser
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from fakes import record
 
 from ganbench.boards.html import Axis, Curves, Page, Picture, curve_plot, page, picture_uri, read_curves
 from ganbench.boards.pages import board_of, picture_name, troubles
+from ganbench.jobs.records import Record
 
 EVIL = "<script>document.title='owned'</script>"
 
 
-def record(model: str, dataset: str, seed: int, value: float | None, reason: str = "") -> dict[str, Any]:
-    """One line of results.jsonl, as far as a page reads it."""
-    ok = value is not None
-    metrics = [{"name": "mmd", "value": value, "n": 100, "signature": "mmd|v1", "direction": "min"}] if ok else []
-    return {
-        "job_id": f"{model}-{dataset}-{seed}",
-        "status": "ok" if ok else "diverged",
-        "reason": None if ok else reason,
-        "spec": {"model": model, "config": {}, "dataset": dataset, "scale": "quick", "seed": seed},
-        "metrics": metrics,
-        "timing": {"train_s": 1.0 + seed + len(model)},
-    }
-
-
-def records() -> list[dict[str, Any]]:
+def records() -> list[Record]:
     """Three models on two data sets, one of them hostile, one diverging."""
     rng = np.random.default_rng(0)
     found = [
-        record(m, d, s, float(i + 0.3 * rng.normal()))
+        record(m, d, s, {"mmd": float(i + 0.3 * rng.normal())})
         for i, m in enumerate(["gan_ns", "wgan_gp", EVIL])
         for d in ("ring8", "digits")
         for s in range(3)
     ]
     return [
         *found,
-        *(record("control_noise", "ring8", s, 9.0) for s in range(3)),
-        record("lsgan", "ring8", 0, None, EVIL),
+        *(record("control_noise", "ring8", s, {"mmd": 9.0}) for s in range(3)),
+        record("lsgan", "ring8", 0, status="diverged").model_copy(update={"reason": EVIL}),
     ]
 
 

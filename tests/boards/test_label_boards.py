@@ -16,6 +16,7 @@ from ganbench.boards.pages import published_errors
 from ganbench.boards.standings import block_name, standings
 from ganbench.boards.submission import parse_submission
 from ganbench.errors import BadInput
+from ganbench.jobs.records import Record
 from ganbench.registry import recipes
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def board(**changes: Any) -> Board:
     )
 
 
-def seeds(model: str, values: dict[str, float], **spec: Any) -> list[dict[str, Any]]:
+def seeds(model: str, values: dict[str, float], **spec: Any) -> list[Record]:
     spec = {"scale": "standard", **spec}
     return [
         record(model, "digits", s, {k: v + s / 1000 for k, v in values.items()}, signature=SIGNATURE, n=500, **spec)
@@ -50,7 +51,7 @@ def seeds(model: str, values: dict[str, float], **spec: Any) -> list[dict[str, A
     ]
 
 
-def few(labels: int, error: float, **spec: Any) -> list[dict[str, Any]]:
+def few(labels: int, error: float, **spec: Any) -> list[Record]:
     return seeds(
         "few", {"classification_error": error, "classification_error_last": error + 0.1}, labels=labels, **spec
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import record
+from fakes import raw
 from outsider import BOARD, N, toml
 
 from ganbench.boards.build import build, files, readme
@@ -30,7 +30,7 @@ ODD: list[Any] = [
 def honest() -> list[dict[str, Any]]:
     """Records of a submission to the small board."""
     values = {"mmd": 0.5, "inception_score": 3.0}
-    made = [record(ME, "digits", s, values, n=N, directions={"inception_score": "max"}) for s in range(3)]
+    made = [raw(ME, "digits", s, values, n=N, directions={"inception_score": "max"}) for s in range(3)]
     return [r | {"flags": ["a flag"], "origin": "submission", "verified": "re-scored"} for r in made]
 
 
@@ -40,7 +40,7 @@ def lay_out(root: Path, text: str) -> Path:
     mine = folder / "submissions" / ME
     mine.mkdir(parents=True, exist_ok=True)
     (folder / "board.toml").write_text(BOARD)
-    own = [record("a", "digits", s, {"mmd": 0.1 + s / 100}, n=N) for s in range(3)]
+    own = [raw("a", "digits", s, {"mmd": 0.1 + s / 100}, n=N) for s in range(3)]
     (folder / "records.jsonl").write_text("".join(json.dumps(r) + "\n" for r in own))
     (mine / "submission.toml").write_text(toml(["s0.npz"]))
     (mine / "results.jsonl").write_text(text, encoding="utf-8", errors="surrogatepass")
@@ -153,7 +153,7 @@ def test_a_line_that_is_too_deep_too_long_or_ambiguous_is_refused(text: str) -> 
 def test_a_line_separator_inside_a_string_ends_no_line(tmp_path: Path) -> None:
     r = honest()[0] | {"reason": "one\u2028two\u0085three\x1cfour"}
     (tmp_path / "r.jsonl").write_text(json.dumps(r, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert read_records(tmp_path / "r.jsonl") == [r]
+    assert [x.plain() for x in read_records(tmp_path / "r.jsonl")] == [r]
 
 
 def test_flags_cannot_steer_a_page_or_a_terminal(tmp_path: Path) -> None:

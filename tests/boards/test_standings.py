@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import board, record
+from fakes import board, raw, record
 
 from ganbench.boards.board import load_board
 from ganbench.boards.build import Built, build, files, stale, tables, take
@@ -16,13 +16,14 @@ from ganbench.boards.compare import compare
 from ganbench.boards.standings import block_name, standings
 from ganbench.errors import BadInput
 from ganbench.jobs.reading import read_records
+from ganbench.jobs.records import Record
 
 
-def three(model: str, dataset: str, mean: float, **more: Any) -> list[dict[str, Any]]:
+def three(model: str, dataset: str, mean: float, **more: Any) -> list[Record]:
     return [record(model, dataset, s, {"mmd": mean + 0.01 * (s - 1)}, **more) for s in range(3)]
 
 
-def rows_of(records: list[dict[str, Any]], *datasets: str) -> dict[str, Any]:
+def rows_of(records: list[Record], *datasets: str) -> dict[str, Any]:
     return {s.entry.key: s for s in standings(board(*datasets), records)}
 
 
@@ -85,7 +86,7 @@ def test_configs_are_entries_of_their_own() -> None:
         ({"n": 500, "signature": "mmd|n=1000|v1"}, "sample sizes of mmd"),
         ({"budget": {"iterations": 99}}, "training budgets"),
         ({"versions": {"dataset": "2"}}, "data versions"),
-        ({"protocol": "0.9"}, "of protocol 1.0"),
+        ({"versions": {"protocol": "0.9"}}, "of protocol 1.0"),
     ],
 )
 def test_numbers_of_two_kinds_do_not_meet_in_one_column(change: dict[str, Any], reason: str) -> None:
@@ -103,7 +104,7 @@ def test_two_records_for_one_seed_are_refused_and_attempts_of_one_job_are_not() 
     with pytest.raises(BadInput, match="two records for a on ring8, seed 0"):
         rows_of([*three("a", "ring8", 1.0), record("a", "ring8", 0, {"mmd": 2.0}, code_sha256="x")])
     first = record("a", "ring8", 0, status="failed")
-    again = {**record("a", "ring8", 0, {"mmd": 1.0}), "job_id": first["job_id"]}
+    again = record("a", "ring8", 0, {"mmd": 1.0}).model_copy(update={"job_id": first.job_id})
     (row,) = standings(board("ring8"), [first, again])
     assert row.estimates["ring8", "mmd"].mean == 1.0
 
@@ -169,12 +170,13 @@ def test_records_taken_over_are_sorted_slim_and_replace_older_ones(tmp_path: Pat
     (tmp_path / "board.toml").write_text(TOML)
     old = three("b", "ring8", 2.0)
     assert take(tmp_path, old) == (3, 0)
-    new = [{**r, "error": {"traceback": []}} for r in three("b", "ring8", 1.0, code_sha256="new")]
+    failed = {"error": {"traceback": []}}
+    new = [Record.model_validate(r.plain() | failed) for r in three("b", "ring8", 1.0, code_sha256="new")]
     assert take(tmp_path, [*three("a", "ring8", 1.0), *new, *three("c", "mnist", 1.0)]) == (3, 3)
     found = read_records(tmp_path / "records.jsonl")
-    assert [(r["spec"]["model"], r["spec"]["seed"]) for r in found] == [(m, s) for m in "ab" for s in range(3)]
-    assert all("error" not in r for r in found)
-    assert found[3]["spec"]["code_sha256"] == "new"
+    assert [(r.spec.model, r.spec.seed) for r in found] == [(m, s) for m in "ab" for s in range(3)]
+    assert all("error" not in r.plain() for r in found)
+    assert found[3].spec.code_sha256 == "new"
     before = (tmp_path / "records.jsonl").read_bytes()
     with pytest.raises(BadInput, match="signatures"):
         take(tmp_path, three("d", "ring8", 1.0, signature="other"))
@@ -186,7 +188,7 @@ def test_records_taken_over_are_sorted_slim_and_replace_older_ones(tmp_path: Pat
 )
 def test_a_torn_record_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "records.jsonl"
-    path.write_text(json.dumps(record("a", "ring8", 0, {"mmd": 1.0})) + "\n" + line + "\n")
+    path.write_text(json.dumps(raw("a", "ring8", 0, {"mmd": 1.0})) + "\n" + line + "\n")
     with pytest.raises(BadInput, match=r"records.jsonl line 2"):
         read_records(path)
 

@@ -62,7 +62,7 @@ def test_every_form_of_the_same_samples_gets_the_same_score(
         paths = [write_samples(folder, form, x, f"s{i}") for i, x in enumerate(samples)]
         (folder / "submission.toml").write_text(toml(paths))
         found = check(folder, board_folder, place=place).measurement
-        scores.append([m["value"] for r in found.records for m in r["metrics"]])
+        scores.append([m.value for r in found.records for m in r.metrics])
     for other in scores[1:]:
         np.testing.assert_allclose(other, scores[0], rtol=1e-5, atol=1e-7)
 
@@ -90,14 +90,14 @@ def test_pack_gives_a_folder_that_scores_the_same_and_is_the_same_again(
     }
     assert all(f.sha256 for f in read_submission(first).files)
     one, two = (check(f, board_folder, place=place).measurement.records for f in (submission, second))
-    assert [r["metrics"] for r in one] == [r["metrics"] for r in two]
+    assert [r.metrics for r in one] == [r.metrics for r in two]
 
 
 def test_a_packed_folder_laid_on_the_board_is_a_claim_until_it_is_scored_in_place(
     submission: Path, board_folder: Path, place: Any
 ) -> None:
     measured = check(submission, board_folder, place=place).measurement.records
-    mmd = float(np.mean([m["value"] for r in measured for m in r["metrics"] if m["name"] == "mmd"]))
+    mmd = float(np.mean([m.value for r in measured for m in r.metrics if m.name == "mmd"]))
     text = (submission / "submission.toml").read_text()
     claim = f'[[claimed]]\ndataset = "digits"\nmetric = "mmd"\nvalue = {mmd!r}\n'
     (submission / "submission.toml").write_text(text + claim)
@@ -516,12 +516,11 @@ def test_a_board_of_another_protocol_is_refused(submission: Path, board_folder: 
 
 
 def test_better_than_real_data_raises_an_alarm_on_the_row(submission: Path, board_folder: Path, place: Any) -> None:
-    from fakes import record
+    from fakes import raw
 
-    measured = check(submission, board_folder, place=place).measurement.records[0]["metrics"][0]
+    measured = check(submission, board_folder, place=place).measurement.records[0].metrics[0]
     oracle = [
-        record("control_oracle", "digits", s, {"mmd": 0.9 + s / 1000}, signature=measured["signature"], n=N)
-        for s in range(3)
+        raw("control_oracle", "digits", s, {"mmd": 0.9 + s / 1000}, signature=measured.signature, n=N) for s in range(3)
     ]
     (board_folder / "records.jsonl").write_text("".join(json.dumps(r) + "\n" for r in oracle))
     add(submission, board_folder, place=place)

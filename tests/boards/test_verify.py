@@ -16,6 +16,7 @@ from ganbench.boards import again, build, verify
 from ganbench.boards.submit import Checked, add
 from ganbench.boards.verify import UNREPEATABLE
 from ganbench.jobs.plan import Selection, plan
+from ganbench.jobs.records import parse_record
 from ganbench.jobs.runner import run_job
 from ganbench.model.make import make
 
@@ -144,7 +145,7 @@ def own(board_folder: Path, place: Any, monkeypatch: pytest.MonkeyPatch) -> Path
     found = {job.spec.job_id: run_job(job, place) for job in plan(selection)}
     assert {r.status for r in found.values()} == {"ok"}
     monkeypatch.setattr(again.runner, "run_job", lambda job, *_, **__: found[job.spec.job_id])
-    build.take(board_folder, [r.model_dump(mode="json", by_alias=True) for r in found.values()])
+    build.take(board_folder, [parse_record(r.to_json()) for r in found.values()])
     build.write(board_folder)
     return board_folder
 

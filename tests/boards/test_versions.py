@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import record
+from fakes import raw
 
 from ganbench.__main__ import main
 from ganbench.boards.build import Stale, build, stale_rows, to_csv, today, write
@@ -40,7 +40,7 @@ def lay_out(folder: Path, versions: dict[tuple[str, str], str]) -> Path:
     folder.mkdir(parents=True)
     (folder / "board.toml").write_text(BOARD)
     rows = [
-        record(model, dataset, s, {"mmd": 0.1 + s}, versions={"model": version})
+        raw(model, dataset, s, {"mmd": 0.1 + s}, versions={"model": version})
         for (model, dataset), version in versions.items()
         for s in range(2)
     ]
@@ -78,7 +78,7 @@ def test_the_marks_on_the_committed_boards_are_the_records_of_other_versions(
     print({name: len(rows) for name, rows in found["boards"].items()})
     for name, rows in found["boards"].items():
         records = read_records(ROOT / name / "records.jsonl")
-        older = {r["spec"]["model"] for r in records if r["spec"]["versions"]["model"] != today(r["spec"]["model"])}
+        older = {r.spec.model for r in records if r.spec.versions["model"] != today(r.spec.model)}
         assert {row["row"].partition("[")[0].partition(" +")[0].partition(",")[0] for row in rows} <= older
         marks = (ROOT / name / "board.csv").read_text().count(", now v")
         assert bool(marks) == bool(rows)

@@ -72,4 +72,4 @@ def test_the_example_of_the_submission_guide(tmp_path: Path, board_folder: Path,
     text = toml(["s0.safetensors", "s1.safetensors"], "weights")
     (folder / "submission.toml").write_text(text + '[model]\nname = "lsgan"\n[model.config]\nhidden = [256, 256]\n')
     found = check(folder, board_folder, place=place).measurement.records
-    assert [r["config"] for r in found] == [record.config] * 2
+    assert [r.config for r in found] == [record.config] * 2

@@ -436,17 +436,16 @@ def test_bad_suites(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "name"),
+    ("parts", "name"),
     [
-        ({"model": "a"}, "a"),
-        ({"model": "a", "config": {}, "labels": None}, "a"),
-        ({"model": "a", "config": {"lr": 0.1, "act": "relu"}}, "a[act=relu,lr=0.1]"),
-        ({"model": "a", "labels": 50}, "a[labels=50]"),
-        ({"model": "a", "config": {"lr": 0.1}, "labels": 50, "draw": 0}, "a[draw=0,labels=50,lr=0.1]"),
+        ({}, "a"),
+        ({"config": {"lr": 0.1, "act": "relu"}}, "a[act=relu,lr=0.1]"),
+        ({"labels": 50}, "a[labels=50]"),
+        ({"config": {"lr": 0.1}, "labels": 50, "draw": 0}, "a[draw=0,labels=50,lr=0.1]"),
     ],
 )
-def test_a_row_is_a_model_with_what_sets_it_apart(spec: dict[str, Any], name: str) -> None:
-    assert specs.row_name(spec) == name
+def test_a_row_is_a_model_with_what_sets_it_apart(parts: dict[str, Any], name: str) -> None:
+    assert SPEC.but(model="a", **parts).row == name
 
 
 def test_variants_of_a_model_are_jobs_of_their_own() -> None:

@@ -1,5 +1,7 @@
 """Numbers of two kinds never share a column: a likelihood beside a bound, a density beside a probability."""
 
+from fakes import record
+
 from ganbench.boards.pages import board_of
 from ganbench.report.columns import columns
 
@@ -19,10 +21,6 @@ def test_two_kinds_are_named_by_what_sets_them_apart() -> None:
 
 
 def test_a_page_of_a_run_with_two_kinds_has_two_columns() -> None:
-    def record(model: str, value: float, signature: str) -> dict:
-        score = {"name": "nll", "value": value, "n": 500, "signature": signature, "direction": "min"}
-        spec = {"model": model, "dataset": "digits", "scale": "quick", "seed": 0, "config": {}, "metrics": ["nll"]}
-        return {"status": "ok", "job_id": model, "spec": spec, "metrics": [score], "timing": {"train_s": 1.0}}
-
-    built = board_of([record("pixelcnn", 84.0, EXACT), record("vae_bernoulli", 24.0, BOUND)], "two kinds")
+    scored = (("pixelcnn", 84.0, EXACT), ("vae_bernoulli", 24.0, BOUND))
+    built = board_of([record(m, "digits", 0, {"nll": v}, signature=kind) for m, v, kind in scored], "two kinds")
     assert [m.name for m in built.board.metrics] == ["nll_exact_mass_of_17_levels", "nll_elbo_density"]

@@ -26,17 +26,13 @@ def record(model: str, seed: int, scores: dict[str, float], **extra: Any) -> Rec
     return Record(schema=SCHEMA, job_id=spec.job_id, spec=spec, status="ok", metrics=rows, timing={"train_s": 2.0})
 
 
-def plain(records: list[Record]) -> list[dict[str, Any]]:
-    return [r.model_dump(mode="json", by_alias=True) for r in records]
-
-
 def test_classifiers_and_frozen_features_stand_in_one_table() -> None:
     records = [
         *(record("gan", s, {"svm_error_50": 0.3, "svm_error_100": 0.25 + s / 4, "mmd": 1.0}) for s in range(3)),
         *(record("few", s, {"classification_error": 0.1, "classification_error_last": 0.2}, labels=50) for s in (0, 1)),
         record("unsaid", 0, {"classification_error": 0.1}),
     ]
-    found = label_counts.curves(plain(records))
+    found = label_counts.curves(records)
     assert {c.method: c.errors for c in found} == {
         "gan + L2-SVM": {50: [0.3] * 3, 100: [0.25, 0.5, 0.75]},
         "few": {50: [0.1, 0.1]},
@@ -52,7 +48,7 @@ def test_classifiers_and_frozen_features_stand_in_one_table() -> None:
 
 
 def test_runs_without_label_counts_have_no_such_table() -> None:
-    assert label_counts.markdown(label_counts.tables(label_counts.curves(plain([record("gan", 0, {"mmd": 1})])))) == ""
+    assert label_counts.markdown(label_counts.tables(label_counts.curves([record("gan", 0, {"mmd": 1})]))) == ""
 
 
 Y = np.arange(12) % 3
@@ -82,8 +78,8 @@ def test_an_ensemble_averages_probabilities_of_seeds_that_saw_the_same_labels(tm
     assert made[0].metrics[0].value == pytest.approx(float((mean.argmax(1) != Y).mean()))
     assert made[0].metrics[0].signature == "classification|K=3|m=12|v1"
     assert made[0].timing == {"train_s": 6.0}
-    assert made[0].members == [m.job_id for m in members[:3]]  # type: ignore[attr-defined]
-    assert {c.method: list(c.errors) for c in label_counts.curves(plain(made))} == {"few[ensemble=3]": [6]}
+    assert made[0].members == [m.job_id for m in members[:3]]
+    assert {c.method: list(c.errors) for c in label_counts.curves(made)} == {"few[ensemble=3]": [6]}
 
 
 def test_one_member_repeated_is_the_member_itself(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import fakes
 import pytest
 
+from ganbench.jobs.records import Record
 from ganbench.registry.recipes import Recipe
 from ganbench.report.published import HEADER, lines, markdown
 
@@ -37,10 +40,9 @@ def changed(**fields: object) -> Recipe:
     return RECIPE.model_copy(update={**own, "published": (number,)})
 
 
-def record(value: float = 24.0, status: str = "ok", **spec):
-    base = {"model": "pacgan", "dataset": "grid25", "config": {"pack": 2}, "budget": {"iterations": 400}}
-    base |= {"scale": "paper", "seed": 0} | spec
-    return {"status": status, "spec": base, "metrics": [{"name": "modes", "value": value}]}
+def record(value: float = 24.0, seed: int = 0, dataset: str = "grid25", **options: Any) -> Record:
+    spec = {"config": {"pack": 2}, "budget": {"iterations": 400}, "scale": "paper"} | options
+    return fakes.record("pacgan", dataset, seed, {"modes": value}, **spec)
 
 
 def test_seeds_of_the_same_recipe_share_a_line() -> None:
@@ -84,10 +86,7 @@ def test_rows_of_labelled_recipes_are_named_by_the_label() -> None:
 
 
 def test_scores_of_another_number_of_samples_are_not_compared() -> None:
-    spec = record()["spec"]
-    drawn = [
-        {"status": "ok", "spec": spec, "metrics": [{"name": "modes", "value": 9.0, "n": n}]} for n in (200, 26_000)
-    ]
+    drawn = [record(9.0, n=n) for n in (200, 26_000)]
     (line,) = lines(drawn, [changed(n_samples=26_000)])
     assert line.ours == [9.0]
     assert len(lines(drawn, [RECIPE])[0].ours) == 2
