@@ -33,10 +33,7 @@ class Rank:
 
 
 def estimate(
-    values: Sequence[float],
-    diverged: int = 0,
-    level: float = 0.95,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
+    values: Sequence[float], diverged: int = 0, level: float = 0.95, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> Estimate:
     """Mean and Student-t interval over seeds, cut at what the score can be; no interval under 3 seeds.
 

@@ -23,12 +23,7 @@ from ganbench.nn.capsules import CapsuleDiscriminator
 
 
 @register(
-    "dcgan",
-    family="adversarial",
-    paper="arXiv:1511.06434",
-    gives=("sample", "features"),
-    events=("image",),
-    version=2,
+    "dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",), version=2
 )
 class DCGAN(GAN):
     @dataclass(frozen=True)

@@ -32,13 +32,7 @@ from ganbench.nn.inferred import GaussianLaw
 REACH = 8.0  # deviations of a cavity to either side that the rule spans
 
 
-@register(
-    "ep",
-    family="given_density",
-    gives=("sample", "estimate"),
-    needs=("density", "factors"),
-    events=("vector",),
-)
+@register("ep", family="given_density", gives=("sample", "estimate"), needs=("density", "factors"), events=("vector",))
 class EP(Model):
     @dataclass(frozen=True)
     class Config(Model.Config):

@@ -19,11 +19,7 @@ from ganbench.ops.chains import chains_ess
 
 
 @register(
-    "gibbs",
-    family="given_density",
-    gives=("sample", "estimate"),
-    needs=("density", "conditionals"),
-    events=("vector",),
+    "gibbs", family="given_density", gives=("sample", "estimate"), needs=("density", "conditionals"), events=("vector",)
 )
 class Gibbs(Model):
     @dataclass(frozen=True)

@@ -22,11 +22,7 @@ HALVINGS = 8
 
 
 @register(
-    "laplace",
-    family="given_density",
-    gives=("sample", "estimate"),
-    needs=("density", "gradient"),
-    events=("vector",),
+    "laplace", family="given_density", gives=("sample", "estimate"), needs=("density", "gradient"), events=("vector",)
 )
 class Laplace(Model):
     @dataclass(frozen=True)

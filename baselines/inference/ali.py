@@ -21,14 +21,7 @@ from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
 from ganbench.model import GAN, Batch, DataSpec, Defaults, Player, register
-from ganbench.nn import (
-    JointDiscriminator,
-    batch_norm,
-    hidden_layers,
-    make_encoder,
-    make_generator,
-    pooled,
-)
+from ganbench.nn import JointDiscriminator, batch_norm, hidden_layers, make_encoder, make_generator, pooled
 from ganbench.nn.papers import ali_mixtures
 
 

@@ -44,7 +44,7 @@ class VEEGAN(GAN):
             "reconstructor": "deterministic",
             "reconstructor_plays": True,
             "dropout": 0.5,
-        },
+        }
     )
 
     def build(self, spec: DataSpec) -> None:

@@ -39,7 +39,7 @@ class GMMN(GAN):
 
     config: Config
     defaults = Defaults(
-        image={"decay": "none", "bandwidths": (0.1, 0.16, 0.23, 0.32, 0.45, 0.64), "hidden": (64, 256, 256, 1024)},
+        image={"decay": "none", "bandwidths": (0.1, 0.16, 0.23, 0.32, 0.45, 0.64), "hidden": (64, 256, 256, 1024)}
     )
 
     def build(self, spec: DataSpec) -> None:

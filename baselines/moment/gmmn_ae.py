@@ -61,7 +61,7 @@ class GMMNAE(Model):
             "hidden": (64, 256, 256, 1024),
             "dropout": 0.2,
             "bandwidths": (0.3, 0.6, 1.0),
-        },
+        }
     )
 
     def build(self, spec: DataSpec) -> None:

@@ -26,8 +26,7 @@ from ganbench.nn import MLP
 )
 class SemiSupervisedAAE(CategoricalAutoencoder):
     defaults = Defaults(  # on small events more style would take the class in
-        image={"latent_dim": 10},
-        small={"batch_size": 50, "latent_dim": 2, "hidden": (128, 128)},
+        image={"latent_dim": 10}, small={"batch_size": 50, "latent_dim": 2, "hidden": (128, 128)}
     )
 
     def build(self, spec: DataSpec) -> None:

@@ -213,7 +213,7 @@ class M1M2(Model):
             "code_dim": 10,
             "code_hidden": (128, 128),
             "hidden": (100,),
-        },
+        }
     )
 
     def build(self, spec: DataSpec) -> None:

@@ -68,11 +68,7 @@ class VAT(Model):
             raise NotApplicable(f"vat learns classes; {spec.name} has none")
         self.spec, k = spec, spec.n_classes
         self.classifier = MLP(  # batch norm in every layer, the last included: (B, *E) -> (B, K) logits
-            spec.event_shape,
-            self.config.hidden,
-            (k,),
-            norm=nn.BatchNorm1d,
-            out_activation=partial(nn.BatchNorm1d, k),
+            spec.event_shape, self.config.hidden, (k,), norm=nn.BatchNorm1d, out_activation=partial(nn.BatchNorm1d, k)
         )
 
     def players(self) -> list[Player]:

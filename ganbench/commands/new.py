@@ -28,8 +28,7 @@ def attach(app: typer.Typer) -> None:
 
 
 def model(
-    name: Annotated[str, typer.Argument(help="Its name, as in my_gan; the file is my_gan.py.")],
-    as_json: Json = False,
+    name: Annotated[str, typer.Argument(help="Its name, as in my_gan; the file is my_gan.py.")], as_json: Json = False
 ) -> None:
     """Write a GAN that trains, in one file: change its losses, then its networks."""
     _write("model", name, as_json)

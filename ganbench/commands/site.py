@@ -23,8 +23,7 @@ def build(
     out: Annotated[str, typer.Argument(help="A new or empty folder, or a site to build anew.")],
     root: Root = ROOT,
     docs: Annotated[
-        str | None,
-        typer.Option("--docs", help="Folder of documentation with a conf.py; else the checkout's."),
+        str | None, typer.Option("--docs", help="Folder of documentation with a conf.py; else the checkout's.")
     ] = None,
     run: Annotated[
         list[str] | None, typer.Option("--run", help="Show the training curves of this run folder; repeat for more.")

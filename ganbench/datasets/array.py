@@ -21,12 +21,7 @@ from ganbench.datasets.base import Dataset, Source, assemble, check_size, datase
 from ganbench.errors import BadInput
 
 
-@dataset(
-    "array",
-    event="any",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    prefix=True,
-)
+@dataset("array", event="any", iterations={"smoke": 200, "quick": 500, "standard": 5000}, prefix=True)
 def array(source: Source) -> Dataset:
     """Vectors or images from a .npy, .npz or .safetensors file with arrays x and, optionally, y."""
     path = Path(source.argument or "")
@@ -128,10 +123,7 @@ def name_of_events(held: Collection[str], file: str) -> str:
 def _check_header(file: IO[bytes], name: str) -> None:
     """Refuse an array by its .npy header: object dtypes, unknown versions, and more than fits."""
     version = np.lib.format.read_magic(file)
-    readers: dict[Any, Any] = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
+    readers: dict[Any, Any] = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
         raise BadInput(f"{name} must be .npy of version 1 or 2; got {version}")
     shape, _, dtype = readers[version](file)

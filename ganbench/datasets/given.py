@@ -14,15 +14,7 @@ from ganbench import seeding
 from ganbench.data import Split
 from ganbench.data.density import Gaussian
 from ganbench.datasets.base import Dataset, Source, assemble, dataset
-from ganbench.datasets.laws import (
-    Annulus,
-    Clutter,
-    GaussianLaw,
-    LinearGaussian,
-    Probit,
-    SubsetRegression,
-    isotropic,
-)
+from ganbench.datasets.laws import Annulus, Clutter, GaussianLaw, LinearGaussian, Probit, SubsetRegression, isotropic
 from ganbench.datasets.synthetic import normals
 
 SIZES = {"train": 20_000, "holdout": 5_000, "test": 5_000}

@@ -106,11 +106,7 @@ def svhn(source: Source) -> Dataset:
 
 
 @dataset(
-    "celeba",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    step=1.6,
-    scorer="inception_v3",
+    "celeba", event="image", iterations={"smoke": 200, "quick": 500, "standard": 5000}, step=1.6, scorer="inception_v3"
 )
 def celeba(source: Source) -> Dataset:
     """CelebA: 64x64 colour faces, 162,770 / 19,867 / 19,962 (arXiv:1411.7766); aligned, 178x178 centre, antialiased.

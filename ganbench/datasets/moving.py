@@ -66,22 +66,13 @@ def placed(glyphs: Tensor, place: Tensor, side: int) -> Tensor:
     return rows @ glyphs[:, None] @ columns.mT
 
 
-@dataset(
-    "moving_digits",
-    event="clip",
-    iterations={"smoke": 10, "quick": 100, "standard": 400},
-    builtin=True,
-)
+@dataset("moving_digits", event="clip", iterations={"smoke": 10, "quick": 100, "standard": 400}, builtin=True)
 def moving_digits(source: Source) -> Dataset:
     """15 frames of 16x16 in which one 8x8 digit moves by up to 1.5 pixels a frame; its last 5 are to be predicted."""
     return moving("moving_digits", digits(source), sizes=(4000, 500, 500), side=16, fastest=1.5, most=1)
 
 
-@dataset(
-    "moving_mnist",
-    event="clip",
-    iterations={"smoke": 5, "quick": 50, "standard": 400},
-)
+@dataset("moving_mnist", event="clip", iterations={"smoke": 5, "quick": 50, "standard": 400})
 def moving_mnist(source: Source) -> Dataset:
     """15 frames of 32x32 in which one or two MNIST digits of 14x14 move by up to 2.5 pixels a frame."""
     plain = idx_dataset("moving_mnist", "MNIST", source)

@@ -28,13 +28,7 @@ HIGHEST = 0.8  # of half the rate: partials above are left out
 FONTS = ("/usr/share/sounds/sf2/TimGM6mb.sf2", "/usr/share/soundfonts/TimGM6mb.sf2")
 
 
-@dataset(
-    "notes",
-    event="image",
-    iterations={"smoke": 10, "quick": 100, "standard": 1500},
-    labelled=True,
-    builtin=True,
-)
+@dataset("notes", event="image", iterations={"smoke": 10, "quick": 100, "standard": 1500}, labelled=True, builtin=True)
 def notes(source: Source) -> Dataset:
     """Two octaves of synthetic notes of a tenth of a second at 4 kHz, 24 pitches, with timbres drawn at random."""
     sound = Sound(RATE, PITCHES)
@@ -77,12 +71,7 @@ def additive(f0: Tensor, rate: int, length: int, rng: torch.Generator) -> Tensor
     return uniform(0.4, 0.9, 1) * wave / wave.abs().amax(1, keepdim=True)
 
 
-@dataset(
-    "soundfont_notes",
-    event="image",
-    iterations={"smoke": 10, "quick": 100, "standard": 1500},
-    labelled=True,
-)
+@dataset("soundfont_notes", event="image", iterations={"smoke": 10, "quick": 100, "standard": 1500}, labelled=True)
 def soundfont_notes(source: Source) -> Dataset:
     """The same pitches played by sixteen instruments of a General MIDI soundfont, where one is installed."""
     sound = Sound(RATE, PITCHES)

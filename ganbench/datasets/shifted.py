@@ -32,12 +32,7 @@ def shifted_digits(source: Source) -> Dataset:
     return shifted("shifted_digits", digits(source), 12)
 
 
-@dataset(
-    "shifted_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-)
+@dataset("shifted_mnist", event="image", iterations={"smoke": 200, "quick": 500, "standard": 5000}, labelled=True)
 def shifted_mnist(source: Source) -> Dataset:
     """28x28 digits anywhere on 40x40 pixels."""
     return shifted("shifted_mnist", idx_dataset("shifted_mnist", "MNIST", source), 40)

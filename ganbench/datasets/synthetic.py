@@ -66,12 +66,7 @@ def gaussian(source: Source) -> Dataset:
     return _mixture("gaussian", Mixture(torch.zeros(1, 2), 1.0), n_classes=None)
 
 
-@dataset(
-    "swissroll",
-    event="vector",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    builtin=True,
-)
+@dataset("swissroll", event="vector", iterations={"smoke": 400, "quick": 2000, "standard": 10_000}, builtin=True)
 def swissroll(source: Source) -> Dataset:
     """A spiral of one and a half turns with Gaussian noise: (t cos t, t sin t) + 0.25 N(0, I), all over 7.5.
 

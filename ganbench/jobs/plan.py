@@ -347,11 +347,7 @@ def _spec(
 ) -> JobSpec:
     ref, dataset = data
     metrics = [METRICS.get(m) for m in selection.metrics]
-    versions = {
-        "model": str(model.version),
-        "dataset": str(dataset.version),
-        "torch": _torch_version(),
-    }
+    versions = {"model": str(model.version), "dataset": str(dataset.version), "torch": _torch_version()}
     versions |= {f"metric:{m.name}": str(m.version) for m in metrics}
     return JobSpec(
         model=model.name,

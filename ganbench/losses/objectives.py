@@ -66,10 +66,7 @@ OBJECTIVES: dict[str, Objective] = {
         ),
         Objective("hinge", adv.discriminator_hinge, _fake_only(adv.generator_wasserstein)),
         Objective(
-            "relativistic",
-            adv.discriminator_relativistic,
-            _swapped(adv.discriminator_relativistic),
-            relative=True,
+            "relativistic", adv.discriminator_relativistic, _swapped(adv.discriminator_relativistic), relative=True
         ),
         Objective(
             "relativistic_average",

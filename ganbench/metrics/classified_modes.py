@@ -41,12 +41,7 @@ def classified_modes(probs: Tensor, *, space: str = "probs") -> list[Score]:
     extra = {"K": k, "modes_with_tenth_of_share": int((counts >= max(1.0, 0.1 * n / k)).sum())}
     return [
         Score(
-            "classified_modes",
-            float((counts > 0).sum()),
-            n,
-            signature("classified_modes", *parts),
-            "max",
-            extra=extra,
+            "classified_modes", float((counts > 0).sum()), n, signature("classified_modes", *parts), "max", extra=extra
         ),
         Score(
             "classified_modes_reverse_kl",

@@ -156,12 +156,7 @@ def _by_class(
     bounds={"gan_train": (0, 1), "gan_test": (0, 1)},
 )  # fmt: skip
 def cas(
-    samples: Tensor,
-    sample_labels: Tensor,
-    train: Tensor,
-    train_labels: Tensor,
-    reference: Tensor,
-    test_labels: Tensor,
+    samples: Tensor, sample_labels: Tensor, train: Tensor, train_labels: Tensor, reference: Tensor, test_labels: Tensor
 ) -> list[Score]:
     """What a classifier makes of samples with the classes asked for, (N, *E), (N,): two shares that are right.
 

@@ -42,10 +42,7 @@ def inference(model: Any, answers: Answers) -> list[Score]:
     white = axes / values.sqrt()  # (D, D): columns are the true law's axes
     off = white.T @ (found.mean - answers.mean)
     spread = white.T @ found.cov @ white - torch.eye(d, dtype=torch.float64)
-    scores = {
-        "mean_error": float(off.norm()) / math.sqrt(d),
-        "covariance_error": float(spread.norm()) / math.sqrt(d),
-    }
+    scores = {"mean_error": float(off.norm()) / math.sqrt(d), "covariance_error": float(spread.norm()) / math.sqrt(d)}
     if found.log_evidence is not None:
         scores["log_evidence_error"] = abs(found.log_evidence - answers.log_evidence)
     if found.ess is not None:

@@ -208,10 +208,7 @@ class KIDSums:
         if self.first_rows != other.first_rows:
             raise BadInput("parts must draw the same subsets; seed the generator of every share alike")
         return replace(
-            self,
-            subsets=self.subsets + other.subsets,
-            gram=self.gram + other.gram,
-            shares=self.shares + other.shares,
+            self, subsets=self.subsets + other.subsets, gram=self.gram + other.gram, shares=self.shares + other.shares
         )
 
     def scores(self) -> list[Score]:

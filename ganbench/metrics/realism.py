@@ -49,10 +49,7 @@ def realism(features: Tensor, reference_features: Tensor, *, space: str = "featu
     low, high = int(binom.ppf(0.025, n, 0.5)), int(binom.ppf(0.975, n, 0.5))
     top = float(order[min(high, n - 1)])
     interval = (float(order[max(low - 1, 0)]), top) if math.isfinite(top) else None
-    extra = {
-        "share_above_1": float((values >= 1).double().mean()),
-        "least_realistic": values.argsort()[:20].tolist(),
-    }
+    extra = {"share_above_1": float((values >= 1).double().mean()), "least_realistic": values.argsort()[:20].tolist()}
     text = signature("realism", f"k={k}", f"n={n}", f"m={len(y)}", space, "f64")
     return Score("realism", value, n, text, "max", interval=interval, extra=extra)
 

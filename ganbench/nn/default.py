@@ -10,13 +10,7 @@ from torch import nn
 from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
 from ganbench.nn.architectures import NAMED, named_discriminator, named_generator
-from ganbench.nn.dcgan import (
-    DENSE,
-    DCGANDiscriminator,
-    DCGANGenerator,
-    all_conv_discriminator,
-    all_conv_generator,
-)
+from ganbench.nn.dcgan import DENSE, DCGANDiscriminator, DCGANGenerator, all_conv_discriminator, all_conv_generator
 from ganbench.nn.mlp import mlp_discriminator, mlp_generator
 from ganbench.nn.strided import Norm
 

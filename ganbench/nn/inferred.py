@@ -36,12 +36,7 @@ class _Held(nn.Module):
         self.register_buffer("evaluations", torch.tensor(0))
 
     def say(
-        self,
-        mean: Tensor,
-        cov: Tensor,
-        density: Metered,
-        log_evidence: float | None = None,
-        ess: float | None = None,
+        self, mean: Tensor, cov: Tensor, density: Metered, log_evidence: float | None = None, ess: float | None = None
     ) -> None:
         """Note what was found, as far as the method gives it, and what it cost."""
         self.mean.copy_(mean)

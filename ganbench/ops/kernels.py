@@ -283,13 +283,7 @@ def gram_sums(x: Tensor, y: Tensor, kernel: Kernel, size: int | None = None, par
 
 
 def subset_sums(
-    x: Tensor,
-    y: Tensor,
-    kernel: Kernel,
-    index_x: Tensor,
-    index_y: Tensor,
-    size: int | None = None,
-    part: Part = ALL,
+    x: Tensor, y: Tensor, kernel: Kernel, index_x: Tensor, index_y: Tensor, size: int | None = None, part: Part = ALL
 ) -> tuple[Tensor, GramSums]:
     """Unbiased MMD^2 of each pair of subsets (S, B), (S, B) -> (S,), and the sums over all pairs, from one pass.
 
