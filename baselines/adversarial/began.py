@@ -45,6 +45,7 @@ class BEGAN(GAN):
         k_rate: Positive = 1e-3  # lambda_k
 
     config: Config
+    prior = "uniform"
     defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none", "code_dim": 16, "gamma": 0.8})
     k: Tensor
     errors: Tensor  # L(x) and L(G(z)) of the last turns
@@ -61,10 +62,6 @@ class BEGAN(GAN):
     def players(self) -> list[Player]:
         discriminator, generator = super().players()
         return [discriminator, replace(generator, after=self.update_k)]
-
-    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z uniform on (-1, 1): -> (n, Z)."""
-        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
 
     def error(self, x: Tensor) -> Tensor:
         """L(x): absolute error of the reconstruction, mean over batch and pixels: (B, *E) -> ()."""
@@ -93,8 +90,7 @@ class BEGAN(GAN):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
 
-    def features(self, x: Tensor) -> Tensor:
-        return self.encode(x)
+    features = encode
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decoder(self.encoder(x))

@@ -40,6 +40,8 @@ class DCGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
+        # Most networks of later studies have normal latents.
+        self.prior = "uniform" if c.architecture in ("conv", "stacked") else "normal"
         width = c.discriminator_width or c.width
         if c.architecture == "conv":
             self.generator = DCGANGenerator(spec, c.latent_dim, c.width)  # batch norm in all but the last layer
@@ -56,12 +58,6 @@ class DCGAN(GAN):
         discriminator, generator = super().players()
         adam = partial(torch.optim.Adam, lr=c.discriminator_lr or c.lr, betas=c.betas)
         return [replace(discriminator, optimizer=adam), generator]
-
-    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z ~ U(-1, 1), or N(0, I) for most networks of later studies: -> (n, Z)."""
-        if self.config.architecture not in ("conv", "stacked"):
-            return super().draw_latent(n, rng)
-        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

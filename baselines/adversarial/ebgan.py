@@ -70,8 +70,7 @@ class EBGAN(GAN):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
 
-    def features(self, x: Tensor) -> Tensor:
-        return self.encode(x)
+    features = encode
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decoder(self.encoder(x))

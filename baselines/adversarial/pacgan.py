@@ -41,6 +41,7 @@ class PacGAN(GAN):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
+        self.prior = "uniform" if c.architecture == "stacked" else "normal"  # VEEGAN's setting of stacked MNIST
         if c.networks == "paper":
             if c.generator_updates > 1 or c.discriminator_lr:
                 raise NotApplicable(
@@ -53,17 +54,11 @@ class PacGAN(GAN):
     def players(self) -> list[Player]:
         c = self.config
         if c.networks == "paper":
-            adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
-            return [Player("both", nn.ModuleList([self.discriminator, self.generator]), self.simultaneous_loss, adam)]
+            both = nn.ModuleList([self.discriminator, self.generator])
+            return [Player("both", both, self.simultaneous_loss, self.adam)]
         discriminator, generator = super().players()
         adam = partial(torch.optim.Adam, lr=c.discriminator_lr or c.lr, betas=c.betas)
         return [replace(discriminator, optimizer=adam), replace(generator, updates=c.generator_updates)]
-
-    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z ~ N(0, I), or U(-1, 1) as in VEEGAN's setting of stacked MNIST: -> (n, Z)."""
-        if self.config.architecture == "stacked":
-            return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
-        return super().draw_latent(n, rng)
 
     def features(self, x: Tensor) -> Tensor:
         raise NotApplicable("pacgan has no features of one example: its discriminator sees packs")

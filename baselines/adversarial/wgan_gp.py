@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -59,11 +58,9 @@ class WGANGP(GAN):
             self.generator, self.critic = make_pair(spec, c, "example")  # (B, Z) -> (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
-        c = self.config
-        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
         return [
-            Player("critic", self.critic, self.critic_loss, adam, updates=c.n_critic),
-            Player("generator", self.generator, self.generator_loss, adam),
+            Player("critic", self.critic, self.critic_loss, self.adam, updates=self.config.n_critic),
+            Player("generator", self.generator, self.generator_loss, self.adam),
         ]
 
     def critic_loss(self, batch: Batch) -> Tensor:  # Algorithm 1, line 7

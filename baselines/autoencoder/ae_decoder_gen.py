@@ -9,14 +9,13 @@ Shapes      B batch, N codes, K components, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganbench.bases.encoder_decoder import EncoderDecoder
-from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Split, register
+from ganbench.model import Batch, Count, DataSpec, Defaults, Split, register
 from ganbench.nn import make_decoder, make_encoder
 
 
@@ -48,9 +47,6 @@ class DecodedCodes(EncoderDecoder):
         self.register_buffer("weights", torch.full((k,), 1 / k))
         self.register_buffer("means", torch.zeros(k, c.latent_dim))
         self.register_buffer("factors", torch.eye(c.latent_dim).repeat(k, 1, 1))
-
-    def players(self) -> list[Player]:
-        return [Player("autoencoder", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
 
     def loss(self, batch: Batch) -> Tensor:
         return (batch.x - self.decoder(self.encoder(batch.x))).square().flatten(1).sum(1).mean()

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ganbench.bases.encoder_decoder import EncoderDecoder
+from ganbench.bases.outputs import Output, check_output, output_mean
+from ganbench.bases.variational import GaussianPosterior
 from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_kl, gaussian_log_prob
-from ganbench.model import Batch, Count, DataSpec, Defaults, NonNegative, Player, Positive, register
-from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.model import Batch, Count, DataSpec, Defaults, NonNegative, Positive, register
+from ganbench.nn import make_decoder, make_encoder, to_unit
 
 
 @register(
@@ -30,12 +29,12 @@ from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
     paper="Higgins et al., ICLR 2017",
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
-class BetaVAE(EncoderDecoder):
+class BetaVAE(GaussianPosterior):
     @dataclass(frozen=True)
-    class Config(EncoderDecoder.Config):
+    class Config(GaussianPosterior.Config):
         latent_dim: Count = 8
         beta: NonNegative = 4.0  # price of the KL term: 4 on sprites and chairs, 250 on faces
-        output: Literal["gaussian", "bernoulli"] = "gaussian"
+        output: Output = "gaussian"
         std: Positive = 0.1  # of the Gaussian decoder
 
     config: Config
@@ -44,24 +43,16 @@ class BetaVAE(EncoderDecoder):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
+        check_output(spec, c.output)
         if c.output == "bernoulli":
-            bounds(spec)  # refuses unbounded data, whose values are no probabilities
             self.log_prob_of = "cross entropy of grey values"
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         self.decoder = make_decoder(spec, c, bounded=c.output == "gaussian")  # (B, Z) -> (B, *E): logits or means
 
-    def players(self) -> list[Player]:
-        return [Player("vae", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z | x): (B, *E) -> (B, Z), (B, Z)."""
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        return mean, log_var
-
     def terms(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """log p(x | z) at one draw of z, and KL(q(z | x) || p(z)): (B, *E) -> (B,), (B,)."""
         mean, log_var = self.posterior(x)
-        z = mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+        z = self.draw(mean, log_var, rng)
         if self.config.output == "bernoulli":
             log_likelihood = bernoulli_log_prob(to_unit(x, self.spec), self.decoder(z))
         else:
@@ -72,19 +63,12 @@ class BetaVAE(EncoderDecoder):
         log_likelihood, kl = self.terms(batch.x, batch.rng)
         return (self.config.beta * kl - log_likelihood).mean()
 
-    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
-        return {"kl": gaussian_kl(*self.posterior(batch.x)).mean()}
-
     def from_codes(self, z: Tensor) -> Tensor:
         """Mean of p(x | z): (B, Z) -> (B, *E)."""
-        out: Tensor = self.decoder(z)
-        return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+        return output_mean(self.decoder(z), self.spec, self.config.output)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         return self.from_codes(torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device))
-
-    def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
 
     def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
         log_likelihood, kl = self.terms(x, rng)

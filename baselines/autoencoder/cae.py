@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.losses.likelihoods import bernoulli_log_prob
+from ganbench.bases.outputs import Output, check_output, output_error, output_mean
 from ganbench.model import Batch, Count, DataSpec, Defaults, Model, NonNegative, Player, Positive, register
-from ganbench.nn import bounds, from_unit, to_unit
+from ganbench.nn import to_unit
 
 
 def contractive_penalty(h: Tensor, weight: Tensor) -> Tensor:
@@ -35,15 +34,14 @@ class ContractiveAutoencoder(Model):
         n_units: Count = 128
         lr: Positive = 1e-3
         contraction_weight: NonNegative = 0.1  # lambda
-        output: Literal["gaussian", "bernoulli"] = "gaussian"
+        output: Output = "gaussian"
 
     config: Config
     defaults = Defaults(image={"output": "bernoulli"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec = spec
-        if self.config.output == "bernoulli":
-            bounds(spec)  # refuses unbounded data, whose values are no probabilities
+        check_output(spec, self.config.output)
         self.layer = nn.Linear(spec.n_dims, self.config.n_units)  # W (F, D) and b_h
         self.output_bias = nn.Parameter(torch.zeros(spec.n_dims))  # b_y
 
@@ -61,15 +59,11 @@ class ContractiveAutoencoder(Model):
     def loss(self, batch: Batch) -> Tensor:  # equation 7
         h = self.encode(batch.x)
         penalty = contractive_penalty(h, self.layer.weight)
-        if self.config.output == "bernoulli":
-            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.output(h))
-        else:
-            error = (batch.x - self.output(h)).square().flatten(1).sum(1)
+        error = output_error(batch.x, self.output(h), self.spec, self.config.output)
         return (error + self.config.contraction_weight * penalty).mean()
 
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         return {"jacobian_norm": contractive_penalty(self.encode(batch.x), self.layer.weight).mean().sqrt()}
 
     def from_codes(self, z: Tensor) -> Tensor:
-        out = self.output(z)
-        return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+        return output_mean(self.output(z), self.spec, self.config.output)

@@ -10,16 +10,15 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganbench.bases.encoder_decoder import EncoderDecoder
-from ganbench.losses.likelihoods import bernoulli_log_prob
-from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, Probability, register
-from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
+from ganbench.bases.outputs import Output, check_output, output_error, output_mean
+from ganbench.model import Batch, Count, DataSpec, Defaults, Positive, Probability, register
+from ganbench.nn import make_decoder, make_encoder
 
 
 @register("dae", family="autoencoder", paper="Vincent et al., ICML 2008", gives=("encode", "from_codes", "reconstruct"))
@@ -30,20 +29,16 @@ class DenoisingAutoencoder(EncoderDecoder):
         corruption: Literal["masking", "gaussian"] = "gaussian"
         p_mask: Probability = 0.25  # share of the numbers set to the low end of the domain (0 on vectors)
         noise_std: Positive = 0.3
-        output: Literal["gaussian", "bernoulli"] = "gaussian"
+        output: Output = "gaussian"
 
     config: Config
     defaults = Defaults(image={"corruption": "masking", "output": "bernoulli"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
-        if c.output == "bernoulli":
-            bounds(spec)  # refuses unbounded data, whose values are no probabilities
+        check_output(spec, c.output)
         self.encoder = make_encoder(spec, c, c.latent_dim)  # (B, *E) -> (B, Z)
         self.decoder = make_decoder(spec, c, bounded=c.output == "gaussian")  # (B, Z) -> (B, *E): logits or means
-
-    def players(self) -> list[Player]:
-        return [Player("autoencoder", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
 
     def corrupt(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """A noisy copy: (B, *E) -> (B, *E)."""
@@ -54,10 +49,7 @@ class DenoisingAutoencoder(EncoderDecoder):
 
     def loss(self, batch: Batch) -> Tensor:
         out = self.decoder(self.encoder(self.corrupt(batch.x, batch.rng)))  # from the noisy event ...
-        if self.config.output == "bernoulli":
-            return -bernoulli_log_prob(to_unit(batch.x, self.spec), out).mean()  # ... to the clean one
-        return (batch.x - out).square().flatten(1).sum(1).mean()
+        return output_error(batch.x, out, self.spec, self.config.output).mean()  # ... to the clean one
 
     def from_codes(self, z: Tensor) -> Tensor:
-        out: Tensor = self.decoder(z)
-        return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+        return output_mean(self.decoder(z), self.spec, self.config.output)

@@ -58,9 +58,7 @@ class TangentProp(Model):
         self.spec = spec
         if not spec.is_image:
             raise NotApplicable(f"tangent_prop knows how images shift and turn; {spec.name} has {spec.event_shape}")
-        if spec.n_classes is None:
-            raise NotApplicable(f"tangent_prop is a classifier, and {spec.name} has no labels")
-        self.classifier = make_encoder(spec, self.config, spec.n_classes, norm=None)  # (B, *E) -> (B, K)
+        self.classifier = make_encoder(spec, self.config, spec.classes_for(self.name), norm=None)  # (B, *E) -> (B, K)
 
     def players(self) -> list[Player]:
         return [Player("classifier", self.classifier, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganbench.bases.outputs import Output, check_output, output_error, output_mean
 from ganbench.errors import NotApplicable
-from ganbench.losses.likelihoods import bernoulli_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, Model, NonNegative, Player, Positive, register
-from ganbench.nn import bounds, from_unit, to_unit
+from ganbench.nn import to_unit
 from ganbench.ops.jacobian import batched_jacobian, leading_tangents
 
 
@@ -37,7 +36,7 @@ class ManifoldTangents(Model):
         n_tangents: Count = 1
         lr: Positive = 1e-3
         contraction_weight: NonNegative = 0.1  # lambda
-        output: Literal["gaussian", "bernoulli"] = "gaussian"
+        output: Output = "gaussian"
 
     config: Config
     defaults = Defaults(image={"output": "bernoulli", "n_tangents": 15})
@@ -46,8 +45,7 @@ class ManifoldTangents(Model):
         self.spec, c = spec, self.config
         if c.n_tangents > (most := min(c.n_units, spec.n_dims)):
             raise NotApplicable(f"n_tangents = {c.n_tangents}: there are at most {most} directions; lower n_tangents")
-        if c.output == "bernoulli":
-            bounds(spec)  # refuses unbounded data, whose values are no probabilities
+        check_output(spec, c.output)
         self.layer = nn.Linear(spec.n_dims, c.n_units)  # W (F, D) and b_h; the decoder is tied to W
         self.output_bias = nn.Parameter(torch.zeros(spec.n_dims))
 
@@ -65,10 +63,7 @@ class ManifoldTangents(Model):
     def loss(self, batch: Batch) -> Tensor:
         h = self.encode(batch.x)
         penalty = (h * (1 - h)).square() @ self.layer.weight.square().sum(1)  # |dh/dx|_F^2, in closed form
-        if self.config.output == "bernoulli":
-            error = -bernoulli_log_prob(to_unit(batch.x, self.spec), self.output(h))
-        else:
-            error = (batch.x - self.output(h)).square().flatten(1).sum(1)
+        error = output_error(batch.x, self.output(h), self.spec, self.config.output)
         return (error + self.config.contraction_weight * penalty).mean()
 
     def tangents(self, x: Tensor) -> Tensor:
@@ -76,5 +71,4 @@ class ManifoldTangents(Model):
         return leading_tangents(batched_jacobian(self.encode, x), self.config.n_tangents)
 
     def from_codes(self, z: Tensor) -> Tensor:
-        out = self.output(z)
-        return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+        return output_mean(self.output(z), self.spec, self.config.output)

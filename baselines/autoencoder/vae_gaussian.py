@@ -10,20 +10,16 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganbench.bases.encoder_decoder import EncoderDecoder
-from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob, log_mean_exp, standard_normal_log_prob
-from ganbench.model import Batch, Count, DataSpec, Defaults, Player, Positive, register
+from ganbench.bases.variational import VariationalAutoencoder
+from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob
+from ganbench.model import Batch, Count, DataSpec, Defaults, Positive, register
 from ganbench.nn import make_decoder, make_encoder
-from ganbench.ops.impute import impute
 
 
 @register(
@@ -32,14 +28,12 @@ from ganbench.ops.impute import impute
     paper="arXiv:1312.6114",
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob", "inpaint"),
 )
-class GaussianVAE(EncoderDecoder):
+class GaussianVAE(VariationalAutoencoder):
     @dataclass(frozen=True)
-    class Config(EncoderDecoder.Config):
+    class Config(VariationalAutoencoder.Config):
         latent_dim: Count = 8
         min_std: Positive = 1e-3  # floor of the decoder's standard deviation
         noisy_samples: bool = True  # draw x ~ p(x | z) instead of showing its mean
-        bound: Literal["elbo", "iwae"] = "elbo"  # what log_prob returns
-        n_particles: Count = 500  # draws of z for the importance-weighted bound
 
     config: Config
     defaults = Defaults(image={"latent_dim": 20, "min_std": 0.1, "noisy_samples": False})
@@ -50,14 +44,6 @@ class GaussianVAE(EncoderDecoder):
         self.decoder = make_decoder(spec, c, maps=2)  # (B, Z) -> (B, 2 E[0], ...): mean and deviation of p(x | z)
         self.log_prob_kind = c.bound
 
-    def players(self) -> list[Player]:
-        return [Player("vae", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z | x): (B, *E) -> (B, Z), (B, Z)."""
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        return mean, log_var
-
     def likelihood(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of p(x | z): (B, Z) -> (B, *E), (B, *E)."""
         mean, raw = self.decoder(z).chunk(2, dim=1)
@@ -65,28 +51,16 @@ class GaussianVAE(EncoderDecoder):
         # The shift starts the deviation near 0.1: from one as wide as the data, codes stay unused for long.
         return mean, torch.log(self.config.min_std + F.softplus(raw - 2))
 
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        return gaussian_log_prob(x, *self.likelihood(z))
+
     def elbo(self, x: Tensor, rng: torch.Generator) -> Tensor:  # equation 10: (B, *E) -> (B,)
         mean, log_var = self.posterior(x)
-        z = mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
-        return gaussian_log_prob(x, *self.likelihood(z)) - gaussian_kl(mean, log_var)
-
-    def iwae(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Bound from n_particles importance-weighted codes, between the ELBO and the log likelihood: -> (B,)."""
-        mean, log_var = self.posterior(x)
-
-        def log_weights() -> Iterator[Tensor]:  # log p(x | z) + log p(z) - log q(z | x), one draw of z at a time
-            for _ in range(self.config.n_particles):
-                z = mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
-                log_q = gaussian_log_prob(z, mean, 0.5 * log_var)
-                yield gaussian_log_prob(x, *self.likelihood(z)) + standard_normal_log_prob(z) - log_q
-
-        return log_mean_exp(log_weights())
+        z = self.draw(mean, log_var, rng)
+        return self.log_likelihood(x, z) - gaussian_kl(mean, log_var)
 
     def loss(self, batch: Batch) -> Tensor:
         return -self.elbo(batch.x, batch.rng).mean()
-
-    def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
-        return {"kl": gaussian_kl(*self.posterior(batch.x)).mean()}
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         mean, log_std = self.likelihood(torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device))
@@ -94,20 +68,5 @@ class GaussianVAE(EncoderDecoder):
             return mean
         return mean + torch.exp(log_std) * torch.randn(mean.shape, generator=rng, device=rng.device)
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
-
     def from_codes(self, z: Tensor) -> Tensor:
         return self.likelihood(z)[0]
-
-    def log_prob(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)
-
-    def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
-        def redraw(seen: Tensor) -> Tensor:
-            mean, log_var = self.posterior(seen)
-            return self.from_codes(
-                mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
-            )
-
-        return impute(x, known, redraw)

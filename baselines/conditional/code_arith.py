@@ -20,7 +20,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NotApplicable, Player, Positive, Split, register
+from ganbench.model import GAN, Batch, Count, DataSpec, NotApplicable, Player, Positive, Split, register
 from ganbench.nn import make_encoder, make_pair
 from ganbench.nn.conditional import check_attributes
 
@@ -43,7 +43,6 @@ class CodeArithmetic(GAN):
         n_codes: Count = 2000  # whose images the reader sorts by attribute
 
     config: Config
-    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none"})
     directions: Tensor  # (A, Z) from the mean code without an attribute to the one with it
 
     def build(self, spec: DataSpec) -> None:
@@ -59,11 +58,10 @@ class CodeArithmetic(GAN):
 
     def players(self) -> list[Player]:
         c = self.config
-        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
         first, then = (0.0, c.gan_share), (c.gan_share, 1.0)
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam, span=first),
-            Player("generator", self.generator, self.generator_loss, adam, span=first),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam, span=first),
+            Player("generator", self.generator, self.generator_loss, self.adam, span=first),
             Player("reader", self.reader, self.reader_loss, partial(torch.optim.Adam, lr=c.reader_lr), span=then),
         ]
 

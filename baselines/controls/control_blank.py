@@ -8,15 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, DataSpec, Model, Split, register
+from ganbench.model import Budget, Model, Split, register
 
 
 @register("control_blank", family="control", gives=("predict",), events=("clip",))
 class Blank(Model):
     """The darkest value everywhere."""
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         return None

@@ -8,15 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, DataSpec, Model, Split, register
+from ganbench.model import Budget, Model, Split, register
 
 
 @register("control_copy_last", family="control", gives=("predict",), events=("clip",))
 class CopyLast(Model):
     """Nothing moves any more."""
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         return None

@@ -12,15 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganbench.model import Budget, DataSpec, Model, NotApplicable, Split, register
+from ganbench.model import Budget, Model, NotApplicable, Split, register
 
 
 @register("control_phase_correlation", family="control", gives=("predict",), events=("clip",))
 class PhaseCorrelation(Model):
     """A constant shift."""
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         return None

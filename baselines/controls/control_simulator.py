@@ -8,15 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, DataSpec, Model, NotApplicable, Split, register
+from ganbench.model import Budget, Model, NotApplicable, Split, register
 
 
 @register("control_simulator", family="control", gives=("predict",), needs=("simulator",), events=("clip",))
 class TheSimulator(Model):
     """Goes on where the frames end."""
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         if data.simulator is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, DataSpec, Model, Split, register
+from ganbench.model import Budget, Model, Split, register
 
 
 @register(
@@ -17,9 +17,6 @@ from ganbench.model import Budget, DataSpec, Model, Split, register
 )  # fmt: skip
 class Unedited(Model):
     """The picture as it is, whatever was asked for."""
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
 
     def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
         """Nothing is learnt."""

@@ -14,26 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.model import (
-    Budget,
-    Count,
-    DataSpec,
-    Inferred,
-    Metered,
-    Model,
-    NotApplicable,
-    Positive,
-    Probability,
-    Split,
-    register,
-)
+from ganbench.bases.given_density import GivenDensity
+from ganbench.model import Budget, Count, DataSpec, Metered, Model, NotApplicable, Positive, Probability, register
 from ganbench.nn.inferred import GaussianLaw
 
 REACH = 8.0  # deviations of a cavity to either side that the rule spans
 
 
 @register("ep", family="given_density", gives=("sample", "estimate"), needs=("density", "factors"), events=("vector",))
-class EP(Model):
+class EP(GivenDensity):
     @dataclass(frozen=True)
     class Config(Model.Config):
         places: Count = 401  # of the rule on each line: what one sweep over all factors costs
@@ -45,9 +34,8 @@ class EP(Model):
     def build(self, spec: DataSpec) -> None:
         self.spec, self.posterior = spec, GaussianLaw(spec.event_shape)
 
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        c, density, a = self.config, Metered(data.density), data.density.directions  # (S, D)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        c, a = self.config, density.density.directions  # (S, D)
         prior = torch.linalg.inv(density.base.cov)
         shift = prior @ density.base.mean
         tau, nu = torch.zeros_like(a[:, 0]), torch.zeros_like(a[:, 0])  # of exp(-tau u^2 / 2 + nu u), u = a x: (S,)
@@ -86,9 +74,3 @@ class EP(Model):
         w = torch.softmax(log_p, 1)
         centre = (w * u).sum(1)
         return log_z, centre, (w * (u - centre[:, None]).square()).sum(1)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

@@ -11,31 +11,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from ganbench.model import Budget, Count, DataSpec, Fraction, Inferred, Metered, Model, Split, register
-from ganbench.nn.inferred import Draws
+from ganbench.bases.given_density import DrawsFromDensity
+from ganbench.model import Budget, Count, Fraction, Metered, register
 from ganbench.ops.chains import chains_ess
 
 
 @register(
     "gibbs", family="given_density", gives=("sample", "estimate"), needs=("density", "conditionals"), events=("vector",)
 )
-class Gibbs(Model):
+class Gibbs(DrawsFromDensity):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(DrawsFromDensity.Config):
         batch_size: Count = 64  # chains
-        keep: Count = 10_000  # draws that stand for the density afterwards
         burn_in: Fraction = 0.25  # of the scans, thrown away
 
     config: Config
 
-    def build(self, spec: DataSpec) -> None:
-        self.spec, self.posterior = spec, Draws(spec.event_shape, self.config.keep)
-
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        c, density = self.config, Metered(data.density)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        c = self.config
         x = density.base.sample(c.batch_size, rng)  # (C, D)
         scans = budget.evaluations(c.batch_size) // (c.batch_size * x.shape[1])
         burn_in = int(c.burn_in * scans)
@@ -46,9 +40,3 @@ class Gibbs(Model):
             if t >= burn_in:
                 states[t - burn_in] = x
         self.posterior.fill(states.flatten(0, 1), density, rng, ess=chains_ess(states))
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

@@ -13,20 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.model import (
-    Budget,
-    Count,
-    DataSpec,
-    Fraction,
-    Gaussian,
-    Inferred,
-    Metered,
-    Model,
-    Positive,
-    Split,
-    register,
-)
-from ganbench.nn.inferred import Draws
+from ganbench.bases.given_density import DrawsFromDensity
+from ganbench.model import Budget, Fraction, Gaussian, Metered, Positive, register
 from ganbench.ops.chains import log_mean_exp, moments, weights_ess
 
 CHUNK = 1 << 16  # draws that are looked at together
@@ -35,21 +23,16 @@ CHUNK = 1 << 16  # draws that are looked at together
 @register(
     "importance_sampling", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
-class ImportanceSampling(Model):
+class ImportanceSampling(DrawsFromDensity):
     @dataclass(frozen=True)
-    class Config(Model.Config):
-        keep: Count = 10_000  # draws that stand for the density afterwards
+    class Config(DrawsFromDensity.Config):
         pilot: Fraction = 0.2  # of the budget, spent on draws of the base law; 0: the base is the proposal
         widen: Positive = 1.5  # deviations of the proposal over those that the pilot found
 
     config: Config
 
-    def build(self, spec: DataSpec) -> None:
-        self.spec, self.posterior = spec, Draws(spec.event_shape, self.config.keep)
-
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        density, n = Metered(data.density), budget.evaluations(self.config.batch_size)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        n = budget.evaluations(self.config.batch_size)
         pilot = int(self.config.pilot * n)
         proposal = density.base
         if pilot:
@@ -61,12 +44,6 @@ class ImportanceSampling(Model):
             x, density, rng, log_weights=log_weights,
             log_evidence=log_mean_exp(log_weights), ess=weights_ess(log_weights),
         )  # fmt: skip
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()
 
 
 def weighted(

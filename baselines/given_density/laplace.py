@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, Count, DataSpec, Inferred, Metered, Model, NotApplicable, Positive, Split, register
+from ganbench.bases.given_density import GivenDensity
+from ganbench.model import Budget, Count, DataSpec, Metered, Model, NotApplicable, Positive, register
 from ganbench.nn.inferred import GaussianLaw
 
 HALVINGS = 8
@@ -24,7 +25,7 @@ HALVINGS = 8
 @register(
     "laplace", family="given_density", gives=("sample", "estimate"), needs=("density", "gradient"), events=("vector",)
 )
-class Laplace(Model):
+class Laplace(GivenDensity):
     @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 64  # starts
@@ -35,9 +36,8 @@ class Laplace(Model):
     def build(self, spec: DataSpec) -> None:
         self.spec, self.posterior = spec, GaussianLaw(spec.event_shape)
 
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        c, density = self.config, Metered(data.density)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        c = self.config
         x, allowed = density.base.sample(c.batch_size, rng), budget.evaluations(c.batch_size)  # (C, D)
         cost = (2 + 2 * x.shape[1] + HALVINGS) * len(x)  # of a step at most
         while density.evaluations + 2 * cost <= allowed:
@@ -70,9 +70,3 @@ class Laplace(Model):
             if settled.all():
                 break
         return taken
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

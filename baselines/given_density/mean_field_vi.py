@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganbench.bases.given_density import GivenDensity
 from ganbench.errors import BadConfig
-from ganbench.model import Budget, Count, DataSpec, Inferred, Metered, Model, NotApplicable, Positive, Split, register
+from ganbench.model import Budget, Count, DataSpec, Metered, Model, NotApplicable, Positive, register
 from ganbench.nn.inferred import GaussianLaw
 
 LAST = 0.01  # share of the rate that is left at the end: means must settle within the smallest deviation
@@ -31,7 +32,7 @@ LOOK = 0.1  # of the budget, spent on the bound of the restart that won: its own
     needs=("density", "gradient"),
     events=("vector",),
 )
-class MeanFieldVI(Model):
+class MeanFieldVI(GivenDensity):
     @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 64  # draws an iteration, over all restarts
@@ -47,9 +48,8 @@ class MeanFieldVI(Model):
             )
         self.spec, self.posterior = spec, GaussianLaw(spec.event_shape)
 
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        c, density = self.config, Metered(data.density)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        c = self.config
         allowed = budget.evaluations(c.batch_size)
         d, steps = len(density.base.mean), int((1 - LOOK) * allowed) // (2 * c.batch_size)
         if not steps:
@@ -83,9 +83,3 @@ class MeanFieldVI(Model):
     def log_q(e: Tensor, log_s: Tensor) -> Tensor:
         """Log density of m + s e under q: (..., D) -> (...)."""
         return -(0.5 * e.square() + log_s + 0.5 * math.log(2 * math.pi)).sum(-1)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

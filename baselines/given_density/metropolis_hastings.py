@@ -16,20 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganbench.model import (
-    Budget,
-    Count,
-    DataSpec,
-    Fraction,
-    Inferred,
-    Metered,
-    Model,
-    NotApplicable,
-    Positive,
-    Split,
-    register,
-)
-from ganbench.nn.inferred import Draws
+from ganbench.bases.given_density import DrawsFromDensity
+from ganbench.model import Budget, Count, DataSpec, Fraction, Metered, NotApplicable, Positive, register
 from ganbench.ops.chains import chains_ess
 
 GOAL = 0.234  # the acceptance that steps are adapted to
@@ -39,11 +27,10 @@ TRIED = 4  # draws for each chain, to find one where the density is not 0
 @register(
     "metropolis_hastings", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
-class MetropolisHastings(Model):
+class MetropolisHastings(DrawsFromDensity):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(DrawsFromDensity.Config):
         batch_size: Count = 64  # chains
-        keep: Count = 10_000  # draws that stand for the density afterwards
         step: Positive = 0.05  # deviation of a step, over those of the base law; the first one where it is adapted
         burn_in: Fraction = 0.25  # of the steps, in which `adapt` may change them and which are thrown away
         adapt: bool = True
@@ -54,13 +41,12 @@ class MetropolisHastings(Model):
     step: Tensor
 
     def build(self, spec: DataSpec) -> None:
-        self.spec, self.posterior = spec, Draws(spec.event_shape, self.config.keep)
+        super().build(spec)
         self.register_buffer("acceptance", torch.tensor(0.0))
         self.register_buffer("step", torch.tensor(float(self.config.step), dtype=torch.float64))
 
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        c, density = self.config, Metered(data.density)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        c = self.config
         x, log_p = self.first(density, rng)  # (C, D), (C,)
         steps, scale = (budget.evaluations(c.batch_size) - density.evaluations) // c.batch_size, density.base.std
         burn_in, log_step = int(c.burn_in * steps), self.step.log()
@@ -92,9 +78,3 @@ class MetropolisHastings(Model):
         chains = torch.arange(c.batch_size, device=x.device)
         rows = there[chains % len(there)] if c.starts == "dispersed" else there[:1].repeat(c.batch_size)
         return x[rows], log_p[rows]
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

@@ -9,13 +9,12 @@ Shapes      N draws, D dimensions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, Count, DataSpec, Inferred, Metered, Model, Split, register
-from ganbench.nn.inferred import Draws
+from ganbench.bases.given_density import DrawsFromDensity
+from ganbench.model import Budget, DataSpec, Metered, register
 
 CHUNK = 1 << 16  # draws that are looked at together
 
@@ -23,21 +22,15 @@ CHUNK = 1 << 16  # draws that are looked at together
 @register(
     "rejection_sampling", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
-class RejectionSampling(Model):
-    @dataclass(frozen=True)
-    class Config(Model.Config):
-        keep: Count = 10_000  # draws that stand for the density afterwards
-
-    config: Config
+class RejectionSampling(DrawsFromDensity):
     acceptance: Tensor
 
     def build(self, spec: DataSpec) -> None:
-        self.spec, self.posterior = spec, Draws(spec.event_shape, self.config.keep)
+        super().build(spec)
         self.register_buffer("acceptance", torch.tensor(0.0))
 
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        density, n = Metered(data.density), budget.evaluations(self.config.batch_size)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        n = budget.evaluations(self.config.batch_size)
         x = density.base.sample(n, rng)  # (N, D)
         log_ratio = torch.cat([density.log_prob(part) - density.base.log_prob(part) for part in x.split(CHUNK)])
         log_bound = float(log_ratio.max()) if n else -math.inf  # log M
@@ -46,9 +39,3 @@ class RejectionSampling(Model):
         self.acceptance.fill_(len(kept) / max(1, n))
         evidence = log_bound + math.log(len(kept) / n) if len(kept) else None
         self.posterior.fill(kept, density, rng, log_evidence=evidence, ess=len(kept))
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

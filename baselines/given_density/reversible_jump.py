@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.model import Budget, Count, DataSpec, Fraction, Inferred, Metered, Model, Positive, Split, register
-from ganbench.nn.inferred import Draws
+from ganbench.bases.given_density import DrawsFromDensity
+from ganbench.model import Budget, Count, Fraction, Metered, Positive, register
 from ganbench.ops.chains import chains_ess
 
 GOAL = 0.3  # acceptance of the steps within a subspace
@@ -29,22 +29,17 @@ GOAL = 0.3  # acceptance of the steps within a subspace
     needs=("density", "subspaces"),
     events=("vector",),
 )
-class ReversibleJump(Model):
+class ReversibleJump(DrawsFromDensity):
     @dataclass(frozen=True)
-    class Config(Model.Config):
+    class Config(DrawsFromDensity.Config):
         batch_size: Count = 64  # chains
-        keep: Count = 10_000  # draws that stand for the density afterwards
         step: Positive = 0.3  # first deviation of a step, over those of the base law
         burn_in: Fraction = 0.25  # of the steps
 
     config: Config
 
-    def build(self, spec: DataSpec) -> None:
-        self.spec, self.posterior = spec, Draws(spec.event_shape, self.config.keep)
-
-    def fit(self, data: Split, budget: Budget, rng: torch.Generator) -> None:
-        assert data.density is not None
-        c, density = self.config, Metered(data.density)
+    def infer(self, density: Metered, budget: Budget, rng: torch.Generator) -> None:
+        c = self.config
         x = torch.zeros(c.batch_size, *self.spec.event_shape, dtype=torch.float64, device=rng.device)  # nothing is in
         rows, log_p, log_step = torch.arange(len(x), device=x.device), density.log_prob(x), math.log(c.step)
         steps = budget.evaluations(c.batch_size) // c.batch_size - 1
@@ -81,9 +76,3 @@ class ReversibleJump(Model):
         proposed = x.clone()
         proposed[rows, coordinate] = torch.where(is_birth, born, 0.0)
         return proposed, torch.where(is_birth, log_q, -log_q)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.posterior.sample(n, rng)
-
-    def estimate(self) -> Inferred:
-        return self.posterior.inferred()

@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -20,6 +19,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
+from ganbench.losses.likelihoods import gaussian_draw
 from ganbench.model import GAN, Batch, DataSpec, Defaults, Player, register
 from ganbench.nn import JointDiscriminator, batch_norm, hidden_layers, make_encoder, make_generator, pooled
 from ganbench.nn.papers import ali_mixtures
@@ -48,19 +48,17 @@ class ALI(GAN):
         self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), norm=nn.BatchNorm2d, dense=False)
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
         coders = nn.ModuleList([self.generator, self.encoder])
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator and encoder", coders, self.coders_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam),
+            Player("generator and encoder", coders, self.coders_loss, self.adam),
         ]
 
     def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
         if self.config.networks == "paper":
             return self.encode_with(x, torch.randn(x.shape, generator=rng, device=x.device))
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+        return gaussian_draw(self.encoder(x), rng)
 
     def encode_with(self, x: Tensor, noise: Tensor) -> Tensor:  # the rerun's: (B, D), (B, D) -> (B, Z)
         return self.encoder(torch.cat([x, noise], 1))
@@ -86,8 +84,7 @@ class ALI(GAN):
     def encode(self, x: Tensor) -> Tensor:
         if self.config.networks == "paper":
             return self.encode_with(x, torch.zeros_like(x))
-        mean, _ = self.encoder(x).chunk(2, dim=1)
-        return mean
+        return self.encoder(x).chunk(2, dim=1)[0]
 
     def representation(self, x: Tensor) -> Tensor:  # section 3.3: the encoder's last three hidden layers and output
         if self.config.networks == "paper":

@@ -17,14 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
+from ganbench.losses.likelihoods import gaussian_draw
 from ganbench.model import Batch, Count, DataSpec, Fraction, Model, NotApplicable, Player, Positive, register
 from ganbench.nn import MLP, JointDiscriminator
-
-
-def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
-    """A reparametrised draw from a Gaussian given by means beside log variances: (B, 2 D) -> (B, D)."""
-    mean, log_var = parameters.chunk(2, dim=1)
-    return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
 
 
 @register(
@@ -69,7 +64,8 @@ class ALIIdentityToy(Model):
     def pairs(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(x, z ~ q(z | x)) and (x ~ p(x | z), z): -> ((B, *E), (B, Z)), ((B, *E), (B, Z))."""
         z = self.draw_latent(len(batch.x), batch.rng)
-        return (batch.x, draw(self.encoder(batch.x), batch.rng)), (draw(self.generator(z), batch.rng), z)
+        code = gaussian_draw(self.encoder(batch.x), batch.rng)
+        return (batch.x, code), (gaussian_draw(self.generator(z), batch.rng), z)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():
@@ -86,12 +82,10 @@ class ALIIdentityToy(Model):
         return {"identity_error": (self.encode(x) - z).square().mean()}
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return draw(self.generator(self.draw_latent(n, rng)), rng)
+        return gaussian_draw(self.generator(self.draw_latent(n, rng)), rng)
 
     def encode(self, x: Tensor) -> Tensor:
-        mean, _ = self.encoder(x).chunk(2, dim=1)
-        return mean
+        return self.encoder(x).chunk(2, dim=1)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        mean, _ = self.generator(self.encode(x)).chunk(2, dim=1)
-        return mean
+        return self.generator(self.encode(x)).chunk(2, dim=1)[0]

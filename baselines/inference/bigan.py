@@ -42,6 +42,7 @@ class BiGAN(GAN):
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
+    prior = "uniform"
     encoder: Any
     defaults = Defaults(image={"latent_dim": 50, "lr": 2e-4, "decay": "none"})
 
@@ -75,10 +76,6 @@ class BiGAN(GAN):
             Player("discriminator", self.discriminator, self.discriminator_loss, adam),
             Player("generator and encoder", coders, self.coders_loss, adam),
         ]
-
-    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z uniform on (-1, 1): -> (n, Z)."""
-        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
 
     def pairs(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(x, E(x)) and (G(z), z): -> ((B, *E), (B, Z)), ((B, *E), (B, Z))."""

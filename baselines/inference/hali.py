@@ -11,7 +11,6 @@ Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -19,14 +18,9 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
+from ganbench.losses.likelihoods import gaussian_draw
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, register
 from ganbench.nn import MLP, JointDiscriminator, batch_norm, make_encoder, make_generator
-
-
-def draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
-    """A reparametrised draw from a Gaussian given by means beside log variances: (B, 2 Z) -> (B, Z)."""
-    mean, log_var = parameters.chunk(2, dim=1)
-    return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
 
 
 @register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=4)
@@ -52,22 +46,21 @@ class HALI(GAN):
         self.discriminator = JointDiscriminator(spec, c, codes, norm=nn.BatchNorm2d, dense=False)  # -> (B,)
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
         coders = nn.ModuleList([self.generator, self.prior_1, self.encoder, self.encoder_2])
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generators and encoders", coders, self.coders_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam),
+            Player("generators and encoders", coders, self.coders_loss, self.adam),
         ]
 
     def infer(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """z1 ~ q(z1 | x), z2 ~ q(z2 | z1): (B, *E) -> (B, Z1), (B, Z2)."""
-        z1 = draw(self.encoder(x), rng)
-        return z1, draw(self.encoder_2(z1), rng)
+        z1 = gaussian_draw(self.encoder(x), rng)
+        return z1, gaussian_draw(self.encoder_2(z1), rng)
 
     def generate_all(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """z2 ~ N(0, I), z1 ~ p(z1 | z2), x = G(z1): -> (n, *E), (n, Z1), (n, Z2)."""
         z2 = torch.randn(n, self.config.top_dim, generator=rng, device=rng.device)
-        z1 = draw(self.prior_1(z2), rng)
+        z1 = gaussian_draw(self.prior_1(z2), rng)
         return self.generator(z1), z1, z2
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

@@ -40,6 +40,7 @@ class LatentRegressor(GAN):
         networks: Literal["shared", "paper"] = "shared"
 
     config: Config
+    prior = "uniform"
     encoder: Any
     defaults = Defaults(image={"latent_dim": 50, "lr": 2e-4, "decay": "none"})
 
@@ -70,10 +71,6 @@ class LatentRegressor(GAN):
             Player("generator", self.generator, self.generator_loss, adam),
             Player("encoder", self.encoder, self.encoder_loss, adam),
         ]
-
-    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z uniform on (-1, 1): -> (n, Z)."""
-        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

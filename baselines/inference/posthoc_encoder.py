@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -19,7 +18,8 @@ from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, register
+from ganbench.losses.likelihoods import gaussian_draw
+from ganbench.model import GAN, Batch, Count, DataSpec, Player, register
 from ganbench.nn import JointDiscriminator, make_encoder, make_pair
 
 
@@ -37,7 +37,6 @@ class PosthocEncoder(GAN):
         gan_share: Annotated[float, Gt(0), Lt(1)] = 0.5  # of the budget, before the generator is frozen
 
     config: Config
-    defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c = spec, self.config
@@ -48,17 +47,16 @@ class PosthocEncoder(GAN):
 
     def players(self) -> list[Player]:
         c = self.config
-        adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
         first: dict[str, Any] = {"span": (0.0, c.gan_share)}
         then: dict[str, Any] = {"span": (c.gan_share, 1.0)}
         if (decay := self.schedule) is not None:  # each phase is a training of its own, whose rates fall to 0
             first["schedule"] = lambda share: decay(share / c.gan_share)
             then["schedule"] = lambda share: decay((share - c.gan_share) / (1 - c.gan_share))
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam, **first),
-            Player("generator", self.generator, self.generator_loss, adam, **first),
-            Player("joint discriminator", self.joint_discriminator, self.joint_loss, adam, **then),
-            Player("encoder", self.encoder, self.encoder_loss, adam, **then),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam, **first),
+            Player("generator", self.generator, self.generator_loss, self.adam, **first),
+            Player("joint discriminator", self.joint_discriminator, self.joint_loss, self.adam, **then),
+            Player("encoder", self.encoder, self.encoder_loss, self.adam, **then),
         ]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
@@ -71,8 +69,7 @@ class PosthocEncoder(GAN):
 
     def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+        return gaussian_draw(self.encoder(x), rng)
 
     def joint_loss(self, batch: Batch) -> Tensor:
         z = self.draw_latent(len(batch.x), batch.rng)
@@ -86,8 +83,7 @@ class PosthocEncoder(GAN):
         return generator_non_saturating(-self.joint_discriminator(batch.x, self.infer(batch.x, batch.rng)))
 
     def encode(self, x: Tensor) -> Tensor:
-        mean, _ = self.encoder(x).chunk(2, dim=1)
-        return mean
+        return self.encoder(x).chunk(2, dim=1)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator(self.encode(x))

@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -58,11 +57,10 @@ class VEEGAN(GAN):
         )
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
         coders = nn.ModuleList([self.generator, self.reconstructor])
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator and reconstructor", coders, self.coders_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam),
+            Player("generator and reconstructor", coders, self.coders_loss, self.adam),
         ]
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -106,11 +105,10 @@ class DualGANLinear(GAN):
             self.phi = MLP(spec.event_shape, c.hidden, (c.n_features,), out_activation=nn.Tanh)
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
-        generator = Player("generator", self.generator, self.generator_loss, adam)
+        generator = Player("generator", self.generator, self.generator_loss, self.adam)
         if self.config.features != "learned":
             return [generator]
-        return [Player("features", self.phi, self.features_loss, adam), generator]
+        return [Player("features", self.phi, self.features_loss, self.adam), generator]
 
     def best_response(self, x: Tensor, generated: Tensor, rng: torch.Generator) -> Tensor:
         """The dual at the duals ascended for the features of a batch: (B, *E), (B, *E) -> ()."""

@@ -11,10 +11,8 @@ Shapes      B batch, Z latent_dim, D numbers in an event, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
@@ -38,6 +36,7 @@ class GMMN(GAN):
         bandwidths: tuple[Positive, ...] = (0.01, 0.05, 0.2, 1.0, 5.0)  # times sqrt(D)
 
     config: Config
+    prior = "uniform"
     defaults = Defaults(
         image={"decay": "none", "bandwidths": (0.1, 0.16, 0.23, 0.32, 0.45, 0.64), "hidden": (64, 256, 256, 1024)}
     )
@@ -48,12 +47,7 @@ class GMMN(GAN):
         self.kernel = RBF(tuple(b * spec.n_dims**0.5 for b in c.bandwidths))
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
-        return [Player("generator", self.generator, self.loss, adam)]
-
-    def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z uniform on (-1, 1): -> (n, Z)."""
-        return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
+        return [Player("generator", self.generator, self.loss, self.adam)]
 
     def loss(self, batch: Batch) -> Tensor:
         fake = self.generate(len(batch.x), batch.rng)

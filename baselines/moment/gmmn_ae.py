@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganbench.bases.outputs import Output, check_output, output_mean
 from ganbench.losses.likelihoods import bernoulli_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, Fraction, Model, Player, Positive, register
-from ganbench.nn import MLP, bounds, from_unit, to_unit
+from ganbench.nn import MLP, to_unit
 from ganbench.ops.kernels import RBF, Kernel, mmd2
 
 
@@ -48,7 +49,7 @@ class GMMNAE(Model):
         dropout: Fraction = 0.0  # on the autoencoder's input; the paper drops 0.2
         hidden_dropout: Fraction = 0.0  # on the encoder's last hidden layer; the paper drops 0.5
         activation: Literal["relu", "sigmoid"] = "relu"  # of the autoencoder
-        output: Literal["gaussian", "bernoulli"] = "gaussian"  # squared error, or cross entropy
+        output: Output = "gaussian"  # squared error, or cross entropy
         bandwidths: tuple[Positive, ...] = (0.05, 0.2, 1.0)
         pretrain: Fraction = 0.4  # share of the budget
         lr: Positive = 1e-3
@@ -66,8 +67,7 @@ class GMMNAE(Model):
 
     def build(self, spec: DataSpec) -> None:
         self.spec, c, code = spec, self.config, (self.config.code_dim,)
-        if c.output == "bernoulli":
-            bounds(spec)  # refuses unbounded data, whose values are no probabilities
+        check_output(spec, c.output)
         unit = nn.ReLU if c.activation == "relu" else nn.Sigmoid
         out = nn.Identity if spec.domain is None or c.output == "bernoulli" else nn.Tanh
         wide = c.autoencoder_hidden
@@ -113,5 +113,4 @@ class GMMNAE(Model):
         return self.encoder(x)
 
     def from_codes(self, z: Tensor) -> Tensor:
-        out: Tensor = self.decoder(z)
-        return from_unit(torch.sigmoid(out), self.spec) if self.config.output == "bernoulli" else out
+        return output_mean(self.decoder(z), self.spec, self.config.output)

@@ -12,9 +12,7 @@ Shapes      B batch, Z latent_dim, D numbers in an event, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
-import torch
 from torch import Tensor
 
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
@@ -39,8 +37,7 @@ class SinkhornGenerator(GAN):
         self.generator = make_generator(spec, self.config)  # (B, Z) -> (B, *E)
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
-        return [Player("generator", self.generator, self.loss, adam)]
+        return [Player("generator", self.generator, self.loss, self.adam)]
 
     def loss(self, batch: Batch) -> Tensor:
         """Divergence per dimension, so that it is of order one on every event."""

@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, D numbers in an event, F discriminator featur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -51,11 +50,10 @@ class SlicedWassersteinGenerator(GAN):
             self.discriminator = make_discriminator(spec, c, norm=layer_norm)  # (B, *E) -> (B,)
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
-        generator = Player("generator", self.generator, self.generator_loss, adam)
+        generator = Player("generator", self.generator, self.generator_loss, self.adam)
         if self.config.space == "raw":
             return [generator]
-        return [Player("discriminator", self.discriminator, self.discriminator_loss, adam), generator]
+        return [Player("discriminator", self.discriminator, self.discriminator_loss, self.adam), generator]
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():

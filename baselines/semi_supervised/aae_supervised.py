@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.errors import NotApplicable
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import Batch, Count, DataSpec, Defaults, Fraction, Model, Player, Positive, register
 from ganbench.nn import MLP
@@ -50,12 +49,10 @@ class SupervisedAAE(Model):
     )
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"aae_supervised needs classes; {spec.name} has none")
-        self.spec, self.n_classes, c = spec, spec.n_classes, self.config
+        self.spec, self.n_classes, c = spec, spec.classes_for(self.name), self.config
         out = nn.Identity if spec.domain is None else nn.Tanh
         self.encoder = MLP(spec.event_shape, c.hidden, (c.latent_dim,))  # (B, *E) -> (B, Z)
-        self.decoder = MLP((spec.n_classes + c.latent_dim,), c.hidden, spec.event_shape, out_activation=out)
+        self.decoder = MLP((self.n_classes + c.latent_dim,), c.hidden, spec.event_shape, out_activation=out)
         self.discriminator = MLP((c.latent_dim,), c.hidden, (), activation=lambda: nn.LeakyReLU(0.2))  # (B, Z) -> (B,)
 
     def players(self) -> list[Player]:

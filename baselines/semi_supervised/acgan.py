@@ -11,14 +11,13 @@ Shapes      B batch, Z latent_dim, K classes, F features, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Player, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, register
 from ganbench.nn import make_pair
 
 
@@ -41,19 +40,16 @@ class ACGAN(GAN):
     defaults = Defaults(image={"lr": 2e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"acgan learns classes; {spec.name} has none")
-        self.spec, self.n_classes, c = spec, spec.n_classes, self.config
+        self.spec, self.n_classes, c = spec, spec.classes_for(self.name), self.config
         # (B, Z + K) -> (B, *E) -> (B,); the discriminator's features feed the classes' head
-        self.generator, self.discriminator = make_pair(spec, replace(c, latent_dim=c.latent_dim + spec.n_classes))
-        self.class_head = nn.Linear(self.discriminator.n_features, spec.n_classes)  # type: ignore[arg-type]
+        self.generator, self.discriminator = make_pair(spec, replace(c, latent_dim=c.latent_dim + self.n_classes))
+        self.class_head = nn.Linear(self.discriminator.n_features, self.n_classes)  # type: ignore[arg-type]
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
         judges = nn.ModuleList([self.discriminator, self.class_head])
         return [
-            Player("discriminator", judges, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam),
+            Player("discriminator", judges, self.discriminator_loss, self.adam),
+            Player("generator", self.generator, self.generator_loss, self.adam),
         ]
 
     def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,14 +11,14 @@ Shapes      B batch, L labelled, Z latent_dim, K classes, *E event shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.adversarial import discriminator_bce
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Player, register
+from ganbench.losses.likelihoods import gaussian_draw
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Player, register
 from ganbench.nn import JointDiscriminator, make_encoder, make_generator
 
 
@@ -40,26 +40,22 @@ class SemiSupervisedALI(GAN):
     defaults = Defaults(image={"latent_dim": 64, "lr": 5e-4, "decay": "none"})
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"ali_semisup learns classes; {spec.name} has none")
-        self.spec, c = spec, self.config
+        self.spec, c, k = spec, self.config, spec.classes_for(self.name)
         self.generator = make_generator(spec, c)  # (B, Z) -> (B, *E)
         self.encoder = make_encoder(spec, c, 2 * c.latent_dim)  # (B, *E) -> (B, 2 Z): mean and log variance of q(z | x)
         # (B, *E), (B, Z) -> (B, K); the logit of "generated" is held at 0
-        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), (spec.n_classes,))
+        self.discriminator = JointDiscriminator(spec, c, (c.latent_dim,), (k,))
 
     def players(self) -> list[Player]:
-        adam = partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
         coders = nn.ModuleList([self.generator, self.encoder])
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator and encoder", coders, self.coders_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam),
+            Player("generator and encoder", coders, self.coders_loss, self.adam),
         ]
 
     def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
-        mean, log_var = self.encoder(x).chunk(2, dim=1)
-        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=x.device)
+        return gaussian_draw(self.encoder(x), rng)
 
     def judge(self, x: Tensor, z: Tensor, rng: torch.Generator) -> Tensor:
         """Class logits of pairs whose events carry noise: (B, *E), (B, Z) -> (B, K)."""
@@ -67,17 +63,16 @@ class SemiSupervisedALI(GAN):
         return self.discriminator(x + self.config.input_noise * noise, z)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
+        x_labelled, y = batch.labelled
         rng = batch.rng
         with torch.no_grad():
             z = self.draw_latent(len(batch.x), rng)
-            x = torch.cat([batch.x_labelled, batch.x])
+            x = torch.cat([x_labelled, batch.x])
             pairs = torch.cat([x, self.generator(z)]), torch.cat([self.infer(x, rng), z])
         logits = self.judge(*pairs, rng)  # (L + 2 B, K)
-        labelled, inferred, generated = logits.split([len(batch.x_labelled), len(batch.x), len(z)])
+        labelled, inferred, generated = logits.split([len(x_labelled), len(batch.x), len(z)])
         unsupervised = discriminator_bce(inferred.logsumexp(1), generated.logsumexp(1))
-        return F.cross_entropy(labelled, batch.y_labelled) + unsupervised / 2
+        return F.cross_entropy(labelled, y) + unsupervised / 2
 
     def coders_loss(self, batch: Batch) -> Tensor:
         z = self.draw_latent(len(batch.x), batch.rng)
@@ -86,8 +81,7 @@ class SemiSupervisedALI(GAN):
         return discriminator_bce(generated.logsumexp(1), inferred.logsumexp(1))  # labels swapped
 
     def encode(self, x: Tensor) -> Tensor:
-        mean, _ = self.encoder(x).chunk(2, dim=1)
-        return mean
+        return self.encoder(x).chunk(2, dim=1)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.generator(self.encode(x))

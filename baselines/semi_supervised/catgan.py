@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.losses.categorical import conditional_entropy, marginal_entropy
-from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, NotApplicable, Split, register
+from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, NonNegative, Split, register
 from ganbench.nn import NoisyClassifier, mlp_generator, to_unit
 
 INITIAL = 500  # training examples that the initialisation looks at
@@ -49,11 +49,9 @@ class CatGAN(GAN):
     defaults = Defaults(image={"decay": "none"}, small={"hidden": (128, 128), "classifier": (250, 250, 250)})
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"catgan learns classes; {spec.name} has none")
-        self.spec, c = spec, self.config
+        self.spec, c, k = spec, self.config, spec.classes_for(self.name)
         self.generator = mlp_generator(spec, c.latent_dim, c.hidden, norm=nn.BatchNorm1d)  # (B, Z) -> (B, *E)
-        self.discriminator = NoisyClassifier(spec.n_dims, c.classifier, spec.n_classes, c.input_noise, c.noise)
+        self.discriminator = NoisyClassifier(spec.n_dims, c.classifier, k, c.input_noise, c.noise)
 
     def start(self, data: Split, rng: torch.Generator) -> None:
         some = torch.randperm(len(data), generator=rng, device=rng.device)[:INITIAL]
@@ -68,15 +66,14 @@ class CatGAN(GAN):
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         """All classes used, sure of real events, unsure of fakes, right about the labelled."""
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
+        x, y = batch.labelled
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)
-        parts = [batch.x_labelled, batch.x, fake]
+        parts = [x, batch.x, fake]
         logits = self.discriminator(self.seen(torch.cat(parts)), batch.rng)  # (L + 2 B, K)
         labelled, real, made = logits.split([len(p) for p in parts])
         unsupervised = -marginal_entropy(real) + conditional_entropy(real) - conditional_entropy(made)
-        return unsupervised + self.config.label_weight * F.cross_entropy(labelled, batch.y_labelled)
+        return unsupervised + self.config.label_weight * F.cross_entropy(labelled, y)
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """Fakes of which the discriminator is sure, spread over all classes."""

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.errors import NotApplicable
 from ganbench.model import Batch, Count, DataSpec, Defaults, Model, NonNegative, Player, Positive, register
 from ganbench.nn import to_unit
 from ganbench.nn.linear import linear
@@ -139,10 +138,8 @@ class Ladder(Model):
     defaults = Defaults(small={"batch_size": 50, "hidden": (128, 64)})
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"ladder learns classes; {spec.name} has none")
-        self.spec, c = spec, self.config
-        self.network = LadderNetwork(spec.n_dims, c.hidden, spec.n_classes, c.input_noise, c.noise)
+        self.spec, c, k = spec, self.config, spec.classes_for(self.name)
+        self.network = LadderNetwork(spec.n_dims, c.hidden, k, c.input_noise, c.noise)
         n_layers = len(c.hidden) + 2
         self.weights = (*c.denoising, *[c.denoising[-1] if c.denoising else 0.0] * n_layers)[:n_layers]
 
@@ -156,12 +153,11 @@ class Ladder(Model):
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross entropy of noisy labelled events, which have their own batch statistics, and all denoising costs."""
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
-        *_, logits = self.network.encode(self.seen(batch.x_labelled), batch.rng)
+        x, y = batch.labelled
+        *_, logits = self.network.encode(self.seen(x), batch.rng)
         costs = self.network.costs(self.seen(batch.x), batch.rng)
         denoising = torch.stack([w * cost for w, cost in zip(self.weights, costs, strict=True)]).sum()
-        return F.cross_entropy(logits, batch.y_labelled) + denoising
+        return F.cross_entropy(logits, y) + denoising
 
     def classify(self, x: Tensor) -> Tensor:
         *_, logits = self.network.encode(self.seen(x), None)

@@ -31,7 +31,6 @@ from ganbench.model import (
     Fraction,
     Model,
     NonNegative,
-    NotApplicable,
     Player,
     Positive,
     register,
@@ -217,18 +216,16 @@ class M1M2(Model):
     )
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"m1_m2 learns classes; {spec.name} has none")
-        self.spec, c = spec, self.config
+        self.spec, c, k = spec, self.config, spec.classes_for(self.name)
         seen = Gaussian() if spec.domain is None else Bernoulli()
         if c.stack != "m2":
             self.m1 = M1(spec.n_dims, c.code_dim, c.code_hidden, seen)
         if c.stack == "m1":
-            self.classifier = MLP((c.code_dim,), c.hidden, (spec.n_classes,), activation=Softplus)
+            self.classifier = MLP((c.code_dim,), c.hidden, (k,), activation=Softplus)
         elif c.stack == "m2":
-            self.m2 = M2(spec.n_dims, spec.n_classes, c.latent_dim, c.hidden, seen)
+            self.m2 = M2(spec.n_dims, k, c.latent_dim, c.hidden, seen)
         else:
-            self.m2 = M2(c.code_dim, spec.n_classes, c.latent_dim, c.hidden, Gaussian())
+            self.m2 = M2(c.code_dim, k, c.latent_dim, c.hidden, Gaussian())
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
@@ -273,15 +270,13 @@ class M1M2(Model):
         return -self.m1.bound(self.flat(batch.x), batch.rng).mean()
 
     def classifier_loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
-        return F.cross_entropy(self.classifier(self.infer(batch.x_labelled, batch.rng)), batch.y_labelled)
+        x, y = batch.labelled
+        return F.cross_entropy(self.classifier(self.infer(x, batch.rng)), y)
 
     def m2_loss(self, batch: Batch) -> Tensor:
         """Equation 9 divided by the number of examples N, whose weight on classification is alpha N."""
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
-        x, y = self.infer(batch.x_labelled, batch.rng), batch.y_labelled
+        x, y = batch.labelled
+        x = self.infer(x, batch.rng)
         with_label = self.m2.labelled(x, y, batch.rng).mean()
         without = self.m2.unlabelled(self.infer(batch.x, batch.rng), batch.rng).mean()
         bound = without.lerp(with_label, self.labelled_share)

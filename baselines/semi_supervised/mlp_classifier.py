@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, NotApplicable, Player, Positive, register
+from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, Player, Positive, register
 from ganbench.nn import MLP
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -36,21 +36,18 @@ class MLPClassifier(Model):
     config: Config
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"mlp_classifier learns classes; {spec.name} has none")
-        self.spec, c = spec, self.config
+        self.spec, c, k = spec, self.config, spec.classes_for(self.name)
         # f(x) = softmax(W^o g(W^h x + b^h) + b^o): (B, *E) -> (B, K) logits
-        self.classifier = MLP(spec.event_shape, (c.hidden,), (spec.n_classes,), activation=ACTIVATIONS[c.activation])
+        self.classifier = MLP(spec.event_shape, (c.hidden,), (k,), activation=ACTIVATIONS[c.activation])
 
     def players(self) -> list[Player]:
         return [Player("classifier", self.classifier, self.loss, partial(torch.optim.SGD, lr=self.config.lr))]
 
     def loss(self, batch: Batch) -> Tensor:
         """Negative log likelihood of the labels, and the squares of all weights but not of the biases."""
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
+        x, y = batch.labelled
         decay = torch.stack([p.square().sum() for p in self.classifier.parameters() if p.ndim == 2]).sum()
-        return F.cross_entropy(self.classifier(batch.x_labelled), batch.y_labelled) + self.config.weight_decay * decay
+        return F.cross_entropy(self.classifier(x), y) + self.config.weight_decay * decay
 
     def features(self, x: Tensor) -> Tensor:
         return self.classifier.features(x)

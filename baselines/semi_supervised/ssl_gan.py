@@ -114,16 +114,14 @@ class SemiSupervisedGAN(GAN):
         return config.override(lr=CONV_LR) if convolutional(spec, config) and "lr" not in overrides else config
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"ssl_gan learns classes; {spec.name} has none")
-        self.spec, c = spec, self.config
+        self.spec, c, k = spec, self.config, spec.classes_for(self.name)
         self.conv = convolutional(spec, c)
         if self.conv:
             self.generator = DoublingGenerator(spec.event_shape[0], c.latent_dim, c.generator_filters)
-            self.discriminator = DropoutClassifier(spec.event_shape[0], c.filters, spec.n_classes)
+            self.discriminator = DropoutClassifier(spec.event_shape[0], c.filters, k)
         else:
             self.generator = Generator(spec, c.latent_dim, c.hidden)  # (B, Z) -> (B, *E)
-            self.discriminator = NoisyClassifier(spec.n_dims, c.classifier, spec.n_classes, c.input_noise, c.noise)
+            self.discriminator = NoisyClassifier(spec.n_dims, c.classifier, k, c.input_noise, c.noise)
         self.average = EMA(self.discriminator, c.ema)
 
     def players(self) -> list[Player]:
@@ -156,16 +154,15 @@ class SemiSupervisedGAN(GAN):
         return torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
+        x, y = batch.labelled
         with torch.no_grad():
             fake = self.generate(len(batch.x), batch.rng)
-        parts = [batch.x_labelled, batch.x, fake]
+        parts = [x, batch.x, fake]
         logits = self.discriminator(self.seen(torch.cat(parts)), batch.rng)  # (L + 2 B, K)
         labelled, real, made = logits.split([len(p) for p in parts])
         # The logit of "fake" is held at 0, so log p(real)/p(fake) = logsumexp of the K others: equation in section 5.
         unsupervised = F.softplus(-real.logsumexp(1)).mean() + F.softplus(made.logsumexp(1)).mean()
-        return F.cross_entropy(labelled, batch.y_labelled) + unsupervised / 2
+        return F.cross_entropy(labelled, y) + unsupervised / 2
 
     def generator_loss(self, batch: Batch) -> Tensor:
         """Section 3.1, with the mean over features of the authors' code: of squares, of magnitudes for convolutions."""

@@ -29,7 +29,6 @@ from ganbench.model import (
     Fraction,
     Model,
     NonNegative,
-    NotApplicable,
     Player,
     Positive,
     Split,
@@ -64,17 +63,13 @@ class VAT(Model):
     defaults = Defaults(small={"hidden": (200, 200)})
 
     def build(self, spec: DataSpec) -> None:
-        if spec.n_classes is None:
-            raise NotApplicable(f"vat learns classes; {spec.name} has none")
-        self.spec, k = spec, spec.n_classes
+        self.spec, k = spec, spec.classes_for(self.name)
         self.classifier = MLP(  # batch norm in every layer, the last included: (B, *E) -> (B, K) logits
             spec.event_shape, self.config.hidden, (k,), norm=nn.BatchNorm1d, out_activation=partial(nn.BatchNorm1d, k)
         )
 
     def players(self) -> list[Player]:
-        c = self.config
-        adam = partial(torch.optim.Adam, lr=c.lr)
-        return [Player("classifier", self.classifier, self.loss, adam)]
+        return [Player("classifier", self.classifier, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
 
     @property
     def schedule(self) -> Callable[[float], float]:
@@ -82,9 +77,8 @@ class VAT(Model):
         return lambda share: float(self.config.lr_decay ** int(self.config.decays * share))
 
     def loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
-        supervised = F.cross_entropy(self.classifier(self.seen(batch.x_labelled)), batch.y_labelled)
+        x, y = batch.labelled
+        supervised = F.cross_entropy(self.classifier(self.seen(x)), y)
         return supervised + self.config.weight * self.smoothness(self.seen(batch.x), batch.rng)
 
     def smoothness(self, x: Tensor, rng: torch.Generator) -> Tensor:

@@ -8,47 +8,26 @@ Shapes      B documents, L places of words, V words of the vocabulary, F dim, M 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, Player, Positive, Split, register
-from ganbench.nn.words import WordTable, check_corpus, check_vocabulary, mean_of_words, windows
+from ganbench.bases.word_vectors import WordVectors
+from ganbench.model import Batch, Count, NonNegative, register
+from ganbench.nn.words import mean_of_words, windows
 
 
 @register("avg_w2v", family="text", paper="arXiv:1405.4053", gives=("embed", "embed_words"), events=("tokens",))
-class MeanOfWords(Model):
+class MeanOfWords(WordVectors):
     @dataclass(frozen=True)
-    class Config(Model.Config):
-        batch_size: Count = 32  # documents
+    class Config(WordVectors.Config):
         dim: Count = 50
         window: Count = 2
-        negatives: Count = 5  # for each pair
-        noise_words: Count = 16  # drawn for a document
-        sample: NonNegative = 0.0  # frequent words are thinned out beyond this share; 0: none is
-        noise_power: NonNegative = 0.75  # of the unigram law
-        lr: Positive = 0.01
+        sample: NonNegative = 0.0
 
     config: Config
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
-        self.words = WordTable(check_vocabulary(spec, self.config.window), self.config.dim)
-
-    def start(self, data: Split, rng: torch.Generator) -> None:
-        check_corpus(data.x, len(self.words.noise), self.config.window)
-        self.words.learn_counts(data.x, self.config.noise_power, self.config.sample)
-
-    def players(self) -> list[Player]:
-        return [Player("vectors", self.words, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    @property
-    def schedule(self) -> Callable[[float], float]:
-        return lambda share: 1 - share
 
     def loss(self, batch: Batch) -> Tensor:
         """The negative of equation 4, averaged over pairs of a word and a word near it."""
@@ -64,6 +43,3 @@ class MeanOfWords(Model):
     def embed(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """(B, L) -> (B, F). Raises `BadInput` for unknown words."""
         return mean_of_words(self.words.inputs, x)
-
-    def embed_words(self) -> Tensor:
-        return self.words.inputs

@@ -10,18 +10,17 @@ Shapes      B documents, L places of words, V words of the vocabulary, F dim, M 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, Player, Positive, Split, register
+from ganbench.bases.word_vectors import WordVectors
+from ganbench.model import Batch, Count, DataSpec, NonNegative, Positive, register
 from ganbench.nn.tokens import check_rows
-from ganbench.nn.words import WordTable, check_corpus, check_vocabulary, words_before
+from ganbench.nn.words import words_before
 
 
 @register(
@@ -32,17 +31,13 @@ from ganbench.nn.words import WordTable, check_corpus, check_vocabulary, words_b
     needs=("rows",),
     events=("tokens",),
 )
-class Doc2Vec(Model):
+class Doc2Vec(WordVectors):
     @dataclass(frozen=True)
-    class Config(Model.Config):
-        batch_size: Count = 32  # documents
+    class Config(WordVectors.Config):
         mode: Literal["dm", "dbow"] = "dm"
         dim: Count = 50
         window: Count = 2  # words before
-        negatives: Count = 5  # for each word
-        noise_words: Count = 16  # drawn for a document
-        sample: NonNegative = 0.0  # frequent words are thinned out beyond this share; 0: none is
-        noise_power: NonNegative = 0.75  # of the unigram law
+        sample: NonNegative = 0.0
         lr: Positive = 0.03
         steps: Count = 200  # of fitting the vector of a new document
         step_size: Positive = 0.02  # of these, falling to 0 linearly
@@ -50,21 +45,10 @@ class Doc2Vec(Model):
     config: Config
 
     def build(self, spec: DataSpec) -> None:
-        self.spec, c = spec, self.config
-        self.words = WordTable(check_vocabulary(spec, c.window), c.dim)
-        self.documents = nn.Embedding(spec.n_train, c.dim)
-        nn.init.uniform_(self.documents.weight, -0.5 / c.dim, 0.5 / c.dim)
-
-    def start(self, data: Split, rng: torch.Generator) -> None:
-        check_corpus(data.x, len(self.words.noise), self.config.window)
-        self.words.learn_counts(data.x, self.config.noise_power, self.config.sample)
-
-    def players(self) -> list[Player]:
-        return [Player("vectors", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    @property
-    def schedule(self) -> Callable[[float], float]:
-        return lambda share: 1 - share
+        super().build(spec)
+        dim = self.config.dim
+        self.documents = nn.Embedding(spec.n_train, dim)
+        nn.init.uniform_(self.documents.weight, -0.5 / dim, 0.5 / dim)
 
     def loss(self, batch: Batch) -> Tensor:
         x = self.words.thin(batch.x, batch.rng)

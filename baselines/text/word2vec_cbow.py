@@ -11,48 +11,16 @@ Shapes      B documents, L places of words, V words of the vocabulary, F dim, M 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganbench.model import Batch, Count, DataSpec, Model, NonNegative, Player, Positive, Split, register
-from ganbench.nn.words import WordTable, check_corpus, check_vocabulary, windows
+from ganbench.bases.word_vectors import WordVectors
+from ganbench.model import Batch, register
+from ganbench.nn.words import windows
 
 
 @register("word2vec_cbow", family="text", paper="arXiv:1301.3781", gives=("embed_words",), events=("tokens",))
-class CBOW(Model):
-    @dataclass(frozen=True)
-    class Config(Model.Config):
-        batch_size: Count = 32  # documents
-        dim: Count = 100
-        window: Count = 5
-        negatives: Count = 5  # for each word
-        noise_words: Count = 16  # drawn for a document
-        sample: NonNegative = 1e-3  # frequent words are thinned out beyond this share; 0: none is
-        noise_power: NonNegative = 0.75  # of the unigram law
-        lr: Positive = 0.01
-
-    config: Config
-
-    def build(self, spec: DataSpec) -> None:
-        self.spec = spec
-        self.words = WordTable(check_vocabulary(spec, self.config.window), self.config.dim)
-
-    def start(self, data: Split, rng: torch.Generator) -> None:
-        check_corpus(data.x, len(self.words.noise), self.config.window)
-        self.words.learn_counts(data.x, self.config.noise_power, self.config.sample)
-
-    def players(self) -> list[Player]:
-        return [Player("vectors", self.words, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
-
-    @property
-    def schedule(self) -> Callable[[float], float]:
-        return lambda share: 1 - share
-
+class CBOW(WordVectors):
     def loss(self, batch: Batch) -> Tensor:
         """-log sigmoid(u . h) - k E log sigmoid(-u_noise . h), h the mean of the words around, averaged over words."""
         c, words = self.config, self.words
@@ -65,6 +33,3 @@ class CBOW(Model):
         false = -c.negatives * F.logsigmoid(-h @ noise.mT).mean(2)  # (B, L)
         there = (count > 0).float()
         return (there * (true + false)).sum() / there.sum().clamp(min=1)
-
-    def embed_words(self) -> Tensor:
-        return self.words.inputs

@@ -1,1 +1,1 @@
-"""Bases that several baselines of one family share: pixel models, categorical codes, encoder and decoder."""
+"""What several baselines of one family share, beside the networks and losses that any may use."""

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganbench.data import Batch, DataSpec
-from ganbench.errors import NotApplicable
 from ganbench.losses.adversarial import discriminator_bce, generator_non_saturating
 from ganbench.model import Config, Count, Fraction, Model, Player, Positive
 from ganbench.nn.mlp import MLP
@@ -50,10 +49,8 @@ class CategoricalAutoencoder(Model):
 
     def classes_of(self, spec: DataSpec) -> int:
         """K. Raises `NotApplicable` for data without classes."""
-        if spec.n_classes is None:
-            raise NotApplicable(f"{self.name} learns classes; {spec.name} has none")
-        self.spec, self.n_classes = spec, spec.n_classes
-        return spec.n_classes
+        self.spec, self.n_classes = spec, spec.classes_for(self.name)
+        return self.n_classes
 
     def build_judges(self) -> None:
         c, leaky = self.config, partial(nn.LeakyReLU, 0.2)
@@ -97,9 +94,8 @@ class CategoricalAutoencoder(Model):
         return generator_non_saturating(self.class_judge(y)) + generator_non_saturating(self.style_judge(z))
 
     def classifier_loss(self, batch: Batch) -> Tensor:
-        assert batch.x_labelled is not None
-        assert batch.y_labelled is not None
-        return F.cross_entropy(self.classify(batch.x_labelled), batch.y_labelled)
+        x, y = batch.labelled
+        return F.cross_entropy(self.classify(x), y)
 
     def classify(self, x: Tensor) -> Tensor:
         out: Tensor = self.encoder(x)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-from ganbench.model import Count, Model, Positive
+from ganbench.model import Batch, Count, Model, Player, Positive
 
 
 class EncoderDecoder(Model):
@@ -24,6 +26,14 @@ class EncoderDecoder(Model):
     config: Config
     encoder: nn.Module
     decoder: nn.Module
+
+    def players(self) -> list[Player]:
+        """Both networks as one, by Adam."""
+        return [Player("autoencoder", self, self.loss, partial(torch.optim.Adam, lr=self.config.lr))]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What encoder and decoder minimise together."""
+        raise NotImplementedError
 
     def encode(self, x: Tensor) -> Tensor:
         """The encoder's output: (B, *E) -> (B, Z)."""

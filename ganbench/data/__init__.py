@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganbench.data.density import Density
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, NotApplicable
 
 HORIZON = 5  # frames at the end of a clip that are to be predicted from those before
 EventKind = Literal["vector", "image", "tokens", "clip"]  # (D,), (C, H, W), (L,) int64, (T, C, H, W)
@@ -63,6 +63,12 @@ class DataSpec:
     def is_image(self) -> bool:
         """True for events of shape (C, H, W)."""
         return self.kind == "image"
+
+    def classes_for(self, model: str) -> int:
+        """K, for a model that learns classes. Raises `NotApplicable` for data that has none."""
+        if self.n_classes is None:
+            raise NotApplicable(f"{model} learns classes; {self.name} has none")
+        return self.n_classes
 
     @property
     def n_dims(self) -> int:
@@ -152,6 +158,13 @@ class Batch:
     y_labelled: Tensor | None = None  # (L,)
     cond: Tensor | None = None  # (B, *C) for models that register needs=("cond",); of x's own rows in paired data
     rows: Tensor | None = None  # (B,) of x in the training data, for models that register needs=("rows",)
+
+    @property
+    def labelled(self) -> tuple[Tensor, Tensor]:
+        """The few events whose labels may be seen, and these, for models that register needs=("labels",)."""
+        assert self.x_labelled is not None
+        assert self.y_labelled is not None
+        return self.x_labelled, self.y_labelled
 
 
 def _in_domain(x: Tensor) -> Tensor:

@@ -19,6 +19,12 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     return each.expand_as(x).flatten(1).sum(1)
 
 
+def gaussian_draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
+    """A reparametrised draw from a Gaussian given by means beside log variances: (B, 2 Z) -> (B, Z)."""
+    mean, log_var = parameters.chunk(2, dim=1)
+    return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
+
+
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """log N(z; 0, I): (B, Z) -> (B,)."""
     return (-0.5 * z.square() - 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)

@@ -154,8 +154,11 @@ class Model(nn.Module):
         return cls.Config().override(**cls.defaults.on(spec) | overrides)
 
     def build(self, spec: DataSpec) -> None:
-        """Make the networks for this data. Raises `NotApplicable` with the reason for data it cannot take."""
-        raise NotImplementedError(f"{type(self).__name__} must define build(spec)")
+        """Make the networks for this data; a model without any keeps the spec alone.
+
+        Raises `NotApplicable` with the reason for data it cannot take.
+        """
+        self.spec = spec
 
     def players(self) -> list[Player]:
         """The parties in the order of their turns."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -45,6 +46,7 @@ class GAN(Model):
     config: Config
     defaults = Defaults(image={"latent_dim": 64, "lr": 2e-4, "decay": "none"})  # DCGAN's
     judge_norm: ClassVar[JudgeNorm] = "batch"  # in the discriminator's convolutions; "example" under a penalty on each
+    prior: Literal["normal", "uniform"] = "normal"  # of the latents: N(0, I), or uniform on (-1, 1)
     generator: nn.Module
     discriminator: nn.Module
 
@@ -52,15 +54,15 @@ class GAN(Model):
         self.spec = spec
         self.generator, self.discriminator = make_pair(spec, self.config, self.judge_norm)  # (B, Z) -> (B, *E) -> (B,)
 
+    @property
+    def adam(self) -> Callable[..., Optimizer]:
+        """Adam at the config's rate and betas."""
+        return partial(torch.optim.Adam, lr=self.config.lr, betas=self.config.betas)
+
     def players(self) -> list[Player]:
-        c = self.config
-
-        def adam(parameters: Any, **fast: Any) -> Optimizer:
-            return torch.optim.Adam(parameters, lr=c.lr, betas=c.betas, **fast)
-
         return [
-            Player("discriminator", self.discriminator, self.discriminator_loss, adam),
-            Player("generator", self.generator, self.generator_loss, adam),
+            Player("discriminator", self.discriminator, self.discriminator_loss, self.adam),
+            Player("generator", self.generator, self.generator_loss, self.adam),
         ]
 
     @property
@@ -87,7 +89,9 @@ class GAN(Model):
         raise NotImplementedError
 
     def draw_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """z ~ N(0, I): -> (n, Z)."""
+        """z from the prior: -> (n, Z)."""
+        if self.prior == "uniform":
+            return 2 * torch.rand(n, self.config.latent_dim, generator=rng, device=rng.device) - 1
         return torch.randn(n, self.config.latent_dim, generator=rng, device=rng.device)
 
     def generate(self, n: int, rng: torch.Generator) -> Tensor:

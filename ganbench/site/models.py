@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ganbench.stats import Rank
 
 SHARED = ("ganbench", "baselines")  # packages whose functions a loss may be made of
+FITTED = ("fit", "infer")  # what a model without players does, and its part of it where a base has the rest
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,11 @@ def losses(entry: ModelInfo) -> list[tuple[str, str]]:
         node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name), None)
         if node is None:
             break
-        methods = [n for n in node.body if isinstance(n, ast.FunctionDef) and _is_loss(n.name)]
-        for m in methods or [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in ("fit", "players")]:
+        own = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+        methods = [n for n in own if _is_loss(n.name)]
+        for m in methods or [n for n in own if n.name in (*FITTED, "players")]:
             found.setdefault(f"{name}.{m.name}", _source(text, m))
-        if methods or any(isinstance(n, ast.FunctionDef) and n.name == "fit" for n in node.body):
+        if methods or any(n.name in FITTED for n in own):
             for m in methods:
                 for where, code in _called(tree, text, m):
                     found.setdefault(where, code)
