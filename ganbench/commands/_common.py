@@ -77,12 +77,14 @@ def show_table(table: Any) -> None:
     print_table(header, rows)
 
 
-def console(stderr: bool = False) -> Any:
+def console() -> Any:
     """A rich console; output that is piped is not cut at 80 columns."""
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=200)
+    found = Console(highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = 200
+    return found
 
 
 def say(text: str) -> None:

@@ -22,9 +22,9 @@ PLACES = 200_001  # of the quadrature in one dimension
 LOG_2PI = math.log(2 * math.pi)
 
 
-def isotropic(d: int, std: float, mean: float = 0.0) -> Gaussian:
-    """N(mean, std^2 I)."""
-    return Gaussian(torch.full((d,), mean, dtype=torch.float64), std**2 * torch.eye(d, dtype=torch.float64))
+def isotropic(d: int, std: float) -> Gaussian:
+    """N(0, std^2 I)."""
+    return Gaussian(torch.zeros(d, dtype=torch.float64), std**2 * torch.eye(d, dtype=torch.float64))
 
 
 @dataclass(frozen=True)

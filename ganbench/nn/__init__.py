@@ -19,7 +19,7 @@ from ganbench.nn.history import ParameterHistory
 from ganbench.nn.joint import JointDiscriminator
 from ganbench.nn.maxout import Maxout, MaxoutDiscriminator
 from ganbench.nn.minibatch import MinibatchDiscrimination, MinibatchDiscriminator
-from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
+from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_generator
 from ganbench.nn.packing import check_pack, pack, packed_spec
 from ganbench.nn.representation import hidden_layers, pooled
 from ganbench.nn.softplus import Softplus
@@ -68,7 +68,6 @@ __all__ = [
     "make_judge",
     "make_pair",
     "mlp_discriminator",
-    "mlp_encoder",
     "mlp_generator",
     "pack",
     "packed_spec",

@@ -79,14 +79,14 @@ class Primary(nn.Module):
 class CapsuleDiscriminator(nn.Module):
     """One capsule that says whether an event is real, by its length v: (B, *E) -> (B,) logits of v^2."""
 
-    def __init__(self, spec: DataSpec, width: int, *, types: int = 4, size: int = 16, iterations: int = 3) -> None:
+    def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
-        self.primary = Primary(spec, width, types)
-        self.routing = Routing(self.primary.n_capsules, D_PRIMARY, 2, size, iterations)  # real, and what is not
-        self.n_features = 2 * size
+        self.primary = Primary(spec, width, 4)
+        self.routing = Routing(self.primary.n_capsules, D_PRIMARY, 2, 16, 3)  # two of 16 numbers: real, and what is not
+        self.n_features = 2 * 16
 
     def features(self, x: Tensor) -> Tensor:
-        """Both capsules: (B, *E) -> (B, 2 size)."""
+        """Both capsules: (B, *E) -> (B, 32)."""
         out: Tensor = self.routing(self.primary(x))
         return out.flatten(1)
 

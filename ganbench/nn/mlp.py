@@ -73,15 +73,3 @@ def mlp_discriminator(
 ) -> MLP:
     """(B, *E) -> (B,) logits or scores; as in a DCGAN the first layer is never normed: it must see scale."""
     return MLP(spec.event_shape, hidden, (), activation=activation, norm=norm, norm_from=1)
-
-
-def mlp_encoder(
-    spec: DataSpec,
-    hidden: Sequence[int],
-    out_dim: int,
-    *,
-    activation: Callable[[], nn.Module] = nn.ReLU,
-    norm: Callable[[int], nn.Module] | None = None,
-) -> MLP:
-    """(B, *E) -> (B, out_dim)."""
-    return MLP(spec.event_shape, hidden, (out_dim,), activation=activation, norm=norm)

@@ -7,14 +7,13 @@ Shapes      B batch, m pack, Z latent, D numbers in an event.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import nn
 
 from ganbench.data import DataSpec
 from ganbench.errors import NotApplicable
 from ganbench.nn.maxout import MaxoutDiscriminator
-from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_encoder, mlp_generator
+from ganbench.nn.mlp import MLP, mlp_discriminator, mlp_generator
 from ganbench.nn.packing import packed_spec
 
 
@@ -66,9 +65,8 @@ def pacgan_mixtures(spec: DataSpec, latent_dim: int, pack: int) -> tuple[MLP, Ma
 def ali_mixtures(spec: DataSpec, latent_dim: int) -> tuple[MLP, MLP, MaxoutDiscriminator]:
     """PacGAN's rerun of ALI: a generator, an encoder of event and noise (B, 2 D) -> (B, Z), a maxout judge of pairs."""
     _vectors_only(spec)
-    with_noise = replace(spec, event_shape=(2 * spec.n_dims,))
     generator = mlp_generator(spec, latent_dim, (400,) * 4, norm=nn.BatchNorm1d)
-    encoder = mlp_encoder(with_noise, (400, 400), latent_dim, norm=nn.BatchNorm1d)
+    encoder = MLP((2 * spec.n_dims,), (400, 400), (latent_dim,), norm=nn.BatchNorm1d)
     discriminator = MaxoutDiscriminator((spec.n_dims + latent_dim,), (200,) * 3)
     _small_weights(generator, encoder, discriminator)
     return generator, encoder, discriminator

@@ -76,7 +76,7 @@ class Block(nn.Module):
 class EfficientNetLite0(nn.Module):
     """(B, 3, S, S), S a multiple of 32 -> logits (B, 1000); `features` is the layer before, (B, 1280)."""
 
-    def __init__(self, n_classes: int = 1000) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.stem = Layer(3, STEM, 3, 2)
         blocks, c = [], STEM
@@ -86,7 +86,7 @@ class EfficientNetLite0(nn.Module):
                 c = d
         self.blocks = nn.Sequential(*blocks)
         self.top = Layer(c, TOP)
-        self.head = nn.Linear(TOP, n_classes)
+        self.head = nn.Linear(TOP, 1000)
 
     def features(self, x: Tensor) -> Tensor:
         """Means over positions of the last convolution: (B, 3, S, S) -> (B, 1280)."""

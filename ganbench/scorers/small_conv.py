@@ -58,7 +58,7 @@ class SmallConvNet(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, n_classes: int = 10) -> None:
+    def __init__(self) -> None:
         super().__init__()
         d = 3 * PATCH**2
         self.whiten = nn.Conv2d(3, d, PATCH)
@@ -66,7 +66,7 @@ class SmallConvNet(nn.Module):
         nn.init.zeros_(self.whiten.bias)  # type: ignore[arg-type]
         widths = (2 * d, *WIDTHS)
         self.stages = nn.Sequential(*(Stage(c, d) for c, d in zip(widths, WIDTHS, strict=False)))
-        self.head = nn.Linear(WIDTHS[-1], n_classes, bias=False)
+        self.head = nn.Linear(WIDTHS[-1], 10, bias=False)
         self.register_buffer("scale", torch.tensor(1 / 9))  # of the logits; set anew when posteriors are calibrated
 
     def features(self, x: Tensor) -> Tensor:
