@@ -73,6 +73,18 @@ class MissingResource(GanbenchError):
     exit_code = 5
 
 
+def first_problem(error: Exception) -> str:
+    """The first complaint of pydantic's validation in one line: field, rule, value; of another error its text."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "table"
+    given = "" if isinstance(first["input"], dict) else f"; got {first['input']!r:.80}"
+    return f"{where}: {first['msg']}{given}"
+
+
 def without_paths(text: str) -> str:
     """Text with absolute paths cut down to their last part: records must not tell whose machine it was. URLs stay."""
     return re.sub(r"(?<![\w.:])(?<!:/)(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,()]+[/\\])+([^\s/\\'\":,()]*)", r"\1", text)

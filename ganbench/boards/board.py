@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ganbench.errors import BadInput, UnknownName
-from ganbench.jobs.reading import first_problem
+from ganbench.errors import BadInput, UnknownName, first_problem
 from ganbench.jobs.spec import JobSpec
 
 PROTOCOL = "1.0"  # how a job is run and scored; a change that can move any score bumps it

@@ -15,9 +15,9 @@ from ganbench.boards.board import Board, Published, Task, load_board
 from ganbench.boards.rank import FORMULA
 from ganbench.boards.standings import GIVEN, Standing, block_name, latest, standings
 from ganbench.boards.submission import find_submissions
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, first_problem
 from ganbench.files import write_atomic
-from ganbench.jobs.reading import first_problem, read_records
+from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import Record
 from ganbench.registry import MODELS
 from ganbench.report.table import (

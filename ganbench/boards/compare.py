@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -81,7 +81,7 @@ def _judge(d: Difference, real: bool) -> Difference:
     if not real or d.direction not in ("min", "max"):
         return d
     better = d.difference < 0 if d.direction == "min" else d.difference > 0
-    return Difference(**{**vars(d), "verdict": "better" if better else "worse"})
+    return replace(d, verdict="better" if better else "worse")
 
 
 def _table(records: Iterable[Record]) -> Table:

@@ -22,6 +22,7 @@ from ganbench.registry.recipes import Recipe, of
 from ganbench.report import label_counts
 from ganbench.report.captions import CAPTIONS
 from ganbench.report.columns import columns
+from ganbench.report.tables import troubles
 
 CLASSIFIER = ("confusion", "mistakes")  # pictures that a job of a classifier leaves
 LARGE = 840  # pixels of their longer side on a page
@@ -159,16 +160,6 @@ def _first(names: Iterable[str], records: Sequence[Record]) -> tuple[str, int]:
             if score := r.score(name):
                 return name, max(2, score.n)
     raise BadInput("a data set of the run has no score")
-
-
-def troubles(records: Iterable[Record]) -> list[str]:
-    """One line per reason why jobs have no score."""
-    lines: dict[str, list[str]] = {}
-    for r in records:
-        if r.status != "ok":
-            text = f"{r.status}: {r.spec.row} on {r.spec.dataset}: {r.reason or ''}"
-            lines.setdefault(text, []).append(str(r.spec.seed))
-    return [f"{text} (seed {', '.join(seeds)})" for text, seeds in lines.items()]
 
 
 def facts(path: Path) -> Mapping[str, str]:

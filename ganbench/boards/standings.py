@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ganbench.boards.board import Board, Metric, Task
@@ -224,19 +224,15 @@ def _place(board: Board, rows: Sequence[tuple[Standing, dict[str, tuple[list[flo
     ranks = overall(table, rule.alpha, rule.draws)
     places = {d: overall({d: column}, rule.alpha, rule.draws) for d, column in table.items()}
     out = [
-        Standing(
-            s.entry,
-            s.estimates,
-            s.cost,
-            s.devices,
-            s.versions,
-            s.missing,
-            {d: letters[d][s.entry.key] for d in letters if s.entry.key in letters[d]},
-            {d: places[d][s.entry.key] for d in places if s.entry.key in places[d]},
-            {d: estimate(column[s.entry.key]).mean for d, (_, column) in table.items() if s.entry.key in column},
-            ranks.get(s.entry.key),
+        replace(
+            s,
+            letters={d: found[key] for d, found in letters.items() if key in found},
+            places={d: found[key] for d, found in places.items() if key in found},
+            ranked_by={d: estimate(column[key]).mean for d, (_, column) in table.items() if key in column},
+            rank=ranks.get(key),
         )
         for s, _ in rows
+        for key in [s.entry.key]
     ]
     return sorted(out, key=lambda s: (_block(s), s.rank.mean_rank if s.rank else len(s.missing), s.entry.key))
 

@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ganbench.boards.board import Board, Name, Slug
 from ganbench.boards.standings import Entry, Submitted, sort_out
-from ganbench.errors import BadInput
-from ganbench.jobs.reading import first_problem, read_records
+from ganbench.errors import BadInput, first_problem
+from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import Record
 from ganbench.report.table import visible
 

@@ -19,9 +19,8 @@ from ganbench.boards import build
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.bounds import bounds
 from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, first_problem
 from ganbench.files import write_atomic
-from ganbench.jobs.reading import first_problem
 from ganbench.jobs.records import Record
 from ganbench.stats import Estimate, estimate
 

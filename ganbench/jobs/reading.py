@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ganbench.errors import BadInput, in_one_line
 from ganbench.jobs.records import Record, parse_record
 
@@ -59,16 +57,6 @@ def read_record(line: str) -> Record:
     if len(set(names)) < len(names):
         raise BadInput(f"each metric must appear once; got {', '.join(names)}")
     return record
-
-
-def first_problem(error: Exception) -> str:
-    """The first complaint of a validation error in one line: field, rule, value."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False)[0]
-    where = ".".join(map(str, first["loc"])) or "table"
-    given = "" if isinstance(first["input"], dict) else f"; got {first['input']!r:.80}"
-    return f"{where}: {first['msg']}{given}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

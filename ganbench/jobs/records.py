@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from ganbench.errors import BadConfig, BadInput, GanbenchError
+from ganbench.errors import BadConfig, BadInput, GanbenchError, first_problem
 from ganbench.files import write_atomic
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.provenance.source import canonical_hash
@@ -130,9 +130,7 @@ def parse_record(text: str) -> Record:
     try:
         record = Record.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadInput(f"not a record: {where}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+        raise BadInput(f"not a record: {first_problem(error)}") from None
     if canonical_hash(raw["spec"]) != record.job_id:
         raise BadInput("job_id is not the hash of the spec: the record was edited")
     return record
@@ -196,7 +194,7 @@ class RunFolder:
     def open(cls, root: Path) -> RunFolder:
         """Open for reading. Raises `BadInput` when it is no run."""
         if not (root / "run.json").is_file():
-            raise BadInput(f"{root.name!r} is not a run folder: no run.json; `ganbench run --out DIR` makes one")
+            raise BadInput(f"{root.name!r} is not a run folder: it has no run.json; `ganbench run --out DIR` makes one")
         return cls(root)
 
     def __enter__(self) -> RunFolder:

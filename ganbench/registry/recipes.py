@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from ganbench.errors import BadConfig, ImportFailed, UnknownName
+from ganbench.errors import BadConfig, ImportFailed, UnknownName, first_problem
 from ganbench.registry import MODELS, Entry
 
 SAID_ONCE = ("protocol", "source", "sure")  # of a recipe, for those of its numbers that do not say their own
@@ -87,9 +87,7 @@ def load(entry: Entry) -> tuple[Recipe, ...]:
         try:
             found.append(Recipe.model_validate({**table, "model": entry.name}))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise BadConfig(f"{path.name}, recipe {i}: {where or 'table'}: {first['msg']}") from None
+            raise BadConfig(f"{path.name}, recipe {i}: {first_problem(error)}") from None
     return tuple(found)
 
 

@@ -12,8 +12,9 @@ import pytest
 from fakes import record
 
 from ganbench.boards.html import Axis, Curves, Page, Picture, curve_plot, page, picture_uri, read_curves
-from ganbench.boards.pages import board_of, picture_name, troubles
+from ganbench.boards.pages import board_of, picture_name
 from ganbench.jobs.records import Record
+from ganbench.report.tables import troubles
 
 EVIL = "<script>document.title='owned'</script>"
 
