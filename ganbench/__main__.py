@@ -104,7 +104,7 @@ def _unforeseen(error: Exception) -> str:
         where = file.name
     except OSError:
         where = "no file could be written"
-    return f"unforeseen, please report it: {in_one_line(error)} (details: {where})"
+    return f"unexpected error, please report it: {in_one_line(error)} (details: {where})"
 
 
 def _fail(message: str, code: int, as_json: bool, kind: str, document: dict[str, Any] | None = None) -> int:

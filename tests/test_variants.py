@@ -71,8 +71,8 @@ def test_a_glob_may_carry_a_config() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("gmm[k=4", "a config ends with the reference"),
-        ("gmm[k=4]x", "a config ends with the reference"),
+        ("gmm[k=4", "a config closes at the end of the reference"),
+        ("gmm[k=4]x", "a config closes at the end of the reference"),
         ("gmm[k=]", "written name"),
         ("gmm[k=1,]", "written name"),
         ("gmm[=4]", "a key is missing"),

@@ -93,20 +93,20 @@ def load_trained(
     if given.is_file():
         if model is None or dataset is None:
             raise BadInput(
-                f"{given.name} does not say what it is: name model and dataset, and the config if it had one"
+                f"{given.name} does not say which model it is: name model and dataset, and the config if it had one"
             )
         name, inside = single(model)
         data = load_data(dataset, data_dir)
         return Trained(make_with_weights(name, data.spec, {**inside, **(config or {})}, given).to(where), data)
     if config is not None:
-        raise BadConfig("config goes with a bare weights file; a run's records say what each job was trained with")
+        raise BadConfig("config is for a bare weights file; a run's records hold the config of each job")
     folder, record = _job(given, model, dataset, seed)
     own = dataset or record.spec.dataset
     if ":" in own and dataset is None:
-        raise BadInput(f"records hold no paths of a user's own data: name them, dataset='{own}' with its path")
+        raise BadInput(f"records hold no paths of your own data: give dataset='{own}' with its path")
     ref = single(model)[0] if model is not None and ".py:" in model else record.spec.model
     if ref not in MODELS.entries and ".py:" not in ref:
-        raise BadInput(f"{ref} is no registered model: name its file, model='path/to/file.py:Class'")
+        raise BadInput(f"{ref} is not a registered model: name its file, model='path/to/file.py:Class'")
     data = load_data(own, data_dir)
     return Trained(trained_model(record, folder / WEIGHTS, data, ref).to(where), data, record)
 

@@ -55,7 +55,7 @@ def select(
     if scale is not None and scale not in SCALES:
         raise UnknownName("scale", scale, SCALES)
     if scale is not None and budget is not None:
-        raise BadConfig("--scale and --budget both say how long to train; give one")
+        raise BadConfig("--scale and --budget both set the length of training; give one of them")
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise UnknownName("device", device, ("auto", "cpu", "cuda", "mps"))
     if precision not in get_args(Precision):

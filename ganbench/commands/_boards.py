@@ -73,4 +73,4 @@ def records_of(source: str) -> list[Record]:
     for file in (f for folder in roots for f in (folder / "records.jsonl", folder / "results.jsonl")):
         if file.is_file():
             return read_records(file)
-    raise BadInput(f"{path.name!r} is no run folder, board or .jsonl file of records")
+    raise BadInput(f"{path.name!r} is not a run folder, a board or a .jsonl file of records")

@@ -10,7 +10,7 @@ import typer
 from ganbench.commands._common import WORK, DataDir, Json, print_json, print_table, say, split_names
 from ganbench.errors import BadConfig, UnknownName
 
-CLOCK = typer.Option("--clock", help="wall; or cpu: processor time, for a machine that others use.")
+CLOCK = typer.Option("--clock", help="wall, or cpu: processor time, for a machine that others use too.")
 THREADS = typer.Option("--threads", help="Torch threads.", min=1, max=1024)
 DEVICE = typer.Option("--device", help="cpu or cuda.")
 
@@ -31,8 +31,8 @@ def attach(app: typer.Typer) -> None:
 def kernels(
     kernel: Annotated[list[str] | None, typer.Option("--kernel", "-k", help="Only these; repeat for more.")] = None,
     scaling: Annotated[bool, typer.Option("--scaling", help="Also follow the time over n.")] = False,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Time what others use beside ours.")] = True,
-    seconds: Annotated[float, typer.Option("--seconds", help="Spent on each row.", min=0.01)] = 0.5,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also time the code that others use.")] = True,
+    seconds: Annotated[float, typer.Option("--seconds", help="Seconds spent on each row.", min=0.01)] = 0.5,
     write: Annotated[str | None, typer.Option("--write", help="Folder for <device>.csv, plots and README.md.")] = None,
     device: Annotated[str, DEVICE] = "cpu",
     threads: Annotated[int, THREADS] = 1,
@@ -208,7 +208,7 @@ def ab(
 
 
 def trend(
-    file: Annotated[str, typer.Argument(help="JSON lines, one a run; made where it is not there.")],
+    file: Annotated[str, typer.Argument(help="File of JSON lines, one for each run. It is made if it does not exist.")],
     show: Annotated[bool, typer.Option("--show", help="Measure nothing, only print the table.")] = False,
     case: Annotated[list[str] | None, typer.Option("--case", "-k", help="Only these; repeat for more.")] = None,
     device: Annotated[str, DEVICE] = "cpu",

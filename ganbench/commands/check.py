@@ -25,7 +25,7 @@ def check(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Layers of --quality: golden, fingerprint, training.")
     ] = None,
-    update: Annotated[bool, typer.Option("--update", help="Make the stored values anew instead of checking.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Write new stored values instead of checking.")] = False,
     workers: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes.", min=1, max=256)] = None,
     as_json: Json = False,
 ) -> None:
@@ -41,13 +41,13 @@ def check(
     count = workers or default_workers()
     if update:
         if speed or baseline:
-            raise BadConfig("--update writes the stored values of --quality; it takes no --speed and no --baseline")
+            raise BadConfig("--update writes the stored values of --quality; leave out --speed and --baseline")
         written = gate.update(layers, workers=count, say=say)
         return print_json({"written": written}) if as_json else typer.echo("\n".join(written))
     if not quality and not speed:
-        raise BadConfig("say what to check: --quality, --speed or both")
+        raise BadConfig("nothing to check: give --quality, --speed or both")
     if speed and baseline is None:
-        raise BadConfig("--speed runs two revisions side by side: name the other with --baseline")
+        raise BadConfig("--speed compares two revisions: name the other one with --baseline")
     verdicts = gate.check(baseline, layers, workers=count, say=say) if quality else []
     if speed:
         from ganbench.gates import speed as speed_gate

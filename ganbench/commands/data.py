@@ -24,7 +24,7 @@ def attach(app: typer.Typer) -> None:
 def list_(
     data_dir: DataDir = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Load each data set that needs files, to see if it is whole.")
+        bool, typer.Option("--check", help="Load each data set that needs files, to see if its files are complete.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +49,7 @@ def get(
     """Download a data set into the data directory."""
     root = _root(data_dir)
     if root is None:
-        raise BadConfig("say where data sets are to lie: --data-dir DIR, or set GANBENCH_DATA")
+        raise BadConfig("no data directory: give --data-dir DIR, or set GANBENCH_DATA")
     from ganbench.datasets.load import load
 
     root.mkdir(parents=True, exist_ok=True)

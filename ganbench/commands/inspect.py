@@ -57,7 +57,7 @@ def describe(
     """Everything about one model, data set, metric, suite, scorer or executor."""
     model, config = split_config(name)
     if config is not None:
-        raise BadConfig(f"{name!r} has a config, which `run` and `plan` take; ask for `ganbench describe {model}`")
+        raise BadConfig(f"{name!r} has a config, and describe takes a plain name; use `ganbench describe {model}`")
     found = details(name)
     if as_json:
         return print_json(found)

@@ -31,7 +31,7 @@ def attach(app: typer.Typer) -> None:
 def build(
     boards: Boards = None,
     source: Annotated[
-        list[str] | None, typer.Option("--from", help="First take over the records of this run folder or .jsonl file.")
+        list[str] | None, typer.Option("--from", help="First add the records of this run folder or .jsonl file.")
     ] = None,
     formats: Annotated[
         list[str] | None, typer.Option("--format", help="Also write board.html, board.json or board.tex.")
@@ -94,7 +94,7 @@ def verify(
         bool, typer.Option("--run-code", help="Also retrain submitted code, with your rights and no sandbox.")
     ] = False,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Also train the board's own models again, those of today's code.")
+        bool, typer.Option("--retrain", help="Also train the board's own models again, if their code is still today's.")
     ] = False,
     data_dir: DataDir = None,
     root: Root = ROOT,

@@ -45,7 +45,7 @@ def metric(
 def _write(kind: str, name: str, as_json: bool) -> None:
     """Raises `BadInput` for what is no name, or a file that is there already."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,59}", name):
-        raise BadInput(f"a name is letters, digits and _, in lower case, such as my_gan; got {name!r}")
+        raise BadInput(f"a name has lower-case letters, digits and _, such as my_gan; got {name!r}")
     path = Path(f"{name}.py")
     if path.exists():
         raise BadInput(f"{path.name} is there already; choose another name")

@@ -29,7 +29,7 @@ from ganbench.registry.variants import folder_with, split_names
 SUITE = typer.Option(
     "--suite",
     "-s",
-    help="Suite that supplies what other options leave open; see `list suites`.",
+    help="Suite that gives a value to every option you leave out; see `list suites`.",
     autocompletion=of_suites,
 )
 MODELS = typer.Option(
@@ -45,7 +45,7 @@ DATA = typer.Option(
 )
 RESIZE = typer.Option("--resize", help="Scale every picture of folder:PATH to N x N pixels; recorded.", min=2)
 CROP = typer.Option("--crop", help="none, or centre: cut pictures of folder:PATH to their central square; recorded.")
-SCORER = typer.Option("--scorer", help="What metrics look through on folder:PATH; see `list scorers`.")
+SCORER = typer.Option("--scorer", help="The network whose features metrics use on folder:PATH; see `list scorers`.")
 METRICS = typer.Option("--metrics", help="Names or globs of metrics; repeat for more.", autocompletion=of_metrics)
 SEEDS = typer.Option("--seeds", help="A count (3), a range (4-6) or a list (1,5).")
 SCALE = typer.Option("--scale", help="smoke, quick, standard or paper.")

@@ -23,7 +23,7 @@ def sample(
             metavar="RUN_OR_WEIGHTS", help="A run folder made with --save-weights, one of its jobs, or a .safetensors."
         ),
     ],
-    n: Annotated[int, typer.Option("-n", "--samples", help="How many.", min=1)],
+    n: Annotated[int, typer.Option("-n", "--samples", help="How many samples.", min=1)],
     out: Annotated[
         str,
         typer.Option(
@@ -35,20 +35,27 @@ def sample(
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Which job's; of bare weights, what they are, with their config."),
+        typer.Option("--model", "-m", help="The model of the job; of bare weights, their model."),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", "-d", help="Which job's; of bare weights, what they were trained on.")
+        str | None,
+        typer.Option("--dataset", "-d", help="The data set of the job; of bare weights, that of their training."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Which job's; of bare weights, of the draw [default: 0].", min=0)
+        int | None,
+        typer.Option("--seed", help="The seed of the job; with bare weights, that of the draw [default: 0].", min=0),
     ] = None,
     draw_seed: Annotated[
         int | None,
-        typer.Option("--draw-seed", help="Of the draw [default: the job's, which draws what was scored].", min=0),
+        typer.Option(
+            "--draw-seed",
+            help="The seed of the draw [default: the job's, which draws the samples that were scored].",
+            min=0,
+        ),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Config of bare weights, key=value; values are JSON. Repeat.")
+        list[str] | None,
+        typer.Option("--set", help="Config of bare weights: key=value, where values are JSON. Repeat for more."),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")] = "cpu",
     data_dir: DataDir = None,

@@ -26,20 +26,24 @@ def attach(app: typer.Typer) -> None:
 def score(
     samples: Annotated[str, typer.Argument(help=".npy, .npz, .safetensors, or a folder of PNG or JPEG images.")],
     dataset: Annotated[
-        str | None, typer.Option("--dataset", "-d", help="What the samples imitate.", autocompletion=of_datasets)
+        str | None, typer.Option("--dataset", "-d", help="The data set to compare with.", autocompletion=of_datasets)
     ] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", help="Folder or file of real pictures: all of both sides are used.")
+        str | None,
+        typer.Option("--reference", help="Folder or file of real pictures. All pictures of both sides are used."),
     ] = None,
     scorer: Annotated[
-        str | None, typer.Option("--scorer", help="What metrics look through; see `list scorers`.")
+        str | None, typer.Option("--scorer", help="The network whose features metrics use; see `list scorers`.")
     ] = None,
     stats: Annotated[
         str | None,
-        typer.Option(help="Statistics of the real side, .npz: read if there (pytorch-fid's too), else written."),
+        typer.Option(
+            help="Statistics of the real side, .npz (pytorch-fid's too): read if the file exists, else written."
+        ),
     ] = None,
     holdout: Annotated[
-        str | None, typer.Option("--holdout", help="More real pictures, as many as samples: for real vs real.")
+        str | None,
+        typer.Option("--holdout", help="More real pictures, as many as samples, for the column real vs real."),
     ] = None,
     resize: Annotated[int | None, typer.Option(help="Scale every picture of a folder to N x N pixels.", min=2)] = None,
     crop: Annotated[str | None, typer.Option(help="none, or centre: cut pictures to their central square.")] = None,
@@ -69,7 +73,7 @@ def score(
             raise BadConfig("--reference, --stats and --holdout are for two sets of files; leave out --dataset")
         if not (dataset in DATASETS.entries or ":" in dataset) and Path(dataset).exists():
             kind, what = ("folder", "folder") if Path(dataset).is_dir() else ("array", "file")
-            raise BadInput(f"{dataset!r} is a {what}: say --dataset {kind}:{dataset}")
+            raise BadInput(f"{dataset!r} is a {what}: write --dataset {kind}:{dataset}")
         (dataset,) = folder_with([dataset], resize=resize, crop=crop, scorer=scorer)
         DATASETS.get(dataset)
         names = metric_names(asked or ("*",))
@@ -100,9 +104,9 @@ def score_pictures(
 ) -> dict[str, Any]:
     """{"n", "m", "metrics", "not_applicable"} of two sets of files, all of both. Raises `BadInput`, `BadConfig`."""
     if real is None and stats is None:
-        raise BadConfig("say what the samples imitate: --dataset D, or --reference REAL for pictures of your own")
+        raise BadConfig("nothing to compare with: give --dataset D, or --reference REAL for your own pictures")
     if scorer is None:
-        raise BadConfig("--reference needs --scorer NAME, what metrics look through; `ganbench list scorers` has them")
+        raise BadConfig("--reference needs --scorer NAME, whose features are compared; see `ganbench list scorers`")
     from dataclasses import asdict
 
     from ganbench.datasets.pictures import Framing

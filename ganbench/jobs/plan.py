@@ -100,7 +100,7 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
                     spec = _spec(selection, model, (dataset_ref, dataset), seed, variant, files[dataset_ref])
                     jobs.setdefault(spec.job_id, Job(spec, base(model_ref), dataset_ref, selection.data_dir, skip))
     if not jobs:
-        raise BadConfig("the selection holds no job: name at least one model, data set and seed")
+        raise BadConfig("no job is selected: name at least one model, data set and seed")
     return list(jobs.values())
 
 
@@ -151,7 +151,7 @@ def _published(
 def _check_recipes(selection: Selection, recipes: Mapping[str, Iterable[Recipe]] | None) -> None:
     """Raise `UnknownName` for a label that no recipe has, `BadConfig` where recipes are not run at all."""
     if selection.recipes and recipes is None:
-        raise BadConfig(f"--recipe picks published settings, which --scale paper runs; got scale {selection.scale}")
+        raise BadConfig(f"--recipe picks published settings: use it with --scale paper; got scale {selection.scale}")
     labels = {r.label for found in (recipes or {}).values() for r in found if r.label}
     for name in selection.recipes:
         if name not in labels:

@@ -27,7 +27,7 @@ def split_config(reference: str) -> tuple[str, str | None]:
     if not found:
         return reference, None
     if not reference.endswith("]"):
-        raise BadConfig(f"a config ends with the reference, {SHAPE}; got {reference!r}")
+        raise BadConfig(f"a config closes at the end of the reference, {SHAPE}; got {reference!r}")
     return reference[: found.end() - 1], reference[found.end() : -1]
 
 
@@ -120,7 +120,7 @@ def _parse(inside: str, reference: str) -> dict[str, list[Any]]:
 def _value(text: str, reference: str) -> Any:
     value = parse_value(text)
     if value is text and (text[0] in '[{"' or any(c in text for c in '[]{}"=')):
-        raise BadConfig(f"values are JSON or bare words, others stand in double quotes; got {text!r} in {reference!r}")
+        raise BadConfig(f"values are JSON or bare words; quote other text; got {text!r} in {reference!r}")
     return value
 
 
