@@ -39,7 +39,7 @@ def test_the_shelf_is_readable() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in FILES}
     assert lengths[MODELS.get("wgan_gp").source] <= 100
     assert max(n for path, n in lengths.items() if path.parent.name == "conditional") <= 150
-    assert statistics.median(lengths.values()) <= 80
+    assert statistics.median(lengths.values()) <= 75
     assert max(lengths.values()) <= 400
 
 

@@ -142,6 +142,20 @@ def test_parts_of_a_spec_that_boards_read_are_typed(field: str, value: Any) -> N
         read_record(json.dumps(r))
 
 
+@pytest.mark.parametrize("value", ["a flag", [1], ["x" * 501], ["x"] * 101])
+def test_flags_are_a_short_list_of_short_texts(value: Any) -> None:
+    with pytest.raises(BadInput, match="flags"):
+        read_record(json.dumps(honest()[0] | {"flags": value}))
+
+
+def test_what_only_submissions_have_is_not_written_for_others() -> None:
+    plain, sent = raw(ME, "digits", 0, {"mmd": 0.5}, n=N), honest()[0]
+    assert not {"flags", "origin", "verified", "samples_sha256", "members"} & set(
+        json.loads(read_record(json.dumps(plain)).to_json())
+    )
+    assert {"flags", "origin", "verified"} <= set(json.loads(read_record(json.dumps(sent)).to_json()))
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"a":' * 5000, '{"schema": 1, "schema": 2}', "x" * (1 << 20) + "xx", "null"]
 )
