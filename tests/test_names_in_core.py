@@ -22,6 +22,7 @@ WORDS = {  # names that are words of the core too, with another meaning there
     "density": "what a model may need, and a law that is given",
     "elbo": "a method of models",
     "frames": "a kind of picture that jobs keep",
+    "gaussian": "a law of what a decoder makes",
     "iwae": "a method of models",
     "notes": "a key of a table as JSON",
     "precision": "of matrix products, an option of run",

@@ -120,7 +120,7 @@ def _parse(inside: str, reference: str) -> dict[str, list[Any]]:
 def _value(text: str, reference: str) -> Any:
     value = parse_value(text)
     if value is text and (text[0] in '[{"' or any(c in text for c in '[]{}"=')):
-        raise BadConfig(f"values are JSON or bare words; quote other text; got {text!r} in {reference!r}")
+        raise BadConfig(f"values are JSON or bare words, other text in double quotes; got {text!r} in {reference!r}")
     return value
 
 

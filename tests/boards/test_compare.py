@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_history_follows_the_commits_and_skips_what_did_not_change(tmp_path: Pat
         subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
 
     def write(values: list[float], extra: str = "") -> None:
-        path.write_text("".join(r.to_json() + "\n" for r in run(values)) + extra)
+        path.write_text("".join(json.dumps(r.plain()) + "\n" for r in run(values)) + extra)
 
     git("init", "-q")
     for values, extra in ((A, ""), (A, "\n"), ([v / 2 for v in A], "")):
