@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ganbench.bases.word_vectors import WordVectors
 from ganbench.model import Batch, Count, DataSpec, NonNegative, Positive, register
 from ganbench.nn.tokens import check_rows
-from ganbench.nn.words import words_before
+from ganbench.nn.words import sum_before
 
 
 @register(
@@ -59,8 +59,8 @@ class Doc2Vec(WordVectors):
         c, words, there = self.config, self.words, x >= 0
         h = d[:, None].expand(-1, x.shape[1], -1)  # (B, L, F)
         if c.mode == "dm":
-            before = words_before(x, c.window)  # (B, L, L)
-            h = (h + before @ words.as_input(x)) / (1 + before.sum(2, keepdim=True))
+            before, n = sum_before(words.as_input(x), there, c.window)  # (B, L, F), (B, L)
+            h = (h + before) / (1 + n[:, :, None])
         u, noise = words.as_outputs(x, c.noise_words, rng)  # (B, L, F), (B, M, F)
         true = -F.logsigmoid((h * u).sum(2))  # (B, L)
         false = -c.negatives * F.logsigmoid(-h @ noise.mT).mean(2)  # (B, L)

@@ -119,9 +119,14 @@ def mean_of_words(vectors: Tensor, x: Tensor) -> Tensor:
     return (F.embedding(x.clamp(min=0), vectors) * there).sum(1) / there.sum(1)
 
 
-def words_before(x: Tensor, window: int) -> Tensor:
-    """Which words stand up to `window` places before which: (B, L) -> (B, L, L), 1 where j is before i, else 0."""
-    place = torch.arange(x.shape[1], device=x.device)
-    distance = place[:, None] - place
-    there = x >= 0
-    return ((distance > 0) & (distance <= window) & there[:, :, None] & there[:, None, :]).float()
+def sum_before(v: Tensor, there: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Sums of vectors of up to `window` words before each place, and how many: (B, L, F), (B, L) -> (B, L, F), (B, L).
+
+    `there` says where words stand; padding, which stands last, has nothing before it.
+    """
+    v, count = v * there[:, :, None], there.float()
+    total, number = torch.zeros_like(v), torch.zeros_like(count)
+    for back in range(min(window, v.shape[1] - 1), 0, -1):
+        total[:, back:] += v[:, :-back]
+        number[:, back:] += count[:, :-back]
+    return total * there[:, :, None], number * there

@@ -17,7 +17,7 @@ from ganbench.metrics.documents import document_similarity, order_test
 from ganbench.metrics.words import analogy, word_similarity
 from ganbench.model import Budget, Model
 from ganbench.model.make import make
-from ganbench.nn.words import WordTable, windows
+from ganbench.nn.words import WordTable, sum_before, windows
 
 LEARN = ("word2vec_skipgram", "word2vec_cbow", "doc2vec", "avg_w2v")
 EMBED = ("bow_tfidf", "avg_w2v", "doc2vec", "random_vectors", "ppmi_svd")
@@ -119,6 +119,19 @@ def test_tf_idf_is_scikit_learns() -> None:
     words = {str(i): i for i in range(data.spec.vocabulary)}
     theirs = TfidfVectorizer(vocabulary=words, sublinear_tf=True, token_pattern=r"\S+").fit(texts[0])
     assert torch.allclose(vectors.double(), torch.from_numpy(theirs.transform(texts[1]).toarray()), atol=1e-6)
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 40])
+def test_words_before_are_those_of_a_banded_matrix(window: int) -> None:
+    lengths = torch.tensor([0, 1, 3, 9, 30])
+    place = torch.arange(30)
+    there = place < lengths[:, None]
+    v = torch.randn(5, 30, 4, generator=rng())
+    back = place[:, None] - place
+    near = ((back > 0) & (back <= window) & there[:, :, None] & there[:, None, :]).float()  # (B, L, L)
+    total, n = sum_before(v, there, window)
+    assert torch.allclose(total, near @ v, atol=1e-5)
+    assert torch.equal(n, near.sum(2))
 
 
 def test_windows_shrink_evenly_and_stay_inside_documents() -> None:
