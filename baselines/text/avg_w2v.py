@@ -3,7 +3,7 @@
 Source      Word vectors: Mikolov et al. 2013 (arXiv:1310.4546), equation 4; their mean is the usual first baseline, to
             which Le and Mikolov 2014 compare (arXiv:1405.4053, section 3.2). It is blind to the order of words.
 Departures  Those of word2vec_skipgram: noise shared within a document, Adam on batches of whole rows.
-Shapes      B documents, L places of words, V words of the vocabulary, F dim, M noise_words.
+Shapes      B documents, L places of words, V words of the vocabulary, F dim, M noise_words, R window.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganbench.bases.word_vectors import WordVectors
 from ganbench.model import Batch, Count, NonNegative, register
-from ganbench.nn.words import mean_of_words, windows
+from ganbench.nn.words import mean_of_words, neighbours, offsets
 
 
 @register("avg_w2v", family="text", paper="arXiv:1405.4053", gives=("embed", "embed_words"), events=("tokens",))
@@ -33,10 +33,10 @@ class MeanOfWords(WordVectors):
         """The negative of equation 4, averaged over pairs of a word and a word near it."""
         c, words = self.config, self.words
         x = words.thin(batch.x, batch.rng)
-        near = windows(x, c.window, batch.rng)  # (B, L, L)
+        near = offsets(x, c.window, batch.rng)  # (B, L, 2 R)
         v = words.as_input(x)  # (B, L, F)
         u, noise = words.as_outputs(x, c.noise_words, batch.rng)  # (B, L, F), (B, M, F)
-        true = -near * F.logsigmoid(v @ u.mT)  # (B, L, L): -log sigmoid of each pair
+        true = -near * F.logsigmoid(neighbours(v, u, near))  # (B, L, 2 R): -log sigmoid of each pair
         false = -c.negatives * F.logsigmoid(-v @ noise.mT).mean(2)  # (B, L): of a pair's noise
         return (true.sum() + (near.sum(2) * false).sum()) / near.sum().clamp(min=1)
 

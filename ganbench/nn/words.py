@@ -3,7 +3,8 @@
 Documents are rows of words (B, L) int64, padded with -1 at their end. Source of the rules: Mikolov et al. 2013,
 "Distributed Representations of Words and Phrases and their Compositionality", sections 2.2 and 2.3.
 
-Shapes      B documents, L places of words, V words of the vocabulary, F numbers in a vector, M words of noise.
+Shapes      B documents, L places of words, V words of the vocabulary, F numbers in a vector, M words of noise,
+            R radius of a window.
 """
 
 from __future__ import annotations
@@ -74,6 +75,26 @@ def windows(x: Tensor, radius: int, rng: torch.Generator) -> Tensor:
     near = (distance <= reach[:, :, None]) & (distance > 0)
     there = x >= 0
     return (near & there[:, :, None] & there[:, None, :]).float()
+
+
+def neighbours(v: Tensor, u: Tensor, near: Tensor) -> Tensor:
+    """Products of v at each place with u at the places around it: (B, L, F), (B, L, F), (B, L, 2 R) -> (B, L, 2 R).
+
+    `near` is that of `offsets`, whose order of places they have: as many as the band of the matrix v u^T holds.
+    """
+    radius, length = near.shape[2] // 2, v.shape[1]
+    around = F.pad(u, (0, 0, radius, radius))
+    starts = [s for s in range(2 * radius + 1) if s != radius]
+    return torch.stack([(v * around[:, s : s + length]).sum(2) for s in starts], 2)
+
+
+def offsets(x: Tensor, radius: int, rng: torch.Generator) -> Tensor:
+    """As `windows`, for places -R to -1 and 1 to R words away alone: (B, L) -> (B, L, 2 R), R = `radius`."""
+    away = torch.arange(-radius, radius + 1, device=x.device)
+    away = away[away != 0]
+    reach = torch.randint(1, radius + 1, x.shape, generator=rng, device=x.device)
+    there = F.pad(x >= 0, (radius, radius)).unfold(1, 2 * radius + 1, 1)[:, :, radius + away]
+    return ((away.abs() <= reach[:, :, None]) & there & (x >= 0)[:, :, None]).float()
 
 
 def check_vocabulary(spec: DataSpec, window: int) -> int:

@@ -17,7 +17,7 @@ from ganbench.metrics.documents import document_similarity, order_test
 from ganbench.metrics.words import analogy, word_similarity
 from ganbench.model import Budget, Model
 from ganbench.model.make import make
-from ganbench.nn.words import WordTable, sum_before, windows
+from ganbench.nn.words import WordTable, neighbours, offsets, sum_before, windows
 
 LEARN = ("word2vec_skipgram", "word2vec_cbow", "doc2vec", "avg_w2v")
 EMBED = ("bow_tfidf", "avg_w2v", "doc2vec", "random_vectors", "ppmi_svd")
@@ -132,6 +132,21 @@ def test_words_before_are_those_of_a_banded_matrix(window: int) -> None:
     total, n = sum_before(v, there, window)
     assert torch.allclose(total, near @ v, atol=1e-5)
     assert torch.equal(n, near.sum(2))
+
+
+@pytest.mark.parametrize("radius", [1, 2, 5])
+def test_places_around_are_the_band_of_all_places(radius: int) -> None:
+    x = torch.where(torch.arange(12) < torch.tensor([12, 7, 1, 0])[:, None], 3, -1)
+    v, u = (torch.randn(4, 12, 5, generator=rng(seed)) for seed in (1, 2))
+    near, dense = offsets(x, radius, rng()), windows(x, radius, rng())
+    scores = neighbours(v, u, near)
+    banded = torch.zeros(4, 12, 12)
+    for k, away in enumerate([*range(-radius, 0), *range(1, radius + 1)]):
+        for i in range(max(0, -away), min(12, 12 - away)):
+            banded[:, i, i + away] = near[:, i, k]
+            assert torch.allclose(scores[:, i, k], (v[:, i] * u[:, i + away]).sum(1), atol=1e-6)
+    assert torch.equal(banded, dense)
+    assert near.sum() == dense.sum()
 
 
 def test_windows_shrink_evenly_and_stay_inside_documents() -> None:
