@@ -157,3 +157,10 @@ def test_files_survive_a_round_trip() -> None:
     prints = {"m": Fingerprint(1, "ring8", {"generator": [1.0, 0.1234567]}), "n": Fingerprint(2, "digits", {}, "no")}
     assert fingerprints.parse(fingerprints.to_json(prints)) == prints
     assert json.loads(fingerprints.to_json(prints))["m"]["version"] == 1
+
+
+def test_golden_samples_are_those_that_the_code_makes() -> None:
+    stored, made = golden.load_samples(), golden.make_samples()
+    assert stored.keys() == made.keys()
+    for name, x in stored.items():
+        assert torch.allclose(x, made[name], atol=1e-5), name  # one blend and one clamp away from float32 data
