@@ -22,8 +22,8 @@ from torch import Tensor
 from ganbench.api import load_trained
 from ganbench.datasets.load import load
 from ganbench.jobs.reading import read_records
+from ganbench.jobs.records import RunFolder
 from ganbench.jobs.rescore import WEIGHTS
-from ganbench.jobs.spec import row_name
 from ganbench.metrics.birthday import birthday
 from ganbench.report.table import Column, Row, Table, Text, short, to_markdown
 from ganbench.scorers.load import load_scorer
@@ -61,7 +61,7 @@ def section(run: Path, ref: str) -> str:
     spaces = (lambda x: x, scorer.features)
     found: dict[str, list[list[Size]]] = {}
     for record in read_records(run / "results.jsonl"):
-        spec, job = record["spec"], run / "jobs" / record["job_id"]
+        label, job = record.spec.row, RunFolder(run).job_folder(record.spec)
         if not (job / WEIGHTS).is_file():
             continue
         model, rng = load_trained(job, dataset=ref).model, torch.Generator().manual_seed(0)
@@ -71,8 +71,8 @@ def section(run: Path, ref: str) -> str:
             classes = [(y, torch.full((PER_CLASS,), y)) for y in range(data.spec.n_classes or 0)]
             drawn = [(y, scorer.features(model.sample(PER_CLASS, rng, asked))) for y, asked in classes]
             sizes.append(min(size(x, scorer.features(data.holdout.events(data.holdout.y == y))) for y, x in drawn))
-        found.setdefault(row_name(spec), []).append(sizes)
-        print(f"{row_name(spec)}, seed {spec['seed']}: {sizes}", file=sys.stderr)
+        found.setdefault(label, []).append(sizes)
+        print(f"{label}, seed {record.spec.seed}: {sizes}", file=sys.stderr)
     order = torch.randperm(len(data.test), generator=torch.Generator().manual_seed(0))
     real = data.test.events(order[:SAMPLES])
     lines = list(found.items())
