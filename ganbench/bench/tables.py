@@ -98,14 +98,17 @@ def scaling_rows(lines: Sequence[Scaling]) -> Table:
 
 def train_rows(rows: Sequence[TrainRow]) -> Table:
     """Training rates for people."""
-    header = ["model", "data set", "iterations/s", "examples/s", "GFLOP/s", "of GEMM", "x plain loop", "rounds", ""]
+    header = ["model", "data set", "iterations/s", "examples/s", "GFLOP/s", "of GEMM", "x plain loop", "rounds"]
+    header += ["bare", "rounds", ""]
     out = []
     for r in rows:
         if r.reason or r.plain_ratio is None:
-            out.append([r.model, r.dataset, *[""] * 6, r.reason])
+            out.append([r.model, r.dataset, *[""] * 8, r.reason])
             continue
         rates = [f"{r.iterations_per_s:.4g}", f"{r.examples_per_s:.4g}", f"{r.gflop_per_s:.3g}", f"{r.ceiling:.0%}"]
-        out.append([r.model, r.dataset, *rates, f"{r.plain_ratio:.2f}", f"{r.lowest:.2f}-{r.highest:.2f}", ""])
+        rates += [f"{r.plain_ratio:.2f}", f"{r.lowest:.2f}-{r.highest:.2f}"]
+        rates += [f"{r.bare_ratio:.3f}", f"{r.bare_lowest:.3f}-{r.bare_highest:.3f}"] if r.bare_ratio else ["", ""]
+        out.append([r.model, r.dataset, *rates, ""])
     return header, out
 
 

@@ -1,14 +1,17 @@
-"""`bench train`: how fast models train, beside a plain eager loop of the same networks and losses in the same run.
+"""`bench train`: how fast models train, beside two loops of the same networks and losses in the same run.
 
 The plain loop is what a script does: gradients for every network, unfused optimizers, a loss read back every iteration.
+The bare loop does the engine's own operations and nothing else (`ganbench.bench.bare`): it prices the contract.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ganbench.bench import bare
 from ganbench.bench.timing import CLOCKS, Clock, once, ratio
 from ganbench.data import Batch, Split
 from ganbench.datasets.load import load
@@ -49,6 +53,9 @@ class Row:
     lowest: float | None
     highest: float | None
     reason: str = ""
+    bare_ratio: float | None = None  # our seconds over the bare loop's, likewise; None where no bare loop is written
+    bare_lowest: float | None = None
+    bare_highest: float | None = None
 
 
 def run(
@@ -83,19 +90,24 @@ def _row(
             raise NotApplicable("is not trained by players' turns")
         cond = data.train.cond if "cond" in ours.needs else None
         split = Split(data.train.x, data.train.y, _labelled(ours, data.train), cond).to(torch.device(device))
-        n = {"plain": SIZES[dataset], "ours": SIZES[dataset] * (CAPTURED if device == "cuda" else 1)}
-        eager = PlainLoop(plain, split, _rng(device))
-        calls = {"ours": _trainer(ours, split, n["ours"], device), "plain": lambda: eager.run(n["plain"])}
-        times = {name: [t / n[name] for t in found] for name, found in rounds_of(calls, clock, rounds).items()}
+        n = dict.fromkeys(("ours", "plain", "bare"), SIZES[dataset])
+        n["ours"] *= CAPTURED if device == "cuda" else 1
+        start(ours, split, _rng(device))
+        calls: dict[str, Callable[[], object]] = {
+            "ours": _trainer(ours, split, n["ours"], device),
+            "plain": partial(PlainLoop(plain, split, _rng(device)).run, n["plain"]),
+        }
+        if (loop := bare.make(ours, split, _rng(device))) is not None:
+            calls["bare"] = partial(loop.run, n["bare"])
+        with without(ours, "start", "finish"):
+            times = {name: [t / n[name] for t in found] for name, found in rounds_of(calls, clock, rounds).items()}
     except GanbenchError as error:
         return Row(name, dataset, math.nan, math.nan, math.nan, math.nan, None, None, None, str(error))
-    seconds = statistics.median(times["ours"])
-    flops = iteration_flops(ours, split, device)
-    middle, low, high = ratio(times["plain"], times["ours"])
-    examples = turns(ours) * int(ours.config.batch_size)
-    return Row(
-        name, dataset, 1 / seconds, examples / seconds, flops / seconds / 1e9, flops / seconds / gemm, middle, low, high
-    )
+    seconds, flops = statistics.median(times["ours"]), iteration_flops(ours, split, device)
+    examples, plainly = turns(ours) * int(ours.config.batch_size), ratio(times["plain"], times["ours"])
+    rates = 1 / seconds, examples / seconds, flops / seconds / 1e9, flops / seconds / gemm
+    barely = ratio(times["ours"], times["bare"]) if "bare" in times else (None, None, None)
+    return Row(name, dataset, *rates, *plainly, "", *barely)
 
 
 def rounds_of(calls: dict[str, Callable[[], object]], clock: Clock, rounds: int) -> dict[str, list[float]]:
@@ -123,10 +135,35 @@ def _plays(player: Player, share: float) -> bool:
     return start <= share < end
 
 
+def start(model: Model, split: Split, rng: torch.Generator) -> None:
+    """What precedes a model's first turn."""
+    model.train()
+    with torch.no_grad():
+        model.start(split, rng)
+
+
+@contextmanager
+def without(model: Model, *hooks: str) -> Iterator[None]:
+    """Trainings of some iterations without what comes once in a run of thousands, while this lasts."""
+    for name in hooks:
+        setattr(model, name, lambda *_: {})
+    try:
+        yield
+    finally:
+        for name in hooks:
+            delattr(model, name)
+
+
 def iteration_flops(model: Model, split: Split, device: str = "cpu") -> float:
-    """Matrix-product and convolution operations of one iteration of the engine, counted as torch dispatches them."""
+    """Matrix-product and convolution operations of the turns of one iteration of the engine."""
+    with without(model, "start", "finish", "diagnostics"):
+        return flops_of(lambda: train(model, split, Budget(iterations=1), _rng(device), capture=False))
+
+
+def flops_of(call: Callable[[], object]) -> float:
+    """Matrix-product and convolution operations of a call, counted as torch dispatches them."""
     with _Flops() as counter:
-        train(model, split, Budget(iterations=1), _rng(device), capture=False)
+        call()
     total: float = counter.total
     return total
 
