@@ -38,7 +38,8 @@ class MLP(nn.Module):
             layers += [nn.Dropout(dropout)] if dropout else []
             width = h
         self.body = nn.Sequential(*layers)
-        self.head = nn.Sequential(Linear(width, math.prod(out_shape)), out_activation())
+        last = out_activation()
+        self.head = nn.Sequential(Linear(width, math.prod(out_shape)), *([] if isinstance(last, nn.Identity) else [last]))
         self.n_features = width
 
     def features(self, x: Tensor) -> Tensor:
@@ -48,7 +49,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.head(self.features(x))
-        return out.view(len(x), *self.out_shape)  # out_shape () gives (B,)
+        # A view that changes nothing would cost a node each way; out_shape () gives (B,).
+        return out if out.shape[1:] == self.out_shape else out.view(len(x), *self.out_shape)
 
 
 def mlp_generator(

@@ -33,6 +33,8 @@ class WeightNorm(nn.Module):
     def scaled(self, product: Tensor, length: Tensor) -> Tensor:
         """The units of v . x (B, O, ...) where the directions have this length (O,)."""
         # Rescaling the outputs instead of the weights is the same product with less to read and write.
+        if product.ndim == 2:
+            return product * (self.g / length) + self.bias
         shape = (-1, *[1] * (product.ndim - 2))
         return product * (self.g / length).view(shape) + self.bias.view(shape)
 
