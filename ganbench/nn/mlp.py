@@ -38,8 +38,9 @@ class MLP(nn.Module):
             layers += [nn.Dropout(dropout)] if dropout else []
             width = h
         self.body = nn.Sequential(*layers)
-        last = out_activation()
-        self.head = nn.Sequential(Linear(width, math.prod(out_shape)), *([] if isinstance(last, nn.Identity) else [last]))
+        self.head = nn.Sequential(Linear(width, math.prod(out_shape)))
+        if not isinstance(last := out_activation(), nn.Identity):
+            self.head.append(last)
         self.n_features = width
 
     def features(self, x: Tensor) -> Tensor:
