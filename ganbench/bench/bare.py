@@ -96,7 +96,7 @@ def vae_gaussian(c: Any, data: Split, rng: torch.Generator) -> Bare:
         for _ in range(iterations):
             real = x[next(rows)]
             mean, log_var = encoder(real).chunk(2, dim=1)
-            code = mean + torch.exp(0.5 * log_var) * normal(*mean.shape, rng)
+            code = mean + torch.exp(0.5 * log_var) * normal(len(mean), mean.shape[1], rng)
             centre, raw = decoder(code).chunk(2, dim=1)
             centre = torch.tanh(centre) if x.ndim == 4 else centre
             log_std = torch.log(c.min_std + F.softplus(raw - 2))
@@ -118,7 +118,7 @@ def aae(c: Any, data: Split, rng: torch.Generator) -> Bare:
         if not drawn:
             return out
         mean, log_var = out.chunk(2, dim=1)
-        return mean + torch.exp(0.5 * log_var) * normal(*mean.shape, rng)
+        return mean + torch.exp(0.5 * log_var) * normal(len(mean), mean.shape[1], rng)
 
     def run(iterations: int) -> None:
         move, rows = adam(nn.ModuleList([encoder, decoder]), c.lr), epochs(len(x), c.batch_size, rng)
@@ -148,7 +148,7 @@ def ssl_gan(c: Any, data: Any, rng: torch.Generator) -> Bare:
         return 2 * torch.sigmoid(out) - 1 if image else out
 
     def noisy(x: Tensor, std: float) -> Tensor:
-        return normal(*x.shape, rng).mul_(std).add_(x)
+        return normal(len(x), x.shape[1], rng).mul_(std).add_(x)
 
     def features(x: Tensor) -> Tensor:
         x = ((x + 1) / 2).clamp(0, 1) if image else x

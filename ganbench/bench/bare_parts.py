@@ -78,7 +78,8 @@ class WeightNorm(nn.Module):
         self.g = nn.Parameter(torch.ones(n_out), requires_grad=learn_length)
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.v) * (self.g / torch.linalg.vector_norm(self.v, dim=1)) + self.bias
+        out: Tensor = linear(x, self.v) * (self.g / torch.linalg.vector_norm(self.v, dim=1)) + self.bias
+        return out
 
 
 def softplus_generator(*widths: int) -> nn.Sequential:
@@ -88,7 +89,7 @@ def softplus_generator(*widths: int) -> nn.Sequential:
         norm = nn.BatchNorm1d(b, eps=1e-6)
         norm.weight.requires_grad_(False)
         layers += [Linear(a, b, bias=False), norm, Softplus()]
-    return nn.Sequential(*layers, WeightNorm(*widths[-2:], learn_length=True))
+    return nn.Sequential(*layers, WeightNorm(widths[-2], widths[-1], learn_length=True))
 
 
 def classifier(*widths: int) -> nn.ModuleList:
