@@ -132,7 +132,8 @@ class Growth:
 def fit(sizes: Sequence[float], values: Sequence[float]) -> Fit:
     """The power law through at least three points."""
     line = stats.linregress([math.log(s) for s in sizes], [math.log(v) for v in values])
-    half = float(stats.t.ppf(0.975, len(sizes) - 2)) * float(line.stderr)
+    error = 0.0 if len(set(values)) == 1 else float(line.stderr)  # of a constant it is 0 / 0 there
+    half = float(stats.t.ppf(0.975, len(sizes) - 2)) * error
     return Fit(float(line.slope), half, math.exp(line.intercept))
 
 
