@@ -1,9 +1,8 @@
-"""How many distinct events trained generators have, by the birthday test: the page docs/support-size.md.
+"""How many distinct events trained generators have, by the birthday test, as a page on stdout.
 
-    ganbench run -m 'dcgan[discriminator_width=4,8,16,32]' -d mnist --seeds 3 --scale quick --save-weights --out WIDTHS
-    ganbench run -m dcgan -m acgan -m cgan -d folder:CIFAR10 --scorer cifar10_cnn --scale quick --seeds 3 \
-        --save-weights --out PICTURES
-    python docs/scripts/support_size.py WIDTHS mnist PICTURES folder:CIFAR10 > docs/support-size.md
+    ganbench run -m 'dcgan[discriminator_width=4,8,16,32]' -m acgan -m cgan -d mnist --seeds 3 --scale quick \
+        --save-weights --out RUN
+    python docs/scripts/support_size.py RUN mnist
 
 The test runs on the pixels and on the features of the data set's classifier. Of a row that takes labels, it also runs
 within each class: the least of the classes stands in a column of its own.
@@ -25,12 +24,12 @@ from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import RunFolder
 from ganbench.jobs.rescore import WEIGHTS
 from ganbench.metrics.birthday import birthday
+from ganbench.registry import DATASETS
 from ganbench.report.table import Column, Row, Table, Text, short, to_markdown
 from ganbench.scorers.load import load_scorer
 
 SAMPLES, PER_CLASS = 5000, 1000
 Size = tuple[float, bool]  # C(S, 2) / E, and whether E was none
-CLASSIFIERS = {"mnist": "mnist_cnn", "cifar10": "cifar10_cnn"}
 HEAD = """# How many distinct events a generator has
 
 Made by `python docs/scripts/support_size.py`, whose first lines hold the commands. Cells are the effective support size
@@ -57,7 +56,7 @@ def section(run: Path, ref: str) -> str:
     """One data set's table."""
     data = load(ref)
     name, unseen = data.spec.name, data.holdout.events()
-    scorer = load_scorer(CLASSIFIERS[name])
+    scorer = load_scorer(DATASETS.get(ref).scorer)
     spaces = (lambda x: x, scorer.features)
     found: dict[str, list[list[Size]]] = {}
     for record in read_records(run / "results.jsonl"):
