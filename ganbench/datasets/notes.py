@@ -19,7 +19,7 @@ from ganbench.datasets.base import Dataset, Source, assemble, dataset
 from ganbench.errors import BadInput, MissingResource
 from ganbench.ops.spectrograms import Sound, hertz
 
-VERSION = 1
+VERSION = 2
 RATE = 4000
 PITCHES = tuple(range(60, 84))  # C4 to B5, 262 to 988 Hz
 SIZES = {"train": 100, "holdout": 20, "test": 20}  # notes of each pitch
