@@ -80,7 +80,7 @@ def select(
         labels=base.labels if labels is None else jobs.parse_labels(labels),
         draws=() if draws is None else jobs.parse_seeds(draws),
         recipes=tuple(recipes or ()),
-        also=() if models or datasets or metrics or sets else base.also,
+        also=() if datasets or metrics or sets else base.also,
     )
 
 
@@ -93,15 +93,18 @@ def make_jobs(selection: Selection) -> list[Job]:
 
 
 def _brought_along(selection: Selection) -> Iterator[Selection]:
-    """What the suites in `also` add, each on those of its data sets that none before it names."""
+    """What the suites in `also` add: their rows of the models asked for, on data sets that none before it names."""
+    asked = {*jobs.selected_models(selection)} if selection.also else set()
     seen = {*selection.datasets}
     for name in selection.also:
         more = suites.load(name)
         fresh = tuple(d for d in more.datasets if d not in seen)
         seen |= {*fresh}
-        if fresh:
+        theirs = jobs.selected_models(replace(selection, models=more.models))
+        rows = tuple(row for row in theirs if jobs.base(row) in asked)
+        if fresh and rows:
             yield replace(
-                selection, models=more.models, datasets=fresh, metrics=jobs.metric_names(more.metrics),
+                selection, models=rows, datasets=fresh, metrics=jobs.metric_names(more.metrics),
                 n_samples=min(selection.n_samples, more.n_samples),
             )  # fmt: skip
 
