@@ -17,8 +17,8 @@ def write(path: Path, results: list[Result], command: str) -> None:
     head = """# Speed of metrics
 
 Ours and what people use, the same value first, then turn by turn; seconds are medians, and a ratio has the least and
-the largest of the turns beside it. Shares are of the matrix-product rate measured in the same run. The floor is what the
-products, sorts and exponentials of the work take at this machine's rates; beside it is the ratio that it would allow.
+the largest of the turns beside it. Shares are of the matrix-product rate measured in the same run. The floor is what
+the products, sorts and exponentials of the work take at this machine's rates; beside it is the ratio it would allow.
 Scratch is what resident memory grew by.
 """
     path.write_text(f"{head}\nMade by `{command}` on {made}.\n\n{render(results)}\n", encoding="utf-8")
