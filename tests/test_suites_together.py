@@ -35,3 +35,14 @@ def test_suites_that_are_brought_along_exist_and_bring_none() -> None:
     for name in suites.names():
         for other in suites.load(name).also:
             assert not suites.load(other).also
+
+
+def test_who_asks_for_a_row_that_the_suite_cannot_score_is_told_which_can() -> None:
+    (job,) = launch.make_jobs(launch.select(models=["word2vec_cbow"], datasets=["grammar"], seeds="1"))
+    said = "need a model that gives sample or translate; word2vec_cbow does not; try --suite words"
+    assert str(job.skip).endswith(said)
+    named = launch.select(models=["word2vec_cbow"], datasets=["grammar"], seeds="1", metrics=["modes"])
+    assert str(launch.make_jobs(named)[0].skip).endswith("word2vec_cbow does not")  # the metric was the user's choice
+    for wrong in (["ring8"], ["digits"]):  # no suite has metrics for words on pictures
+        (job,) = launch.make_jobs(launch.select(models=["word2vec_cbow"], datasets=wrong, seeds="1"))
+        assert "try" not in str(job.skip)

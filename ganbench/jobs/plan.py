@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.errors import BadConfig, ImportFailed, UnknownName
+from ganbench.jobs import suites
 from ganbench.jobs.spec import LABELS, Job, JobSpec, Precision, display_name
 from ganbench.provenance import identity
 from ganbench.provenance.source import look_again
@@ -88,6 +89,8 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
         for dataset_ref, dataset in datasets.items():
             for model_ref, model in models.items():
                 overrides, skip = overriding[model_ref], incompatible(model, dataset, selection.metrics)
+                if skip and not incompatible(model, dataset):
+                    skip += _where_scored(model, dataset, selection)
                 variants = [Variant(overrides, {}, s) for s in _supervisions(selection, model)]
                 if recipes is not None:
                     known = recipes.get(base(model_ref), ())
@@ -184,8 +187,25 @@ def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] 
     needs = set(model.needs) & {"y", "labels"}
     if needs and not dataset.may_have_labels:
         return f"{model.name} learns from labels; {dataset.name} has none"
-    reasons = [_inapplicable(METRICS.get(m), model, dataset) for m in metrics if model.family]
-    return "; ".join(dict.fromkeys(map(str, reasons))) if reasons and all(reasons) else None
+    if not metrics or not model.family:
+        return None
+    silent: dict[str, list[str]] = {}  # why -> metrics
+    for name in metrics:
+        why = _inapplicable(METRICS.get(name), model, dataset)
+        if why is None:
+            return None
+        silent.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)} need{'s' * (len(names) == 1)} {why}" for why, names in silent.items())
+
+
+def _where_scored(model: ModelInfo, dataset: DatasetInfo, selection: Selection) -> str:
+    """The suites whose metrics say something of a model on a data set, for who named neither suite nor metrics."""
+    chosen = suites.load(selection.suite)
+    if dataset.name in chosen.datasets or selection.metrics != metric_names(chosen.metrics):
+        return ""
+    others = [s for s in map(suites.load, suites.names()) if dataset.name in s.datasets]
+    fitting = [s.name for s in others if incompatible(model, dataset, metric_names(s.metrics)) is None]
+    return f"; try --suite {' or '.join(fitting)}" if fitting else ""
 
 
 def density_lacks(model: str, needs: Sequence[str], dataset: str, offers: Sequence[str]) -> str | None:
@@ -201,14 +221,14 @@ def density_lacks(model: str, needs: Sequence[str], dataset: str, offers: Sequen
 
 
 def _inapplicable(metric: MetricInfo, model: ModelInfo, dataset: DatasetInfo) -> str | None:
-    """Why a metric cannot be computed of a model on a data set, as far as registrations say."""
+    """What a metric needs that a model or a data set does not give, as far as registrations say."""
     needs, gives = set(metric.needs), set(model.gives)
     drawn = {"sample", "translate"} if needs & {"samples", "probs", "features"} else set()
     asks = set(metric.asks) or drawn
     if asks and not asks & gives:
-        return f"{metric.name} needs a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
+        return f"a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
     if needs & LABELS and not dataset.may_have_labels:
-        return f"{metric.name} needs labels; {dataset.name} has none"
+        return f"labels; {dataset.name} has none"
     return None
 
 
