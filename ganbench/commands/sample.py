@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganbench.commands._common import WORK, DataDir, Json, named_path, print_json
-from ganbench.errors import NotApplicable
+from ganbench.errors import BadInput, NotApplicable
 
 
 def attach(app: typer.Typer) -> None:
@@ -61,28 +61,39 @@ def sample(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Draw from a trained model into a file that `score` and submissions take; trains nothing."""
+    """Draw from a trained model into a file that `score` and submissions take; trains nothing.
+
+    A model that makes events from conditions is given those of test examples.
+    """
     import torch
 
     from ganbench.api import load_trained
     from ganbench.datasets.writing import check_target, write_samples
     from ganbench.jobs.plan import parse_sets
     from ganbench.jobs.spec import display_name
-    from ganbench.scoring.draws import check_samples, draw_batches
+    from ganbench.scoring.draws import check_samples, draw_batches, translate
+    from ganbench.scoring.inputs import Inputs, Workplace
 
     config = {key: value for _, key, value in parse_sets(set_ or (), [model] if model else [])}
     found = load_trained(
         trained, model=model, dataset=dataset, seed=seed, config=config or None, device=device, data_dir=data_dir
     )
     network, data = found.model, found.dataset
-    if "sample" not in network.gives:
+    if not {"sample", "translate"} & set(network.gives):
         raise NotApplicable(f"{network.name} does not sample; it gives {', '.join(network.gives)}")
     target = Path(out)
     check_target(target, n, data.spec, data.sound)
     if draw_seed is None:
         draw_seed = found.record.spec.seed if found.record else seed or 0
     name = found.record.spec.dataset if found.record else display_name(dataset or "")
-    batches = draw_batches(network, data, n, (name, draw_seed), torch.device(device))
+    streams, place = (name, draw_seed), torch.device(device)
+    if "sample" in network.gives:
+        batches = draw_batches(network, data, n, streams, place)
+    else:
+        cond = Inputs(Workplace(), name, data, n, draw_seed).of("cond")  # those that a run of n samples is scored on
+        if len(cond) < n:
+            raise BadInput(f"{network.name} makes one event of each test condition; -n must be <= {len(cond)}; got {n}")
+        batches = iter([translate(network, cond, streams, place, data.spec)])
     write_samples(target, (check_samples(x, data.spec) for x in batches), n, data.spec, data.sound)
     said: dict[str, Any] = {
         "file": target.as_posix(),

@@ -20,7 +20,7 @@ from ganbench.jobs import runner
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.records import Record, RunFolder
 from ganbench.jobs.rescore import WEIGHTS
-from ganbench.scoring.inputs import Workplace
+from ganbench.scoring.inputs import Inputs, Workplace
 
 PLACE = Workplace()
 
@@ -62,6 +62,28 @@ def test_the_file_scores_as_the_run_did(kept: Path, tmp_path: Path, capsys: pyte
         assert (said["n"], said["model"], said["draw_seed"]) == (300, spec.model, spec.seed)
         (row,) = score_file(out, spec.dataset, ("mmd",), seed=spec.seed)["metrics"]
         assert row["value"] == pytest.approx(record.metrics[0].value, rel=1e-5, abs=1e-7)
+
+
+def test_a_model_of_conditions_is_given_those_it_was_scored_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    selection = Selection(
+        "t", ("pix2pix",), ("thin_digits",), (1,), "custom", ("translation_l1",), 50, budget={"iterations": 2}
+    )
+    with RunFolder.create(tmp_path / "run", {}) as folder:
+        (job,) = plan(selection)
+        where = folder.job_folder(job.spec)
+        where.mkdir(parents=True)
+        record = runner.run_job(job, PLACE, where, save_weights=True)
+        folder.write(record)
+    code, _, error = draw(capsys, tmp_path / "run", "-n", 50, "--out", tmp_path / "s.npz")
+    assert code == 0, error
+    made, data = torch.from_numpy(np.load(tmp_path / "s.npz")["samples"]), PLACE.dataset("thin_digits")
+    truth = Inputs(PLACE, "thin_digits", data, 50, 1).of("reference")
+    assert float((made - truth).abs().mean()) == pytest.approx(record.metrics[0].value, rel=1e-5)
+    code, _, error = draw(capsys, tmp_path / "run", "-n", 10**6, "--out", tmp_path / "more.npz")
+    assert code == 2
+    assert f"-n must be <= {len(data.test)}; got 1000000" in error
 
 
 def test_every_form_holds_the_same_samples(kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
