@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from ganbench.api import launch
 from ganbench.jobs import suites
@@ -46,3 +47,12 @@ def test_who_asks_for_a_row_that_the_suite_cannot_score_is_told_which_can() -> N
     for wrong in (["ring8"], ["digits"]):  # no suite has metrics for words on pictures
         (job,) = launch.make_jobs(launch.select(models=["word2vec_cbow"], datasets=wrong, seeds="1"))
         assert "try" not in str(job.skip)
+
+
+def test_a_suite_of_the_users_own_says_why_and_no_more(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        'about = "a"\nmodels = ["doc2vec"]\ndatasets = ["themes"]\nmetrics = ["modes"]\nscale = "smoke"\nseeds = 1\nn_samples = 9'
+    )
+    (job,) = launch.make_jobs(launch.select(str(mine)))
+    assert job.skip == "modes needs a model that gives sample or translate; doc2vec does not"

@@ -100,11 +100,8 @@ def measure(name: str, turns: int, clock: Clock, best: Ceilings) -> Result:
             theirs.append(_seconds(made.peer, now))
             ours.append(_seconds(made.ours, now))
             rates.append(product_rate(now))
-    seconds, peer, rate = (
-        statistics.median(ours),
-        statistics.median(theirs) if theirs else None,
-        statistics.median(rates),
-    )
+    seconds, rate = statistics.median(ours), statistics.median(rates)
+    peer = statistics.median(theirs) if theirs else None
     each = [b / a for a, b in zip(ours, theirs, strict=True)] if theirs else []
     taken = grown["bytes"] / 2**20 if "bytes" in grown else None
     return Result(

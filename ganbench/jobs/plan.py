@@ -200,6 +200,8 @@ def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] 
 
 def _where_scored(model: ModelInfo, dataset: DatasetInfo, selection: Selection) -> str:
     """The suites whose metrics say something of a model on a data set, for who named neither suite nor metrics."""
+    if selection.suite not in suites.names():  # the user's own file
+        return ""
     chosen = suites.load(selection.suite)
     if dataset.name in chosen.datasets or selection.metrics != metric_names(chosen.metrics):
         return ""
