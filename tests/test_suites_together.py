@@ -51,8 +51,7 @@ def test_who_asks_for_a_row_that_the_suite_cannot_score_is_told_which_can() -> N
 
 def test_a_suite_of_the_users_own_says_why_and_no_more(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
-    mine.write_text(
-        'about = "a"\nmodels = ["doc2vec"]\ndatasets = ["themes"]\nmetrics = ["modes"]\nscale = "smoke"\nseeds = 1\nn_samples = 9'
-    )
+    what = 'about = "a"\nmodels = ["doc2vec"]\ndatasets = ["themes"]\nmetrics = ["modes"]'
+    mine.write_text(what + '\nscale = "smoke"\nseeds = 1\nn_samples = 9')
     (job,) = launch.make_jobs(launch.select(str(mine)))
     assert job.skip == "modes needs a model that gives sample or translate; doc2vec does not"
