@@ -66,6 +66,8 @@ OUT = typer.Option(
 JOBS = typer.Option("--jobs", "-j", help="Worker processes [default: one per core].", min=1, max=256)
 THREADS = typer.Option("--threads", help="Cores of each worker, for a few large jobs; recorded.", min=1, max=256)
 
+SKIPS_SHOWN = 10  # lines of a plan on what is skipped
+
 
 def attach(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -219,11 +221,19 @@ def print_plan(jobs: list[Any], out: Path | None, workers: int | None, as_json: 
     for r in rows:
         budget = " ".join(f"{v:g} {k}" for k, v in r["budget"].items()) or "recipe"
         groups.setdefault((r["row"], r["dataset"], budget, r["state"], r["reason"] or ""), []).append(r)
-    lines = []
+    lines, skipped = [], []
     for (model, data, budget, state, reason), members in groups.items():
-        each = f"{members[0]['estimated_s']:.1f}" if state == "to run" else ""
-        lines.append([model, data, budget, ",".join(str(m["seed"]) for m in members), state, each, reason])
-    print_table(["model", "data set", "budget", "seeds", "state", "est. s/job", ""], lines)
+        seeds = ",".join(str(m["seed"]) for m in members)
+        if state == "skipped":
+            skipped.append(f"skipped: {model}/{data}: {reason} (seed{'s' * (len(members) > 1)} {seeds})")
+        else:
+            lines.append([model, data, budget, seeds, state, f"{members[0]['estimated_s']:.1f}" * (state == "to run")])
+    if lines:
+        print_table(["model", "data set", "budget", "seeds", "state", "est. s/job"], lines)
+    for line in skipped[:SKIPS_SHOWN]:
+        typer.echo(line)
+    if len(skipped) > SKIPS_SHOWN:
+        typer.echo(f"and {len(skipped) - SKIPS_SHOWN} more that are skipped: --json lists all")
     guessed = sum(r["estimate_from"] == "nominal" for r in todo)
     doubt = f"; {guessed} of them by a factor of about {estimate.FACTOR} unsure" if guessed else ""
     typer.echo(

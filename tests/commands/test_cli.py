@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -350,3 +351,13 @@ def test_a_model_from_another_package_joins_by_entry_point(tmp_path: Path) -> No
     )
     assert other.returncode == 2
     assert 'budget: {"iterations": 1} there, {"iterations": 2} now' in other.stderr
+
+
+def test_a_plan_lists_what_runs_and_only_some_of_what_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "plan", "-m", "*", "-d", "ring8", "--seeds", "1")
+    assert code == 0
+    skipped = [line for line in out.splitlines() if line.startswith("skipped: ")]
+    assert len(skipped) == 10
+    assert all("/ring8: " in line and line.endswith("(seed 0)") for line in skipped)
+    assert re.search(r"and \d+ more that are skipped: --json lists all", out)
+    assert re.search(r"gan_ns +ring8 .* to run", out)
