@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ganbench.boards.board import Board
-from ganbench.errors import BadInput, GanbenchError
+from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.jobs import runner
 from ganbench.jobs.records import Record, parse_record
 from ganbench.jobs.spec import Job
@@ -35,6 +36,9 @@ def check_against_data(records: Sequence[Record], board: Board, place: Workplace
     built: set[tuple[str, str]] = set()  # networks are of one size for all seeds of a row
     for record in records:
         spec = record.spec
+        own = spec.dataset.partition(":")[2]  # records know the user's own data by its last name
+        if own and not Path(own).exists():
+            raise MissingResource(f"{spec.dataset} needs {own}, which is not here; verify in the folder that holds it")
         dataset = place.dataset(spec.dataset, data_dir)
         if spec.versions.get("dataset") == str(DATASETS.get(spec.dataset).version):
             _agree(record, "data_sha256", record.data_sha256, dataset.spec.sha256)

@@ -177,3 +177,11 @@ def test_no_field_of_a_boards_own_records_can_be_changed(own: Path, place: Any) 
     assert {w.split(".")[0].strip("+-") for w in green if not w.endswith(".seconds")} <= set(UNREPEATABLE)
     rest = {w for w in need_training - green if w.split(".")[0].strip("+-") not in UNREPEATABLE}
     assert {w.split(".")[-1].strip("+-") for w in rest} <= {"value", "se", "interval", "attempt", "seconds"}
+
+
+def test_rows_on_pictures_that_are_not_here_are_said_to_be_unchecked(tmp_path: Path, monkeypatch: Any) -> None:
+    folder = Path(__file__).parents[2] / "leaderboards" / "cifar10"
+    monkeypatch.chdir(tmp_path)
+    found = {f.what: f for f in verify.verify(folder)}
+    assert all(f.passed for f in found.values())
+    assert "needs cifar10, which is not here" in found["own scores"].reason
