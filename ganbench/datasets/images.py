@@ -79,7 +79,7 @@ def kmnist(source: Source) -> Dataset:
     event="image",
     iterations={"smoke": 200, "quick": 500, "standard": 5000},
     labelled=True,
-    scorer="inception_v3",
+    scorer="cifar10_cnn",
     greatest={"classified_modes": 10},
 )
 def cifar10(source: Source) -> Dataset:

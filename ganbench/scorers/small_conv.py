@@ -3,7 +3,8 @@
 Trained by `python -m ganbench.scorers.train_cifar10`, which writes `cifar10_cnn.safetensors` and its card
 `cifar10_cnn.json`. Its parts are those of the fast CIFAR-10 networks: whitening filters first, pooling before batch
 norm and a maximum over positions last (D. Page, "How to train your ResNet", 2018-19); convolutions that start as the
-identity, batch norm without a gain (K. Jordan, "94% on CIFAR-10 in 3.29 seconds", arXiv:2404.00498).
+identity, batch norm without a gain (K. Jordan, "94% on CIFAR-10 in 3.29 seconds", arXiv:2404.00498); three of them a
+stage, the last two with a way around, as in its larger network.
 
 Shapes      N events, K = 10 classes, F penultimate features, *E = (3, 32, 32) in [-1, 1].
 """
@@ -14,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganbench.scorers.base import in_batches
+from ganbench.scorers.base import in_batches, scorer
 from ganbench.scorers.pinned import PinnedClassifier
 
-WIDTHS = (64, 128, 224)  # channels of the three stages; the last is F
+WIDTHS = (64, 112, 158)  # channels of the three stages; the last is F
 PATCH = 2  # side of the whitened patches
 
 
@@ -34,20 +35,22 @@ def whitening(x: Tensor) -> Tensor:
 
 
 class Stage(nn.Module):
-    """A convolution, pooling, and one more convolution: (B, C, H, W) -> (B, D, H / 2, W / 2), rounded down."""
+    """A convolution, pooling, two convolutions with a way around: (B, C, H, W) -> (B, D, H // 2, W // 2)."""
 
     def __init__(self, c: int, d: int) -> None:
         super().__init__()
-        self.widen, self.keep = (nn.Conv2d(k, d, 3, padding=1, bias=False) for k in (c, d))
-        self.widen_norm, self.keep_norm = nn.BatchNorm2d(d, momentum=0.4), nn.BatchNorm2d(d, momentum=0.4)
-        for convolution in (self.widen, self.keep):
-            nn.init.dirac_(convolution.weight[:c] if convolution is self.widen else convolution.weight)
-        for norm in (self.widen_norm, self.keep_norm):
+        self.widen, self.keep, self.add = (nn.Conv2d(k, d, 3, padding=1, bias=False) for k in (c, d, d))
+        self.widen_norm, self.keep_norm, self.add_norm = (nn.BatchNorm2d(d, momentum=0.4) for _ in range(3))
+        nn.init.dirac_(self.widen.weight[:c])
+        for convolution in (self.keep, self.add):
+            nn.init.dirac_(convolution.weight)
+        for norm in (self.widen_norm, self.keep_norm, self.add_norm):
             norm.weight.requires_grad_(False)  # stays 1: the next layer can learn any gain
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.gelu(self.widen_norm(F.max_pool2d(self.widen(x), 2)))
-        return F.gelu(self.keep_norm(self.keep(x)))
+        out = F.gelu(self.keep_norm(self.keep(x)))
+        return F.gelu(self.add_norm(self.add(out)) + x)
 
 
 class SmallConvNet(nn.Module):
@@ -86,8 +89,9 @@ class SmallConvNet(nn.Module):
         return out
 
 
+@scorer("cifar10_cnn", event_shape=(3, 32, 32))
 class Cifar10CNN(PinnedClassifier):
-    """Classifier of CIFAR-10, learned from train and half of holdout; accuracy and posteriors' quality on its card."""
+    """Classifier of CIFAR-10, from train and three quarters of holdout; its card has accuracy and likelihood."""
 
     data, shape = "cifar10", (3, 32, 32)
 

@@ -38,7 +38,7 @@ class Recipe:
     towards a slow average of themselves (Lookahead, arXiv:1907.08610).
     """
 
-    epochs: int = 14
+    epochs: int = 30
     batch_size: int = 500
     lr: float = 0.73
     bias_lr: float = 64.0  # times lr
@@ -49,7 +49,7 @@ class Recipe:
     last: float = 0.07  # of lr, at the last step
     whitening_epochs: int = 3  # after which the whitening layer's biases stay
     label_smoothing: float = 0.2
-    shift: int = 2  # pixels, uniform in +- shift, over a mirrored border
+    shift: int = 4  # pixels, uniform in +- shift, over a mirrored border
     every: int = 5  # steps between two pulls of the slow average
     slow: float = 0.95  # its decay a step, reached at the end
 
