@@ -2,6 +2,7 @@
 
     python docs/scripts/failure_matrix.py digits > docs/failure-matrix-digits.md
     python docs/scripts/failure_matrix.py folder:CIFAR10-JPEG 400 imagenet_lite0 > docs/failure-matrix-cifar10.md
+    python docs/scripts/failure_matrix.py folder:CIFAR10-JPEG 400 cifar10_cnn > docs/failure-matrix-cifar10-cnn.md
 
 Rows are metrics, columns are failures. The baseline is held-out real data against the test split; a cell says how far
 the spoiled set's score lies from the baseline's, in standard deviations of the baseline over random halves, with the
