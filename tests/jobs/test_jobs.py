@@ -351,9 +351,7 @@ def test_weights_of_a_scorer_are_part_of_the_jobs_that_look_through_it(tmp_path:
     weights, ids = tmp_path / "w.safetensors", []
     for content in (b"one", b"two"):
         weights.write_bytes(content)
-        chosen = replace(
-            BASE, datasets=("cifar10", "digits"), models=("gan_ns",), seeds=(0,), scorer_weights=str(weights)
-        )
+        chosen = replace(BASE, datasets=("svhn", "digits"), models=("gan_ns",), seeds=(0,), scorer_weights=str(weights))
         ids.append([j.spec.job_id for j in jobs.plan(chosen)])
     without = [j.spec.job_id for j in jobs.plan(replace(chosen, scorer_weights=None))]
     assert len({ids[0][0], ids[1][0], without[0]}) == 3
