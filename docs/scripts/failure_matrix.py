@@ -106,7 +106,7 @@ def main(name: str, size: int, look: str) -> None:
         for failure, samples in failures(real, real_y, train, rng).items():
             spoiled.setdefault(failure, []).append(scores(samples, reference, other, train, scorer, r))
         print(f"{name}: {r + 1} of {REPEATS}", file=sys.stderr)
-    print(f"# Which metric notices which failure: {name}\n")
+    print(f"# Which metric notices which failure: {name}, through {look}\n")
     print(f"n = {n} samples against {len(reference)} test images, {REPEATS} draws. Cells: median move of the score in")
     print("standard deviations of real-against-real, positive where the metric says worse; bold above 3.")
     print(f"Made by `python docs/scripts/failure_matrix.py {command}`, through {scorer.signature}.\n")

@@ -45,18 +45,20 @@ def page(records: list[Record]) -> str:
     for r in records:
         steps = f"{r.iterations:,} iterations" if r.iterations > 1 else "one fit"
         on = f"on {r.spec.device}, model version {r.spec.versions['model']}, torch {r.spec.versions['torch']}"
-        runs.setdefault(f"* {r.spec.but(config={}).row}, {r.spec.dataset}, {{}}: {steps} in {{}} s {on}.", []).append(r)
+        runs.setdefault(
+            f"* {r.spec.but(config={}).row}, {r.spec.dataset}, seed {{}}: {steps} in {{}} s {on}.", []
+        ).append(r)
     seconds = "\n".join(
-        text.format(_range("seed", [r.spec.seed for r in found]), _range("", [r.timing["train_s"] for r in found]))
+        text.format(_range([r.spec.seed for r in found]), _range([r.timing["train_s"] for r in found]))
         for text, found in runs.items()
     )
     return f"{HEAD}\n{table}\n{seconds}\n\n{CAUSES}\n{PICTURE}"
 
 
-def _range(what: str, values: list[float]) -> str:
-    """`seed 0`, `seeds 0 to 4`, `12 to 2,000`."""
+def _range(values: list[float]) -> str:
+    """`0`, or `12 to 2,000`."""
     low, high = f"{min(values):,.0f}", f"{max(values):,.0f}"
-    return f"{what} {low}".strip() if low == high else f"{what}{'s' * bool(what)} {low} to {high}".strip()
+    return low if low == high else f"{low} to {high}"
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import statistics
 import sys
@@ -312,10 +313,12 @@ def prdc() -> Case:
     """Precision, recall, density and coverage with k = 5; ours with standard errors."""
     from prdc import compute_prdc
 
+    from ganbench.metrics.neighbors import FREEDOM, MOST_BLOCKS
     from ganbench.metrics.neighbors import prdc as ours
 
     samples, reference = _normal(10_000, 512, scale=0.98), _normal(10_000, 512, seed=1)
-    errors = 2 * 13 * (10_000 / 13) ** 2  # pairs within the 13 blocks of two divisions, for the standard errors
+    divisions = math.ceil(FREEDOM / (MOST_BLOCKS - 1))
+    errors = divisions * 10_000**2 / MOST_BLOCKS  # pairs within blocks, for the standard errors
     names = ("precision", "recall", "density", "coverage")
 
     def peer() -> list[float]:

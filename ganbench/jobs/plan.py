@@ -84,13 +84,12 @@ def plan(selection: Selection, configs: dict[str, dict[str, Any]] | None = None)
     _check_recipes(selection, recipes)
     look_again()
     files = {ref: identity.files_of(ref, entry, selection.scorer_weights) for ref, entry in datasets.items()}
+    skips = {(d, m): _skip(model, dataset, selection) for d, dataset in datasets.items() for m, model in models.items()}
     jobs: dict[str, Job] = {}  # by id
     for seed in selection.seeds:
         for dataset_ref, dataset in datasets.items():
             for model_ref, model in models.items():
-                overrides, skip = overriding[model_ref], incompatible(model, dataset, selection.metrics)
-                if skip and not incompatible(model, dataset):
-                    skip += _where_scored(model, dataset, selection)
+                overrides, skip = overriding[model_ref], skips[dataset_ref, model_ref]
                 variants = [Variant(overrides, {}, s) for s in _supervisions(selection, model)]
                 if recipes is not None:
                     known = recipes.get(base(model_ref), ())
@@ -196,6 +195,13 @@ def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] 
             return None
         silent.setdefault(why, []).append(name)
     return "; ".join(f"{', '.join(names)} need{'s' * (len(names) == 1)} {why}" for why, names in silent.items())
+
+
+def _skip(model: ModelInfo, dataset: DatasetInfo, selection: Selection) -> str | None:
+    """Why a pair is not run, and where it would be; None when it is."""
+    reason = incompatible(model, dataset, selection.metrics)
+    only_unscored = reason is not None and incompatible(model, dataset) is None
+    return f"{reason}{_where_scored(model, dataset, selection)}" if only_unscored else reason
 
 
 def _where_scored(model: ModelInfo, dataset: DatasetInfo, selection: Selection) -> str:

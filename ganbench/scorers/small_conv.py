@@ -3,8 +3,8 @@
 Trained by `python -m ganbench.scorers.train_cifar10`, which writes `cifar10_cnn.safetensors` and its card
 `cifar10_cnn.json`. Its parts are those of the fast CIFAR-10 networks: whitening filters first, pooling before batch
 norm and a maximum over positions last (D. Page, "How to train your ResNet", 2018-19); convolutions that start as the
-identity, batch norm without a gain (K. Jordan, "94% on CIFAR-10 in 3.29 seconds", arXiv:2404.00498); three of them a
-stage, the last two with a way around, as in its larger network.
+identity, batch norm without a gain (K. Jordan, "94% on CIFAR-10 in 3.29 seconds", arXiv:2404.00498). A stage has three
+convolutions, the last two with a way around.
 
 Shapes      N events, K = 10 classes, F penultimate features, *E = (3, 32, 32) in [-1, 1].
 """

@@ -1,7 +1,7 @@
 """Trains the CIFAR-10 classifier: `python -m ganbench.scorers.train_cifar10 --data cifar10 --state FOLDER`.
 
 It learns from `train` and all of `holdout` but its last 2,500 images. Those show progress, set the scale of the logits,
-and chose network and recipe: the best of four there. The last weights are kept; test is measured once, at the end.
+and chose network and recipe, the best of several. The last weights are kept; test is measured once, at the end.
 Every epoch is saved in the state folder; the same command goes on from there, with the same bits on one thread.
 """
 

@@ -16,26 +16,35 @@ def measured(monkeypatch: pytest.MonkeyPatch, made: metrics.Case, turns: int = 3
     return metrics.measure("made", turns, "wall", RATES)
 
 
-def busy(n: int) -> float:
-    return float(sum(range(n)) > 0)
+class Clock:
+    """A clock that only work moves."""
+
+    now = 0.0
+
+    def work(self, seconds: float) -> float:
+        self.now += seconds
+        return 1.0
 
 
 def test_a_floor_adds_products_sorts_and_exponentials_at_the_rates_of_the_machine(monkeypatch) -> None:
+    clock = Clock()
+    monkeypatch.setitem(metrics.CLOCKS, "wall", lambda: clock.now)
+    took = iter([0.01, 0.01, 0.02, 0.04])  # the first is the warm-up
     least = Work(flops=2e6, sorted=1e3, exps=1e4)
-    case = metrics.Case("w", lambda: busy(20_000), lambda: busy(200_000), "slow", least=least)
-    found = measured(monkeypatch, case)
+    found = measured(
+        monkeypatch,
+        metrics.Case("w", lambda: clock.work(next(took)), lambda: clock.work(0.08), "slow", least=least),
+    )
     assert found.floor == pytest.approx(2e-3 + 1e-3 + 1e-3)
-    assert found.ratio is not None
-    assert found.ratios is not None
-    assert found.ratio > 1
-    assert found.ratios[0] <= found.ratios[1]
-    assert found.ceiling == pytest.approx(2e6 / found.seconds / 1e9)
+    assert (found.seconds, found.peer_seconds, found.ratio) == pytest.approx((0.02, 0.08, 4))
+    assert found.ratios == pytest.approx((2, 8))
+    assert found.ceiling == pytest.approx(2e6 / 0.02 / 1e9)
     assert found.turns == 3
-    assert f"{found.peer_seconds / found.floor:.1f}x" in metric_tables.render([found])
+    assert "20.0x" in metric_tables.render([found])  # the peer's time over the floor
 
 
 def test_without_a_peer_or_known_work_there_is_no_ratio_and_no_floor(monkeypatch) -> None:
-    found = measured(monkeypatch, metrics.Case("w", lambda: busy(1000)))
+    found = measured(monkeypatch, metrics.Case("w", lambda: 1.0))
     assert (found.ratio, found.ratios, found.ceiling, found.floor) == (None, None, None, None)
     assert metric_tables.render([found]).splitlines()[-1].count("| - ") >= 5
 
