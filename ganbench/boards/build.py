@@ -316,7 +316,7 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
             "every class, and one training; SVMs on frozen features are fitted to the same draws. Rows named `full "
             "recipe` ran a published setting for all of its budget; all others are shortened and reproduce nothing."
         )
-    lines += [f"Incomplete, unranked: {text}" for text in _incomplete(board, rows)]
+    lines += [f"Incomplete, unranked ({missing}): {', '.join(who)}." for missing, who in _incomplete(rows).items()]
     if any(s.entry.family == "control" for s in rows):
         lines.append(
             "Rows with the badge `control` show what the metrics say of known cases; they are not ranked. On finite "
@@ -334,11 +334,13 @@ def notes(board: Board, rows: Sequence[Standing]) -> list[str]:
     return [visible(line) for line in lines]
 
 
-def _incomplete(board: Board, rows: Sequence[Standing]) -> Iterator[str]:
+def _incomplete(rows: Sequence[Standing]) -> dict[str, list[str]]:
+    """What rows without a rank lack, and which rows lack just that."""
+    found: dict[str, list[str]] = {}
     for s in rows:
         if block_name(s) == "incomplete":
-            total = len(board.tasks)
-            yield f"{s.entry.label}, {total - len(s.missing)} of {total} tasks; {'; '.join(s.missing)}."
+            found.setdefault("; ".join(s.missing), []).append(s.entry.label)
+    return found
 
 
 def readme(built: Built) -> str:

@@ -164,5 +164,5 @@ def test_the_page_says_what_a_reader_must_know() -> None:
     page = readme(Built(the_board, rows, tables(the_board, rows)))
     assert "Ranking mean-rank/2" in page
     assert "2000 draws" in page
-    assert "z, 1 of 2 tasks; grid25: 0 of 3 seeds" in page
+    assert "unranked (grid25: 0 of 3 seeds): z." in page
     assert "n=3 unless noted" in page
