@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import subprocess
@@ -18,6 +19,7 @@ from ganbench.jobs.executors.base import executor
 from ganbench.metrics.base import metric
 from ganbench.model import register
 from ganbench.registry import (
+    METRICS,
     MODELS,
     DatasetInfo,
     Entry,
@@ -122,7 +124,8 @@ DECORATORS = [
 @pytest.mark.parametrize(("info", "decorator"), DECORATORS, ids=lambda x: x.__name__)
 def test_an_info_holds_what_its_decorator_takes_with_the_same_defaults(info: Any, decorator: Any) -> None:
     taken = {p.name: p for p in inspect.signature(decorator).parameters.values() if p.name != "name"}
-    common = {f.name for f in dataclasses.fields(Entry)}
+    function = ast.parse("def f(x): ...").body[0]
+    common = {f.name for f in dataclasses.fields(Entry)} | info.said_by(function).keys()
     own = {f.name: f for f in dataclasses.fields(info)}
     assert own.keys() - common <= taken.keys() <= own.keys()
     for name, parameter in taken.items():
@@ -130,6 +133,19 @@ def test_an_info_holds_what_its_decorator_takes_with_the_same_defaults(info: Any
             field = own[name]
             default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
             assert default == parameter.default, name
+
+
+def test_a_metric_is_given_its_arguments_without_a_default() -> None:
+    for entry in METRICS:
+        arguments = inspect.signature(inspect.unwrap(entry.load())).parameters.values()
+        assert set(entry.needs) == {p.name for p in arguments if p.default is p.empty or p.name == "space"}, entry.name
+
+
+def test_needs_are_not_said_twice(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text('@metric("mine", direction="min", needs=("samples",))\ndef mine(samples): ...\n', encoding="utf-8")
+    with pytest.raises(ImportFailed, match="got needs"):
+        METRICS.get(f"{path}:mine")
 
 
 def test_a_decorator_that_says_what_there_is_no_word_for_is_refused(tmp_path: Path) -> None:

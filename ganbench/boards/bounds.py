@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import math
 
 from ganbench.registry import DATASETS, METRICS
@@ -10,7 +9,8 @@ from ganbench.registry import DATASETS, METRICS
 
 def bounds(score: str, dataset: str) -> tuple[float, float]:
     """The least and the greatest value that a score can have on a data set; infinities where nothing bounds it."""
-    said = [b for e in METRICS for name, b in (e.bounds or {}).items() if fnmatch.fnmatchcase(score, name)]
+    names = (score, score.rpartition("_")[0])  # svm_error_100 is a score of svm_error
+    said = [e.bounds_of(score) for name in names for e in METRICS if name in (e.name, *e.returns)]
     low, high = said[0] if said else (None, None)
     entry = DATASETS.entries.get(dataset)
     if entry is not None and entry.greatest:

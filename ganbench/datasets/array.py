@@ -21,7 +21,7 @@ from ganbench.datasets.base import Dataset, Source, assemble, check_size, datase
 from ganbench.errors import BadInput
 
 
-@dataset("array", event="any", iterations={"smoke": 200, "quick": 500, "standard": 5000}, prefix=True)
+@dataset("array", event="any", prefix=True)
 def array(source: Source) -> Dataset:
     """Vectors or images from a .npy, .npz or .safetensors file with arrays x and, optionally, y."""
     path = Path(source.argument or "")

@@ -61,7 +61,8 @@ def dataset(
     name: str,
     *,
     event: str,  # "vector", "image", "tokens" or "clip"; "any" where only the loaded spec can tell
-    iterations: dict[str, int],  # of one plain GAN, for smoke, quick and standard
+    iterations: dict[str, int] | None = None,  # of one plain GAN, for smoke, quick, standard; None: the usual ones
+    small: bool = False,  # events of few numbers, whose steps are cheap: more iterations are usual
     step: float | None = None,  # seconds of one of them on one core, as rows of boards took; None: not measured
     labelled: bool = False,
     cond: str = "",  # "image", "tokens" or "attributes" where events are to be made from one

@@ -129,56 +129,26 @@ def pixels(x: Tensor) -> Tensor:
     return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-@dataset(
-    "edges_digits",
-    event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    labelled=True,
-    cond="image",
-    scorer="digits_cnn",
-    builtin=True,
-)
+@dataset("edges_digits", event="image", small=True, labelled=True, cond="image", scorer="digits_cnn", builtin=True)
 def edges_digits(source: Source) -> Dataset:
     """8x8 digits from their edges, the morphological gradient."""
     return mapped("edges_digits", digits(source), EDGES)
 
 
-@dataset(
-    "thin_digits",
-    event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    labelled=True,
-    cond="image",
-    scorer="digits_cnn",
-    builtin=True,
-)
+@dataset("thin_digits", event="image", small=True, labelled=True, cond="image", scorer="digits_cnn", builtin=True)
 def thin_digits(source: Source) -> Dataset:
     """8x8 digits from their eroded 1-bit shape."""
     return mapped("thin_digits", digits(source), THIN)
 
 
-@dataset(
-    "quarter_digits",
-    event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    labelled=True,
-    cond="image",
-    scorer="digits_cnn",
-    builtin=True,
-)
+@dataset("quarter_digits", event="image", small=True, labelled=True, cond="image", scorer="digits_cnn", builtin=True)
 def quarter_digits(source: Source) -> Dataset:
     """8x8 digits from their upper left quarter."""
     return mapped("quarter_digits", digits(source), QUARTER)
 
 
 @dataset(
-    "coloured_digits",
-    event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    labelled=True,
-    cond="image",
-    scorer="ink_digits_cnn",
-    builtin=True,
+    "coloured_digits", event="image", small=True, labelled=True, cond="image", scorer="ink_digits_cnn", builtin=True
 )
 def coloured_digits(source: Source) -> Dataset:
     """8x8 digits in the ink of their class, from grey ones."""
@@ -188,7 +158,7 @@ def coloured_digits(source: Source) -> Dataset:
 @dataset(
     "rotated_digits",
     event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     cond="image",
     paired=False,
@@ -203,7 +173,7 @@ def rotated_digits(source: Source) -> Dataset:
 @dataset(
     "inverted_digits",
     event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     cond="image",
     paired=False,
@@ -218,7 +188,7 @@ def inverted_digits(source: Source) -> Dataset:
 @dataset(
     "tinted_digits",
     event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     cond="image",
     paired=False,
@@ -230,135 +200,61 @@ def tinted_digits(source: Source) -> Dataset:
     return mapped("tinted_digits", digits(source), TINTED, paired=False)
 
 
-@dataset(
-    "half_digits",
-    event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    labelled=True,
-    cond="image",
-    scorer="digits_cnn",
-    builtin=True,
-)
+@dataset("half_digits", event="image", small=True, labelled=True, cond="image", scorer="digits_cnn", builtin=True)
 def half_digits(source: Source) -> Dataset:
     """8x8 digits from a half of their side, for super-resolution."""
     return mapped("half_digits", digits(source), HALF)
 
 
-@dataset(
-    "edges_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    scorer="mnist_cnn",
-)
+@dataset("edges_mnist", event="image", labelled=True, cond="image", scorer="mnist_cnn")
 def edges_mnist(source: Source) -> Dataset:
     """28x28 digits from their edges, the morphological gradient."""
     return mapped("edges_mnist", idx_dataset("edges_mnist", "MNIST", source), EDGES)
 
 
-@dataset(
-    "thin_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    scorer="mnist_cnn",
-)
+@dataset("thin_mnist", event="image", labelled=True, cond="image", scorer="mnist_cnn")
 def thin_mnist(source: Source) -> Dataset:
     """28x28 digits from their eroded 1-bit shape."""
     return mapped("thin_mnist", idx_dataset("thin_mnist", "MNIST", source), THIN)
 
 
-@dataset(
-    "quarter_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    scorer="mnist_cnn",
-)
+@dataset("quarter_mnist", event="image", labelled=True, cond="image", scorer="mnist_cnn")
 def quarter_mnist(source: Source) -> Dataset:
     """28x28 digits from their upper left quarter."""
     return mapped("quarter_mnist", idx_dataset("quarter_mnist", "MNIST", source), QUARTER)
 
 
-@dataset(
-    "coloured_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    scorer="ink_mnist_cnn",
-)
+@dataset("coloured_mnist", event="image", labelled=True, cond="image", scorer="ink_mnist_cnn")
 def coloured_mnist(source: Source) -> Dataset:
     """28x28 digits in the ink of their class, from grey ones."""
     return mapped("coloured_mnist", idx_dataset("coloured_mnist", "MNIST", source), COLOURED)
 
 
-@dataset(
-    "rotated_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    paired=False,
-    scorer="mnist_cnn",
-)
+@dataset("rotated_mnist", event="image", labelled=True, cond="image", paired=False, scorer="mnist_cnn")
 def rotated_mnist(source: Source) -> Dataset:
     """28x28 upright digits from digits turned by 90 degrees, unpaired."""
     return mapped("rotated_mnist", idx_dataset("rotated_mnist", "MNIST", source), ROTATED, paired=False)
 
 
-@dataset(
-    "inverted_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    paired=False,
-    scorer="mnist_cnn",
-)
+@dataset("inverted_mnist", event="image", labelled=True, cond="image", paired=False, scorer="mnist_cnn")
 def inverted_mnist(source: Source) -> Dataset:
     """28x28 light digits from dark ones, unpaired; keeping the source's look is wrong here."""
     return mapped("inverted_mnist", idx_dataset("inverted_mnist", "MNIST", source), INVERTED, paired=False)
 
 
-@dataset(
-    "tinted_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    paired=False,
-    scorer="ink_mnist_cnn",
-)
+@dataset("tinted_mnist", event="image", labelled=True, cond="image", paired=False, scorer="ink_mnist_cnn")
 def tinted_mnist(source: Source) -> Dataset:
     """28x28 digits in an ink by their slant, from grey ones, unpaired; keeping the source's look helps."""
     return mapped("tinted_mnist", idx_dataset("tinted_mnist", "MNIST", source), TINTED, paired=False)
 
 
-@dataset(
-    "half_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    scorer="mnist_cnn",
-)
+@dataset("half_mnist", event="image", labelled=True, cond="image", scorer="mnist_cnn")
 def half_mnist(source: Source) -> Dataset:
     """28x28 digits from a half of their side, for super-resolution."""
     return mapped("half_mnist", idx_dataset("half_mnist", "MNIST", source), HALF)
 
 
-@dataset(
-    "fourth_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="image",
-    scorer="mnist_cnn",
-)
+@dataset("fourth_mnist", event="image", labelled=True, cond="image", scorer="mnist_cnn")
 def fourth_mnist(source: Source) -> Dataset:
     """28x28 digits from a fourth of their side, for super-resolution."""
     return mapped("fourth_mnist", idx_dataset("fourth_mnist", "MNIST", source), FOURTH)

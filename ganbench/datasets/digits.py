@@ -14,7 +14,7 @@ VERSION = 1
 @dataset(
     "digits",
     event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     scorer="digits_cnn",
     builtin=True,

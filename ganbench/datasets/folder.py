@@ -18,7 +18,7 @@ from ganbench.errors import BadInput
 from ganbench.registry.variants import with_options
 
 
-@dataset("folder", event="image", iterations={"smoke": 200, "quick": 500, "standard": 5000}, prefix=True, options=True)
+@dataset("folder", event="image", prefix=True, options=True)
 def folder(source: Source) -> Dataset:
     """Images in PATH, in class folders PATH/CLASS, or in PATH/train, PATH/test and, for the holdout, PATH/val."""
     root = Path(source.argument or "")

@@ -90,13 +90,7 @@ def annulus(source: Source) -> Dataset:
     return given("annulus", Annulus(isotropic(2, 1.5)))
 
 
-@dataset(
-    "subset_regression",
-    event="vector",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    density=("value", "subspaces"),
-    builtin=True,
-)
+@dataset("subset_regression", event="vector", small=True, density=("value", "subspaces"), builtin=True)
 def subset_regression(source: Source) -> Dataset:
     """Posterior over the subsets of six regressors, two of which are alike, and over their coefficients."""
     rng = seeding.stream("data", "subset_regression", f"v{VERSION}", "problem")

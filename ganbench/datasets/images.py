@@ -32,56 +32,27 @@ PORTRAIT = (178, 218)  # width and height of an aligned picture
 FACE = 178  # side of the centre that is kept of an aligned 178x218 picture
 
 
-@dataset(
-    "mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    step=0.12,
-    labelled=True,
-    scorer="mnist_cnn",
-    greatest={"classified_modes": 10},
-)
+@dataset("mnist", event="image", step=0.12, labelled=True, scorer="mnist_cnn", greatest={"classified_modes": 10})
 def mnist(source: Source) -> Dataset:
     """MNIST: 28x28 grey handwritten digits, 50,000 / 10,000 / 10,000 (LeCun, Cortes, Burges 1998)."""
     return idx_dataset("mnist", "MNIST", source)
 
 
 @dataset(
-    "fashion_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    step=0.12,
-    labelled=True,
-    scorer="inception_v3",
-    greatest={"classified_modes": 10},
+    "fashion_mnist", event="image", step=0.12, labelled=True, scorer="inception_v3", greatest={"classified_modes": 10}
 )
 def fashion_mnist(source: Source) -> Dataset:
     """Fashion-MNIST: 28x28 grey pictures of clothes, 50,000 / 10,000 / 10,000 (arXiv:1708.07747)."""
     return idx_dataset("fashion_mnist", "FashionMNIST", source)
 
 
-@dataset(
-    "kmnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    step=0.12,
-    labelled=True,
-    scorer="inception_v3",
-    greatest={"classified_modes": 10},
-)
+@dataset("kmnist", event="image", step=0.12, labelled=True, scorer="inception_v3", greatest={"classified_modes": 10})
 def kmnist(source: Source) -> Dataset:
     """Kuzushiji-MNIST: 28x28 grey cursive characters, 50,000 / 10,000 / 10,000 (arXiv:1812.01718)."""
     return idx_dataset("kmnist", "KMNIST", source)
 
 
-@dataset(
-    "cifar10",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    scorer="cifar10_cnn",
-    greatest={"classified_modes": 10},
-)
+@dataset("cifar10", event="image", labelled=True, scorer="cifar10_cnn", greatest={"classified_modes": 10})
 def cifar10(source: Source) -> Dataset:
     """CIFAR-10: 32x32 colour photographs of ten classes, 40,000 / 10,000 / 10,000 (Krizhevsky 2009)."""
     train, test = (_torchvision("cifar10", "CIFAR10", source, train=train) for train in (True, False))
@@ -89,14 +60,7 @@ def cifar10(source: Source) -> Dataset:
     return _with_holdout("cifar10", x, torch.tensor(train.targets), Split(x_test, torch.tensor(test.targets)))
 
 
-@dataset(
-    "svhn",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    scorer="inception_v3",
-    greatest={"classified_modes": 10},
-)
+@dataset("svhn", event="image", labelled=True, scorer="inception_v3", greatest={"classified_modes": 10})
 def svhn(source: Source) -> Dataset:
     """SVHN, cropped: 32x32 colour photographs of house numbers, 63,257 / 10,000 / 26,032 (Netzer et al. 2011)."""
     parts = [_torchvision("svhn", "SVHN", source, split=split) for split in ("train", "test")]
@@ -105,9 +69,7 @@ def svhn(source: Source) -> Dataset:
     return _with_holdout("svhn", x, y, Split(x_test, y_test))
 
 
-@dataset(
-    "celeba", event="image", iterations={"smoke": 200, "quick": 500, "standard": 5000}, step=1.6, scorer="inception_v3"
-)
+@dataset("celeba", event="image", step=1.6, scorer="inception_v3")
 def celeba(source: Source) -> Dataset:
     """CelebA: 64x64 colour faces, 162,770 / 19,867 / 19,962 (arXiv:1411.7766); aligned, 178x178 centre, antialiased.
 

@@ -28,7 +28,7 @@ _UNSET, _SET = torch.tensor([0, 0, 0, 0]), torch.tensor([2, 1, 1, 1])  # red or 
 @dataset(
     "attributed_digits",
     event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     cond="attributes",
     scorer="rendered_digits_cnn",
@@ -39,14 +39,7 @@ def attributed_digits(source: Source) -> Dataset:
     return attributed("attributed_digits", digits(source))
 
 
-@dataset(
-    "attributed_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="attributes",
-    scorer="rendered_mnist_cnn",
-)
+@dataset("attributed_mnist", event="image", labelled=True, cond="attributes", scorer="rendered_mnist_cnn")
 def attributed_mnist(source: Source) -> Dataset:
     """32x32 colour pictures of MNIST's digits: red or blue, small or large, left or right, thin or thick."""
     return attributed("attributed_mnist", idx_dataset("attributed_mnist", "MNIST", source))
@@ -55,7 +48,7 @@ def attributed_mnist(source: Source) -> Dataset:
 @dataset(
     "captioned_digits",
     event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     cond="tokens",
     scorer="rendered_digits_cnn",
@@ -66,14 +59,7 @@ def captioned_digits(source: Source) -> Dataset:
     return captioned("captioned_digits", digits(source))
 
 
-@dataset(
-    "captioned_mnist",
-    event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
-    labelled=True,
-    cond="tokens",
-    scorer="rendered_mnist_cnn",
-)
+@dataset("captioned_mnist", event="image", labelled=True, cond="tokens", scorer="rendered_mnist_cnn")
 def captioned_mnist(source: Source) -> Dataset:
     """32x32 colour pictures of MNIST's digits with captions; one sixth of the digit-colour pairs only in the test."""
     return captioned("captioned_mnist", idx_dataset("captioned_mnist", "MNIST", source))

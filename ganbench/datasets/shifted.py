@@ -20,19 +20,13 @@ from ganbench.datasets.images import idx_dataset
 VERSION = 1
 
 
-@dataset(
-    "shifted_digits",
-    event="image",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    labelled=True,
-    builtin=True,
-)
+@dataset("shifted_digits", event="image", small=True, labelled=True, builtin=True)
 def shifted_digits(source: Source) -> Dataset:
     """8x8 digits anywhere on 12x12 pixels."""
     return shifted("shifted_digits", digits(source), 12)
 
 
-@dataset("shifted_mnist", event="image", iterations={"smoke": 200, "quick": 500, "standard": 5000}, labelled=True)
+@dataset("shifted_mnist", event="image", labelled=True)
 def shifted_mnist(source: Source) -> Dataset:
     """28x28 digits anywhere on 40x40 pixels."""
     return shifted("shifted_mnist", idx_dataset("shifted_mnist", "MNIST", source), 40)

@@ -22,7 +22,6 @@ VERSION = 1
 @dataset(
     "stacked_mnist",
     event="image",
-    iterations={"smoke": 200, "quick": 500, "standard": 5000},
     step=0.3,
     labelled=True,
     scorer="stacked_mnist_cnn",

@@ -25,7 +25,7 @@ VERSION = 1
 @dataset(
     "ring8",
     event="vector",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     scorer="mixture_posterior",
     density=("value", "gradient", "conditionals"),
@@ -41,7 +41,7 @@ def ring8(source: Source) -> Dataset:
 @dataset(
     "grid25",
     event="vector",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
+    small=True,
     labelled=True,
     scorer="mixture_posterior",
     density=("value", "gradient", "conditionals"),
@@ -54,19 +54,13 @@ def grid25(source: Source) -> Dataset:
     return _mixture("grid25", Mixture(torch.cartesian_prod(side, side), 0.05), n_classes=25)
 
 
-@dataset(
-    "gaussian",
-    event="vector",
-    iterations={"smoke": 400, "quick": 2000, "standard": 10_000},
-    density=("value", "gradient", "conditionals"),
-    builtin=True,
-)
+@dataset("gaussian", event="vector", small=True, density=("value", "gradient", "conditionals"), builtin=True)
 def gaussian(source: Source) -> Dataset:
     """One standard Gaussian in the plane, N(0, I): the case every model must pass; no labels."""
     return _mixture("gaussian", Mixture(torch.zeros(1, 2), 1.0), n_classes=None)
 
 
-@dataset("swissroll", event="vector", iterations={"smoke": 400, "quick": 2000, "standard": 10_000}, builtin=True)
+@dataset("swissroll", event="vector", small=True, builtin=True)
 def swissroll(source: Source) -> Dataset:
     """A spiral of one and a half turns with Gaussian noise: (t cos t, t sin t) + 0.25 N(0, I), all over 7.5.
 

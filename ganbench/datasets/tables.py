@@ -26,7 +26,7 @@ ITEMS, TASTES = 40, 4
 KNOWN = 0.5  # share of items a user has rated
 
 
-@dataset("topics", event="vector", iterations={"smoke": 200, "quick": 500, "standard": 5000}, builtin=True)
+@dataset("topics", event="vector", builtin=True)
 def topics(source: Source) -> Dataset:
     """Word counts of documents over 25 words from 10 known topics: the rows and columns of a 5x5 square.
 
@@ -47,7 +47,7 @@ def topics(source: Source) -> Dataset:
     return _drawn("topics", draw)
 
 
-@dataset("ratings", event="vector", iterations={"smoke": 200, "quick": 500, "standard": 5000}, builtin=True)
+@dataset("ratings", event="vector", builtin=True)
 def ratings(source: Source) -> Dataset:
     """Ratings from 1 to 5 of 40 items by users with shares of 4 tastes; half are known, 0 stands for the others.
 

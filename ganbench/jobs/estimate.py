@@ -20,7 +20,7 @@ from ganbench.registry import DATASETS
 
 # Seconds of one iteration on one core where a data set does not say what rows of boards took.
 STEP_OF = {"vector": 0.003, "tokens": 0.015, "image": 0.4}
-STEP_SMALL, SMALL = 0.004, 10_000  # of small images: those of data sets with so many iterations at `standard`
+STEP_SMALL = 0.004  # of small images
 LARGE = 0.1  # from which a network looks at the samples
 GPU_STEP = 0.006  # small networks wait for launches, whatever the data
 FACTOR = 5  # within which four of five rows of the boards lie, where a model's own cost is not known
@@ -93,8 +93,7 @@ def of(job: Job, known: dict[Key, float]) -> dict[str, Any]:
     if cost is not None and not spec.config and spec.device == "cpu" and "iterations" in spec.budget:
         seconds = slowness() * (cost[0] * spec.budget["iterations"] + cost[1])
         return {"estimated_s": round(seconds, 2), "estimated_bytes": size, "estimate_from": "table"}
-    small = event == "image" and entry.iterations.get("standard", 0) >= SMALL
-    step = entry.step or (STEP_SMALL if small else STEP_OF.get(event, STEP_OF["vector"]))
+    step = entry.step or (STEP_SMALL if event == "image" and entry.small else STEP_OF.get(event, STEP_OF["vector"]))
     nominal = {"estimated_s": round(_nominal(spec, step), 2), "estimated_bytes": size}
     return nominal | {"estimate_from": "nominal", "estimate_factor": FACTOR}
 

@@ -244,7 +244,7 @@ def budget_for(dataset: DatasetInfo, scale: str) -> dict[str, int | float]:
     """The budget of a named scale on a data set. Raises `BadConfig`."""
     if scale == "paper":
         return {}
-    table = dataset.iterations
+    table = dataset.budgets
     if scale not in table:
         raise BadConfig(f"scale {scale!r} is not defined for {dataset.name}; it has {', '.join([*table, 'paper'])}")
     return {"iterations": table[scale]}

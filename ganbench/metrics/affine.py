@@ -22,13 +22,7 @@ TURN, SHEAR, SCALE, SHIFT = 20.0, 0.2, (0.8, 1.2), 0.1  # degrees; of a side; to
 BATCH = 1000
 
 
-@metric(
-    "affine_error",
-    direction="min",
-    needs=("model", "reference", "test_labels", "rng"),
-    asks=("classify",),
-    bounds={"affine_error": (0, 1)},
-)
+@metric("affine_error", direction="min", asks=("classify",), bounds=(0, 1))
 def affine_error(model: Any, reference: Tensor, test_labels: Tensor, *, rng: torch.Generator) -> Score:
     """Share of affinely moved test images (M, C, H, W) that the model's own head gets wrong, with Wilson's interval.
 

@@ -1,7 +1,7 @@
 """What every metric returns, what it may ask for, and the checks at its door.
 
-A metric is a pure function `@metric("mmd", direction="min", needs=("samples", "reference", "rng"))`. `needs` names the
-arguments the caller supplies by keyword; any other keyword is an option with a default. What can be asked for:
+A metric is a pure function under `@metric("mmd", direction="min")`. It is given each argument that has no default, and
+`space`, by these names; any other argument is an option. What can be asked for:
 
 samples, reference      (N, *E), (M, *E) generated events and the real test split, float32 in the domain
 holdout, train          (N, *E) real events: kept from training and from the reference; what the model trained on
@@ -46,8 +46,9 @@ from ganbench.errors import BadInput
 from ganbench.metrics.door import FLOATS, Door
 from ganbench.metrics.score import Direction, Score
 
-__all__ = ["Direction", "Score", "check_events", "check_pair", "check_probs", "metric", "signature"]
+__all__ = ["Direction", "Score", "check_events", "check_pair", "check_probs", "check_sets", "metric", "signature"]
 
+Bounds = tuple[float | None, float | None]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -55,14 +56,14 @@ def metric(
     name: str,
     *,
     direction: Direction,
-    needs: tuple[str, ...],
     returns: tuple[str, ...] = (),  # names of the scores when it returns more than one
     asks: tuple[str, ...] = (),  # capabilities of which a model must have one for the metric to apply
     version: int = 1,
     degree: int | None = None,  # score(s x) = s^degree score(x) when all sets are scaled by s; None: units of its own
     holds_for: dict[str, tuple[Any, ...]] | None = None,  # the values of options under which it has that degree
     power: int | None = 2,  # highest power of the sets' numbers that is formed; None: it keeps to a range by itself
-    bounds: dict[str, tuple[float | None, float | None]] | None = None,  # what a score can be; keys may be globs
+    # What its scores can be at least and at most; by name or glob where they differ.
+    bounds: Bounds | dict[str, Bounds] = (None, None),
     smallest: float = 0.0,  # largest number below which a set cannot be told from zeros
     # A test error over numbers of labels: "seen", those that the job's model saw; "frozen", those that the names of its
     # scores end with, of a classifier on the model's frozen features.
@@ -74,13 +75,12 @@ def metric(
     """
 
     def mark(function: F) -> F:
-        door = Door(name, function, needs, degree, power, holds_for or {}, smallest)
+        door = Door(name, function, degree, power, holds_for or {}, smallest)
 
         def behind(*args: Any, **kwargs: Any) -> Any:
             return door(*args, **kwargs)
 
         update_wrapper(behind, function)
-        behind.metric_name, behind.needs, behind.direction = name, needs, direction  # type: ignore[attr-defined]
         return cast(F, behind)
 
     return mark
@@ -130,6 +130,18 @@ def check_pair(x: Tensor, y: Tensor, x_name: str = "samples", y_name: str = "ref
             f"{x_name} and {y_name} must share dtype and device; got {x.dtype} on {x.device} and {y.dtype} on "
             f"{y.device}; convert one with .to(...)"
         )
+
+
+def check_sets(*, at_least: int = 1, **sets: Tensor) -> list[Tensor]:
+    """Sets of events, under the names of their arguments, as `check_events` returns them; each fits the first.
+
+    Raises `BadInput`.
+    """
+    matrices = [check_events(x, name, at_least=at_least) for name, x in sets.items()]
+    (first, x), *others = sets.items()
+    for name, y in others:
+        check_pair(x, y, first, name)
+    return matrices
 
 
 def check_probs(probs: Tensor, argument: str = "probs") -> Tensor:

@@ -37,14 +37,7 @@ class Collisions:
         return self.n * (self.n - 1) / 2
 
 
-@metric(
-    "birthday",
-    direction="max",
-    needs=("samples", "holdout", "space", "rng"),
-    version=2,
-    degree=0,
-    bounds={"birthday": (0, None)},
-)
+@metric("birthday", direction="max", version=2, degree=0, bounds=(0, None))
 def birthday(
     samples: Tensor,
     holdout: Tensor,

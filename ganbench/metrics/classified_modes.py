@@ -18,9 +18,8 @@ from ganbench.metrics.modes import kl_to_uniform
 @metric(
     "classified_modes",
     direction="max",
-    needs=("probs", "space"),
     returns=("classified_modes", "classified_modes_reverse_kl"),
-    bounds={"classified_modes": (0, None), "classified_modes_reverse_kl": (0, None)},
+    bounds=(0, None),
 )
 def classified_modes(probs: Tensor, *, space: str = "probs") -> list[Score]:
     """Two scores over the most probable class of each of N posteriors (N, K).

@@ -23,13 +23,7 @@ from ganbench.stats import wilson
 BATCH = 1000
 
 
-@metric(
-    "clustering_error",
-    direction="min",
-    needs=("model", "reference", "test_labels"),
-    asks=("cluster",),
-    bounds={"clustering_error": (0, 1)},
-)
+@metric("clustering_error", direction="min", asks=("cluster",), bounds=(0, 1))
 def clustering_error(model: Any, reference: Tensor, test_labels: Tensor) -> Score:
     """Share of the test set (M, *E) outside its class when clusters are matched one to one with classes, at best.
 
@@ -54,7 +48,7 @@ def clustering_error(model: Any, reference: Tensor, test_labels: Tensor) -> Scor
     )
 
 
-@metric("nmi", direction="max", needs=("model", "reference", "test_labels"), asks=("cluster",), bounds={"nmi": (0, 1)})
+@metric("nmi", direction="max", asks=("cluster",), bounds=(0, 1))
 def nmi(model: Any, reference: Tensor, test_labels: Tensor) -> Score:
     """Mutual information of clusters and classes over the mean of their entropies: 0 independent, 1 the same partition.
 

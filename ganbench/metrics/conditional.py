@@ -15,16 +15,14 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.metrics.base import Direction, Score, check_events, check_pair, check_probs, metric, signature
+from ganbench.metrics.base import Direction, Score, check_events, check_probs, check_sets, metric, signature
 from ganbench.metrics.frechet import frechet
 from ganbench.metrics.mmd import mmd
 from ganbench.ops.neighbors import nearest
 from ganbench.stats import wilson
 
 
-@metric(
-    "label_agreement", direction="max", needs=("probs", "sample_labels", "space"), bounds={"label_agreement": (0, 1)}
-)
+@metric("label_agreement", direction="max", bounds=(0, 1))
 def label_agreement(probs: Tensor, sample_labels: Tensor, space: str = "probs") -> Score:
     """Share of samples (N, K posteriors) that the scorer takes for the class that was asked for, `sample_labels` (N,).
 
@@ -37,11 +35,7 @@ def label_agreement(probs: Tensor, sample_labels: Tensor, space: str = "probs") 
     return share_of((p.argmax(1) == y), "label_agreement", signature("label_agreement", *parts))
 
 
-@metric(
-    "class_diversity", direction="max", degree=0,
-    needs=("features", "sample_labels", "reference_features", "test_labels", "space"),
-    bounds={"class_diversity": (0, None)},
-)  # fmt: skip
+@metric("class_diversity", direction="max", degree=0, bounds=(0, None))
 def class_diversity(
     features: Tensor, sample_labels: Tensor, reference_features: Tensor, test_labels: Tensor, space: str = "features"
 ) -> Score:
@@ -68,11 +62,7 @@ def class_diversity(
     return Score("class_diversity", value, len(x), text, "max", se, extra={"classes": [round(r, 6) for r in ratios]})
 
 
-@metric(
-    "class_frechet", direction="min", degree=2,
-    needs=("features", "sample_labels", "reference_features", "test_labels", "space", "rng"),
-    bounds={"class_frechet": (0, None)},
-)  # fmt: skip
+@metric("class_frechet", direction="min", degree=2, bounds=(0, None))
 def class_frechet(
     features: Tensor,
     sample_labels: Tensor,
@@ -99,10 +89,7 @@ def class_frechet(
     return _by_class("class_frechet", distance, features, sample_labels, reference_features, test_labels, space)
 
 
-@metric(
-    "class_mmd", direction="min", degree=0,
-    needs=("features", "sample_labels", "reference_features", "test_labels", "space", "rng"),
-)  # fmt: skip
+@metric("class_mmd", direction="min", degree=0)
 def class_mmd(
     features: Tensor,
     sample_labels: Tensor,
@@ -135,9 +122,7 @@ def _by_class(
     space: str,
 ) -> Score:
     """The mean of a distance over the classes that both sides hold twice; errors add up as of independent classes."""
-    check_events(x, "features")
-    check_events(y, "reference_features")
-    check_pair(x, y, "features", "reference_features")
+    check_sets(features=x, reference_features=y)
     most = int(max(labels.max(), truth.max())) + 1
     ours, real = check_labels(labels, len(x), most, "sample_labels"), check_labels(truth, len(y), most, "test_labels")
     pairs = [(x[ours == k], y[real == k]) for k in range(most)]
@@ -150,11 +135,7 @@ def _by_class(
     return Score(name, value, len(x), text, "min", se, extra={"classes": [round(s.value, 6) for s in found]})
 
 
-@metric(
-    "cas", direction="max", returns=("gan_train", "gan_test"),
-    needs=("samples", "sample_labels", "train", "train_labels", "reference", "test_labels"),
-    bounds={"gan_train": (0, 1), "gan_test": (0, 1)},
-)  # fmt: skip
+@metric("cas", direction="max", returns=("gan_train", "gan_test"), bounds=(0, 1))
 def cas(
     samples: Tensor, sample_labels: Tensor, train: Tensor, train_labels: Tensor, reference: Tensor, test_labels: Tensor
 ) -> list[Score]:
@@ -181,13 +162,7 @@ def cas(
     return scores
 
 
-@metric(
-    "attribute_agreement",
-    direction="max",
-    needs=("measured", "wanted"),
-    asks=("translate",),
-    bounds={"attribute_agreement": (0, 1)},
-)
+@metric("attribute_agreement", direction="max", asks=("translate",), bounds=(0, 1))
 def attribute_agreement(measured: Tensor, wanted: Tensor) -> Score:
     """Share of the asked-for attributes `wanted` (N, A), -1 where one is free, that are `measured` (N, A) in pixels.
 

@@ -22,7 +22,7 @@ from ganbench.ops.neighbors import nearest
 from ganbench.ops.pairwise import precision_name
 
 
-@metric("ct", direction="floor", needs=("features", "reference_features", "train_features", "space", "rng"), degree=0)
+@metric("ct", direction="floor", degree=0)
 def ct(
     features: Tensor,
     reference_features: Tensor,

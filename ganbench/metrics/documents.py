@@ -22,11 +22,7 @@ DRAWS = 2000  # of a bootstrap
 FOLDS = 5
 
 
-@metric(
-    "document_similarity", direction="max", degree=0,
-    needs=("document_vectors", "document_ratings", "rng"), asks=("embed",),
-    bounds={"document_similarity": (-1, 1)},
-)  # fmt: skip
+@metric("document_similarity", direction="max", degree=0, asks=("embed",), bounds=(-1, 1))
 def document_similarity(document_vectors: Tensor, document_ratings: Tensor, *, rng: torch.Generator) -> Score:
     """Pearson's correlation of cosines of vectors (M, F) with people's `document_ratings` (M, M), over pairs i < j.
 
@@ -58,14 +54,7 @@ def _pairs_correlation(a: np.ndarray, b: np.ndarray, times: np.ndarray) -> float
     return float((weight * a * b).sum() / scale) if scale > 1e-12 else 0.0
 
 
-@metric(
-    "order_test",
-    direction="max",
-    degree=0,
-    needs=("document_vectors", "reference"),
-    asks=("embed",),
-    bounds={"order_test": (0, 1)},
-)
+@metric("order_test", direction="max", degree=0, asks=("embed",), bounds=(0, 1))
 def order_test(document_vectors: Tensor, reference: Tensor) -> Score:
     """Whether vectors (M, F) tell documents apart that hold the same words in another order, `reference` (M, L) words.
 
@@ -107,14 +96,7 @@ def _nearest(x: Tensor, orders: list[list[int]]) -> list[float]:
     return points
 
 
-@metric(
-    "topic_probe",
-    direction="max",
-    degree=0,
-    needs=("document_vectors", "test_labels", "rng"),
-    asks=("embed",),
-    bounds={"topic_probe": (0, 1)},
-)
+@metric("topic_probe", direction="max", degree=0, asks=("embed",), bounds=(0, 1))
 def topic_probe(document_vectors: Tensor, test_labels: Tensor, *, rng: torch.Generator) -> Score:
     """Share of documents whose class a linear classifier on their vectors (M, F) finds, by five folds over them.
 

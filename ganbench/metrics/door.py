@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.score import Score
+from ganbench.registry import GIVEN
 
 SETS = (
     "samples", "reference", "holdout", "train", "features", "reference_features", "train_features",
@@ -94,15 +95,15 @@ class Door:
         self,
         name: str,
         function: Callable[..., Any],
-        needs: tuple[str, ...],
         degree: int | None,
         power: int | None,
         holds_for: Mapping[str, tuple[Any, ...]],
         smallest: float,
     ) -> None:
-        self.name, self.function, self.needs = name, function, needs
+        self.name, self.function = name, function
         self.degree, self.power, self.holds_for, self.smallest = degree, power, holds_for, smallest
         self.signature = inspect.signature(function)
+        self.needs = {k for k, p in self.signature.parameters.items() if p.default is p.empty or k in GIVEN}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The metric on these arguments. Raises what it raises, `BadInput` and `BadConfig`."""

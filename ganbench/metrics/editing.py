@@ -18,13 +18,7 @@ from ganbench.metrics.conditional import check_labels, share_of
 from ganbench.metrics.translation import _mean, aligned
 
 
-@metric(
-    "edit_success",
-    direction="max",
-    needs=("edited_measured", "edit_values", "turned"),
-    asks=("edit",),
-    bounds={"edit_success": (0, 1)},
-)
+@metric("edit_success", direction="max", asks=("edit",), bounds=(0, 1))
 def edit_success(edited_measured: Tensor, edit_values: Tensor, turned: Tensor) -> Score:
     """Share of edits whose turned attribute is measured as it was asked for: (N, A), (N, A), (N,) its number.
 
@@ -38,11 +32,7 @@ def edit_success(edited_measured: Tensor, edit_values: Tensor, turned: Tensor) -
     return score
 
 
-@metric(
-    "identity_kept", direction="max", asks=("edit",),
-    needs=("edited_probs", "test_labels", "edited_measured", "edit_values", "turned", "space"),
-    bounds={"identity_kept": (0, 1)},
-)  # fmt: skip
+@metric("identity_kept", direction="max", asks=("edit",), bounds=(0, 1))
 def identity_kept(
     edited_probs: Tensor,
     test_labels: Tensor,
@@ -65,29 +55,14 @@ def identity_kept(
     return score
 
 
-@metric(
-    "edit_l1",
-    direction="min",
-    needs=("edited", "edit_truth"),
-    asks=("edit",),
-    degree=1,
-    power=1,
-    bounds={"edit_l1": (0, None)},
-)
+@metric("edit_l1", direction="min", asks=("edit",), degree=1, power=1, bounds=(0, None))
 def edit_l1(edited: Tensor, edit_truth: Tensor) -> Score:
     """Mean absolute difference of a number to the exact counterfactual's: (N, *E), (N, *E)."""
     x, y = aligned(edited, edit_truth, "edited", "edit_truth")
     return _mean("edit_l1", (x.double() - y.double()).abs().mean(1), "min")
 
 
-@metric(
-    "inpaint_error",
-    direction="min",
-    needs=("inpainted", "reference", "known"),
-    asks=("inpaint",),
-    degree=1,
-    bounds={"inpaint_error": (0, None)},
-)
+@metric("inpaint_error", direction="min", asks=("inpaint",), degree=1, bounds=(0, None))
 def inpaint_error(inpainted: Tensor, reference: Tensor, known: Tensor) -> Score:
     """Root mean squared error a number, where an event was unknown: (M, *E), (N, *E), (*E) bool.
 
@@ -97,26 +72,13 @@ def inpaint_error(inpainted: Tensor, reference: Tensor, known: Tensor) -> Score:
     return _rms("inpaint_error", inpainted, reference, ~known, "inpainted")
 
 
-@metric(
-    "constraint_residual",
-    direction="min",
-    needs=("projected", "reference", "known"),
-    asks=("project",),
-    degree=1,
-    bounds={"constraint_residual": (0, None)},
-)
+@metric("constraint_residual", direction="min", asks=("project",), degree=1, bounds=(0, None))
 def constraint_residual(projected: Tensor, reference: Tensor, known: Tensor) -> Score:
     """Root mean squared error a number, where an event was known, of the model's own: (M, *E), (N, *E), (*E) bool."""
     return _rms("constraint_residual", projected, reference, known, "projected")
 
 
-@metric(
-    "inpaint_agreement",
-    direction="max",
-    needs=("inpainted_probs", "test_labels", "space"),
-    asks=("inpaint",),
-    bounds={"inpaint_agreement": (0, 1)},
-)
+@metric("inpaint_agreement", direction="max", asks=("inpaint",), bounds=(0, 1))
 def inpaint_agreement(inpainted_probs: Tensor, test_labels: Tensor, space: str = "probs") -> Score:
     """Share of completions that the scorer takes for the class of their event: (M, K), (N,) of which the first M.
 

@@ -11,14 +11,13 @@ import math
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_sets, metric, signature
 from ganbench.metrics.translation import structural_similarity
 
 
 @metric(
     "frames",
     direction="min",
-    needs=("predicted", "future"),
     asks=("predict",),
     returns=(
         "frame_sse_1", "frame_sse_2", "frame_sse_3", "frame_sse_4", "frame_sse_5",
@@ -31,9 +30,7 @@ def frames(predicted: Tensor, future: Tensor) -> list[Score]:
 
     (N, K, C, H, W) in [-1, 1], both; errors are over clips. Raises `BadInput` where they are not of the same clips.
     """
-    check_events(predicted, "predicted")
-    check_events(future, "future")
-    check_pair(predicted, future, "predicted", "future")
+    check_sets(predicted=predicted, future=future)
     if len(predicted) != len(future):
         raise BadInput(f"predicted and future must be of the same clips; got {len(predicted)} and {len(future)}")
     if predicted.ndim != 5:

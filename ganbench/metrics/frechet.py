@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput, NotApplicable
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_events, check_sets, metric, signature
 from ganbench.ops.pairwise import center_of, slices, sum_rows
 
 INCEPTION = "inception-tf2015"  # the space of published FIDs; torchvision's Inception-v3 is another
@@ -75,13 +75,7 @@ def _distance(a: Moments, b: Moments, root: Tensor) -> float:
     return max(means + float(a.covariance.trace()) + float(b.covariance.trace()) - 2 * float(root), 0.0)
 
 
-@metric(
-    "frechet",
-    direction="min",
-    needs=("features", "reference_features", "space", "rng"),
-    degree=2,
-    bounds={"frechet": (0, None)},
-)
+@metric("frechet", direction="min", degree=2, bounds=(0, None))
 def frechet(
     features: Tensor,
     reference_features: Tensor,
@@ -103,13 +97,7 @@ def frechet(
     return _score("frechet", features, reference_features, rng, space, extrapolation)
 
 
-@metric(
-    "fid",
-    direction="min",
-    needs=("features", "reference_features", "space", "rng"),
-    degree=2,
-    bounds={"fid": (0, None)},
-)
+@metric("fid", direction="min", degree=2, bounds=(0, None))
 def fid(
     features: Tensor,
     reference_features: Tensor,
@@ -155,7 +143,7 @@ def frechet_to_moments(name: str, features: Tensor, mean: Tensor, covariance: Te
 
 
 def _score(name: str, features: Tensor, reference: Tensor, rng: torch.Generator, space: str, sizes: int) -> Score:
-    x, y = check_features(features, reference)
+    x, y = check_sets(features=features, reference_features=reference, at_least=2)
     if sizes < 0 or sizes == 1:
         raise BadConfig(f"extrapolation must be 0 or at least 2 sizes; got {sizes}")
     pair = pair_of(x, y)
@@ -167,14 +155,6 @@ def _score(name: str, features: Tensor, reference: Tensor, rng: torch.Generator,
     text = signature(name, f"n={len(x)}", f"m={len(y)}", space, "f64")
     se = (of_x / len(x) + of_y / len(y)) ** 0.5
     return Score(name, pair.distance, len(x), text, "min", se=se, extra=extra)
-
-
-def check_features(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sets as matrices. Raises `BadInput` for sets without a covariance or that do not belong together."""
-    x = check_events(features, "features", at_least=2)
-    y = check_events(reference, "reference_features", at_least=2)
-    check_pair(features, reference, "features", "reference_features")
-    return x, y
 
 
 def pair_of(x: Tensor, y: Tensor) -> Rows | Features:

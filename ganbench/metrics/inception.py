@@ -111,7 +111,7 @@ def _check_splits(n: int, splits: int) -> None:
         raise BadInput(f"splits must lie in [1, {n}] for {n} samples; got {splits}; use splits=1 or more samples")
 
 
-@metric("inception_score", direction="max", needs=("probs", "space", "rng"), bounds={"inception_score": (1, None)})
+@metric("inception_score", direction="max", bounds=(1, None))
 def inception_score(
     probs: Tensor, *, rng: torch.Generator, splits: int = 10, shuffle: bool = True, space: str = "probs"
 ) -> Score:
@@ -212,7 +212,7 @@ def _mode(g: ClassSums, r: ClassSums) -> Tensor:
     return torch.exp(g.log_is() - _kl(g.marginal(), r.marginal()))
 
 
-@metric("mode_score", direction="max", needs=("probs", "reference_probs", "space"), bounds={"mode_score": (0, None)})
+@metric("mode_score", direction="max", bounds=(0, None))
 def mode_score(probs: Tensor, reference_probs: Tensor, *, space: str = "probs") -> Score:
     """IS * exp(-KL(p_g(y) || p_r(y))), the informative mode score of Xu et al. 2018: in (0, K], and 0 off p_r.
 
@@ -245,9 +245,7 @@ def mode_score_from_sums(g: ClassSums, r: ClassSums, space: str) -> Score:
     return Score("mode_score", float(value), n, text, "max", se, extra=extra)
 
 
-@metric(
-    "mode_score_che", direction="max", needs=("probs", "reference_probs", "space"), bounds={"mode_score_che": (1, None)}
-)
+@metric("mode_score_che", direction="max", bounds=(1, None))
 def mode_score_che(probs: Tensor, reference_probs: Tensor, *, space: str = "probs") -> Score:
     """exp(E_x KL(p(y|x) || p_r) - KL(p_g || p_r)), the mode score as Che et al. 2017 print it. It equals IS.
 

@@ -20,16 +20,10 @@ from ganbench.metrics.base import Direction, Score, check_events, metric, signat
 @metric(
     "inference",
     direction="min",
-    needs=("model", "answers"),
     asks=("estimate",),
-    returns=(
-        "mean_error", "covariance_error", "log_evidence_error", "effective_sample_size", "density_evaluations"
-    ),
-    bounds={
-        "mean_error": (0, None), "covariance_error": (0, None), "log_evidence_error": (0, None),
-        "effective_sample_size": (0, None), "density_evaluations": (0, None),
-    },
-)  # fmt: skip
+    returns=("mean_error", "covariance_error", "log_evidence_error", "effective_sample_size", "density_evaluations"),
+    bounds=(0, None),
+)
 def inference(model: Any, answers: Answers) -> list[Score]:
     """Errors of what the method says of the density, in units of the truth, and what that cost.
 
@@ -52,7 +46,7 @@ def inference(model: Any, answers: Answers) -> list[Score]:
     return [Score(name, value, moments, signature(name, f"D={d}"), _direction(name)) for name, value in scores.items()]
 
 
-@metric("subset_error", direction="min", needs=("samples", "answers"), bounds={"subset_error": (0, 1)})
+@metric("subset_error", direction="min", bounds=(0, 1))
 def subset_error(samples: Tensor, answers: Answers) -> Score:
     """Total variation between shares of samples with each set of coordinates that are not 0, and the true ones: (N, D).
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_events, check_sets, metric, signature
 
 BATCH = 500
 BOUND_EVENTS = 1000  # test events an importance-weighted bound looks at, at most: hundreds of decodings for each
@@ -26,14 +26,7 @@ FGAN_SAMPLES = 16_384
 MOST_LEVELS = 256  # grey levels of images, as files hold them
 
 
-@metric(
-    "nll",
-    direction="min",
-    needs=("model", "reference", "rng"),
-    returns=("nll", "bits_per_dim"),
-    asks=("log_prob",),
-    version=2,
-)
+@metric("nll", direction="min", returns=("nll", "bits_per_dim"), asks=("log_prob",), version=2)
 def nll(model: Any, reference: Tensor, *, rng: torch.Generator) -> list[Score]:
     """Mean negative log likelihood of the test set (M, *E) in nats an event, and in bits a dimension.
 
@@ -92,7 +85,7 @@ def measure(model: Any, levels: GreyLevels | None) -> str:
     return f"density of {levels.count} levels" if levels else str(model.log_prob_of)
 
 
-@metric("elbo", direction="max", needs=("model", "reference", "rng"), asks=("log_prob",), version=2)
+@metric("elbo", direction="max", asks=("log_prob",), version=2)
 def elbo(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """Mean evidence lower bound on the log likelihood of the test set (M, *E), in nats an event.
 
@@ -108,7 +101,7 @@ def elbo(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     return Score("elbo", mean, len(reference), text, "max", se)
 
 
-@metric("iwae", direction="max", needs=("model", "reference", "rng"), asks=("log_prob",), version=2)
+@metric("iwae", direction="max", asks=("log_prob",), version=2)
 def iwae(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """Mean importance-weighted bound on the log likelihood of test events (M, *E), in nats: `elbo` <= it <= the truth.
 
@@ -127,13 +120,7 @@ def iwae(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     return Score("iwae", mean, len(reference), text, "max", se)
 
 
-@metric(
-    "perplexity",
-    direction="min",
-    needs=("model", "reference", "rng"),
-    asks=("log_prob",),
-    bounds={"perplexity": (1, None)},
-)
+@metric("perplexity", direction="min", asks=("log_prob",), bounds=(1, None))
 def perplexity(model: Any, reference: Tensor, *, rng: torch.Generator) -> Score:
     """exp(- log probability a word) of held-out documents (M, V) of word counts: the words one hesitates between.
 
@@ -174,7 +161,7 @@ def _mean_of(
     return float(values.mean()), float(values.std()) / math.sqrt(len(values))
 
 
-@metric("parzen", direction="max", needs=("samples", "reference", "holdout"))
+@metric("parzen", direction="max")
 def parzen(samples: Tensor, reference: Tensor, holdout: Tensor, *, bandwidth: float | None = None) -> Score:
     """Mean log density of the test set under Gaussian windows on the samples, in nats.
 
@@ -183,10 +170,8 @@ def parzen(samples: Tensor, reference: Tensor, holdout: Tensor, *, bandwidth: fl
     as large and D log 2 is added, so the number is that of [0, 1] for images, and unchanged for vectors, whose widths
     are tried from 1/100 of their spread to all of it. The signature carries n: fewer samples lower the value.
     """
-    x = check_events(samples, "samples", at_least=2).double()
-    y, held = check_events(reference, "reference", at_least=2), check_events(holdout, "holdout", at_least=2)
-    check_pair(samples, reference)
-    check_pair(samples, holdout, "samples", "holdout")
+    x, y, held = check_sets(samples=samples, reference=reference, holdout=holdout, at_least=2)
+    x = x.double()
     image, d = samples.ndim == 4, x.shape[1]
     if bandwidth is not None and not 0 < bandwidth < math.inf:
         raise BadInput(f"bandwidth must be positive and finite; got {bandwidth}")
@@ -210,7 +195,7 @@ def parzen(samples: Tensor, reference: Tensor, holdout: Tensor, *, bandwidth: fl
     return Score("parzen", float(values.mean()), len(x), text, "max", se, extra=extra)
 
 
-@metric("parzen_fgan", direction="max", needs=("model", "reference", "holdout", "rng"), asks=("sample",))
+@metric("parzen_fgan", direction="max", asks=("sample",))
 def parzen_fgan(model: Any, reference: Tensor, holdout: Tensor, *, rng: torch.Generator) -> Score:
     """`parzen` as the f-GAN paper has it: from 16,384 samples, drawn here; never to be set beside `parzen`'s numbers.
 
@@ -243,13 +228,7 @@ def log_density(points: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
     return torch.cat(rows) - constant
 
 
-@metric(
-    "reconstruction_error",
-    direction="min",
-    needs=("model", "reference"),
-    asks=("reconstruct",),
-    bounds={"reconstruction_error": (0, None)},
-)
+@metric("reconstruction_error", direction="min", asks=("reconstruct",), bounds=(0, None))
 def reconstruction_error(model: Any, reference: Tensor) -> Score:
     """Mean squared error a dimension of reconstructions of test events (M, *E), in the data's units squared.
 

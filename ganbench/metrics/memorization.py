@@ -11,18 +11,12 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
-from ganbench.metrics.frechet import check_features, pair_of
+from ganbench.metrics.base import Score, check_events, check_pair, check_sets, metric, signature
+from ganbench.metrics.frechet import pair_of
 from ganbench.ops.pairwise import slices
 
 
-@metric(
-    "mifid",
-    direction="min",
-    needs=("features", "reference_features", "train_features", "space"),
-    degree=2,
-    bounds={"mifid": (0, None)},
-)
+@metric("mifid", direction="min", degree=2, bounds=(0, None))
 def mifid(
     features: Tensor,
     reference_features: Tensor,
@@ -43,7 +37,7 @@ def mifid(
     """
     if not threshold >= 0:
         raise BadConfig(f"threshold must not be negative; got {threshold}")
-    x, y = check_features(features, reference_features)
+    x, y = check_sets(features=features, reference_features=reference_features, at_least=2)
     train = check_events(train_features, "train_features")
     check_pair(features, train_features, "features", "train_features")
     pair = pair_of(x, y)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_sets, metric, signature
 from ganbench.metrics.partial import Shares, check_same
 from ganbench.ops.kernels import (
     RBF,
@@ -37,13 +37,7 @@ KernelName = Literal["rbf", "polynomial", "imq", "linear"]
 Estimator = Literal["unbiased", "biased", "block"]
 
 
-@metric(
-    "mmd",
-    direction="min",
-    needs=("samples", "reference", "rng"),
-    degree=0,
-    holds_for={"kernel": ("rbf", "imq"), "bandwidth": (None,)},
-)
+@metric("mmd", direction="min", degree=0, holds_for={"kernel": ("rbf", "imq"), "bandwidth": (None,)})
 def mmd(
     samples: Tensor,
     reference: Tensor,
@@ -74,7 +68,7 @@ def mmd(
         sums = MMDSums.of(samples, reference, kernel=kernel, bandwidth=bandwidth)
         score, chosen = sums.score(estimator, root), sums.kernel
     if permutations > 0:
-        x, y = _sets(samples, reference)
+        x, y = check_sets(samples=samples, reference=reference, at_least=2)
         p_value = permutation_p_value(x, y, chosen, permutations, rng)
         score = replace(score, extra=score.extra | {"p_value": p_value, "permutations": permutations})
     return score
@@ -105,7 +99,7 @@ class MMDSums:
 
         Raises `BadInput` for sets it cannot use, `BadConfig` for a kernel or share that there is not.
         """
-        x, y = _sets(samples, reference)
+        x, y = check_sets(samples=samples, reference=reference, at_least=2)
         shares = Shares.one(part)
         chosen, label, extra = _kernel(kernel, bandwidth, y)
         return cls(gram_sums(x, y, chosen, part=part), shares, chosen, label, precision_name(x), extra)
@@ -130,14 +124,7 @@ class MMDSums:
         return Score("mmd", value, n, signature("mmd" if root else "mmd2", *parts), "min", se=se, extra=self.extra)
 
 
-@metric(
-    "kid",
-    direction="min",
-    needs=("features", "reference_features", "space", "rng"),
-    returns=("kid", "kid_full"),
-    power=12,
-    smallest=1e-4,
-)
+@metric("kid", direction="min", returns=("kid", "kid_full"), power=12, smallest=1e-4)
 def kid(
     features: Tensor,
     reference_features: Tensor,
@@ -226,8 +213,7 @@ def _subsets(
     features: Tensor, reference: Tensor, rng: torch.Generator, subsets: int, size: int | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Both sets as matrices and the rows (S, B) of their subsets."""
-    x, y = check_events(features, "features", at_least=4), check_events(reference, "reference_features", at_least=4)
-    check_pair(features, reference, "features", "reference_features")
+    x, y = check_sets(features=features, reference_features=reference, at_least=4)
     n, m = len(x), len(y)
     size = size or min(1000, n // 2, m // 2)
     if not 2 <= size <= min(n, m):
@@ -271,12 +257,6 @@ def permutation_p_value(x: Tensor, y: Tensor, kernel: Kernel, permutations: int,
     return float((values >= values[0]).double().mean())
 
 
-def _sets(samples: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    x, y = check_events(samples, "samples", at_least=2), check_events(reference, "reference", at_least=2)
-    check_pair(samples, reference)
-    return x, y
-
-
 def _kernel(
     name: KernelName, bandwidth: float | Sequence[float] | None, y: Tensor
 ) -> tuple[Kernel, str, dict[str, Any]]:
@@ -311,7 +291,7 @@ def _block_score(
     rng: torch.Generator,
 ) -> tuple[Score, Kernel]:
     """Block estimator of Zaremba et al. 2013 (arXiv:1307.1954) and its kernel."""
-    x, y = _sets(samples, reference)
+    x, y = check_sets(samples=samples, reference=reference, at_least=2)
     kernel, label, extra = _kernel(name, bandwidth, y)
     smaller = min(len(x), len(y))
     size = size or max(2, int(smaller**0.5))

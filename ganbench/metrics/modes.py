@@ -25,7 +25,6 @@ from ganbench.stats import wilson
 @metric(
     "modes",
     direction="max",
-    needs=("samples", "mixture"),
     returns=("modes", "modes_hq", "modes_reverse_kl"),
     bounds={"modes": (0, None), "modes_hq": (0, 1), "modes_reverse_kl": (0, None)},
 )

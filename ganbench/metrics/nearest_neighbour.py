@@ -23,14 +23,7 @@ from ganbench.stats import wilson
 BATCH = 1000
 
 
-@metric(
-    "nn_accuracy",
-    direction="max",
-    needs=("model", "train", "train_labels", "reference", "test_labels"),
-    asks=("encode", "features"),
-    bounds={"nn_accuracy": (0, 1)},
-    version=2,
-)
+@metric("nn_accuracy", direction="max", asks=("encode", "features"), bounds=(0, 1), version=2)
 def nn_accuracy(model: Any, train: Tensor, train_labels: Tensor, reference: Tensor, test_labels: Tensor) -> Score:
     """Share of the test set (M, *E) whose nearest training example (N, *E) is of its class, with Wilson's interval.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadConfig
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_events, check_pair, check_sets, metric, signature
 from ganbench.ops.balls import balls
 from ganbench.ops.neighbors import nearest, nearest_both
 from ganbench.ops.pairwise import precision_name
@@ -25,7 +25,6 @@ FREEDOM = 24  # degrees of freedom of a design effect, at least
 @metric(
     "prdc",
     direction="max",
-    needs=("features", "reference_features", "space", "rng"),
     returns=("precision", "recall", "density", "coverage", "f1"),
     degree=0,
     bounds={"precision": (0, 1), "recall": (0, 1), "density": (0, None), "coverage": (0, 1), "f1": (0, 1)},
@@ -58,9 +57,7 @@ def prdc(
     if k < 1 or k_density < 1:
         raise BadConfig(f"k and k_density must be at least 1; got {k} and {k_density}")
     rows = max(k, k_density) + 2
-    y = check_events(features, "features", at_least=rows)
-    x = check_events(reference_features, "reference_features", at_least=rows)
-    check_pair(features, reference_features, "features", "reference_features")
+    y, x = check_sets(features=features, reference_features=reference_features, at_least=rows)
     values, variances = _prdc(x, y, k, k_density)
     effects, freedom = _design_effects(x, y, k, k_density, rng)
     scores = []
@@ -123,13 +120,7 @@ def _parts(x: Tensor, blocks: int, rng: torch.Generator) -> list[Tensor]:
     return [x[part] for part in order.tensor_split(blocks)]
 
 
-@metric(
-    "nn_two_sample",
-    direction="floor",
-    needs=("features", "reference_features", "space"),
-    degree=0,
-    bounds={"nn_two_sample": (0, 1)},
-)
+@metric("nn_two_sample", direction="floor", degree=0, bounds=(0, 1))
 def nn_two_sample(features: Tensor, reference_features: Tensor, *, space: str = "features") -> Score:
     """Leave-one-out accuracy of a 1-nearest-neighbour classifier on the pooled sets (Lopez-Paz and Oquab 2017).
 
@@ -138,9 +129,7 @@ def nn_two_sample(features: Tensor, reference_features: Tensor, *, space: str = 
     between the nearest of either set counts one half. `se` counts mutual neighbours, which are right or wrong together.
     `extra["expected"]` is the accuracy under equal laws.
     """
-    x = check_events(features, "features", at_least=2)
-    y = check_events(reference_features, "reference_features", at_least=2)
-    check_pair(features, reference_features, "features", "reference_features")
+    x, y = check_sets(features=features, reference_features=reference_features, at_least=2)
     n, m = len(x), len(y)
     within_x, within_y = nearest(x), nearest(y)
     to_y, to_x = nearest_both(x, y)
@@ -163,13 +152,7 @@ def _right(own: Tensor, other: Tensor) -> Tensor:
     return (own < other).double() + 0.5 * (own == other).double()
 
 
-@metric(
-    "authenticity",
-    direction="floor",
-    needs=("features", "train_features", "space"),
-    degree=0,
-    bounds={"authenticity": (0, 1)},
-)
+@metric("authenticity", direction="floor", degree=0, bounds=(0, 1))
 def authenticity(features: Tensor, train_features: Tensor, *, space: str = "features") -> Score:
     """Share of samples farther from their nearest training row than that is from its own nearest (Alaa et al. 2022).
 

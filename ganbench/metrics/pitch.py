@@ -18,9 +18,7 @@ CENTS = 50.0  # how far a pitch may be off: half a semitone
 MARGIN = 2 ** (7 / 12)  # a fifth beyond the lowest and highest note, where pitches are looked for
 
 
-@metric(
-    "pitch_accuracy", direction="max", needs=("samples", "sample_labels", "sound"), bounds={"pitch_accuracy": (0, 1)}
-)
+@metric("pitch_accuracy", direction="max", bounds=(0, 1))
 def pitch_accuracy(samples: Tensor, sample_labels: Tensor, sound: Sound) -> Score:
     """Share of samples whose wave has the pitch that was asked for, to half a semitone: (N, 2, F, T), (N,).
 

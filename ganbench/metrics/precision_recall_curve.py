@@ -15,21 +15,14 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadConfig
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_sets, metric, signature
 from ganbench.ops.clusters import Clusters
 from ganbench.ops.pairwise import precision_name
 
 BETA = 8.0
 
 
-@metric(
-    "prd",
-    direction="max",
-    needs=("features", "reference_features", "space", "rng"),
-    returns=("prd_f8", "prd_f1_8"),
-    degree=0,
-    bounds={"prd_f8": (0, 1), "prd_f1_8": (0, 1)},
-)
+@metric("prd", direction="max", returns=("prd_f8", "prd_f1_8"), degree=0, bounds=(0, 1))
 def prd(
     features: Tensor,
     reference_features: Tensor,
@@ -50,9 +43,7 @@ def prd(
         raise BadConfig(
             f"clusters must be at least 2, clusterings 1 and slopes 3; got {clusters}, {clusterings} and {slopes}"
         )
-    x = check_events(features, "features", at_least=clusters)
-    y = check_events(reference_features, "reference_features", at_least=clusters)
-    check_pair(features, reference_features, "features", "reference_features")
+    x, y = check_sets(features=features, reference_features=reference_features, at_least=clusters)
     both = torch.cat([x, y])
     cells = torch.stack([Clusters.of(both, clusters, rng).nearest(both) for _ in range(clusterings)])  # (R, N + M)
     cells_x, cells_y = cells[:, : len(x)], cells[:, len(x) :]

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ganbench.errors import BadInput
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_sets, metric, signature
 from ganbench.metrics.sliced import error_directions
 from ganbench.ops.pairwise import precision_name, slices
 from ganbench.ops.sliced import potentials, random_directions, sliced_wasserstein
@@ -26,7 +26,7 @@ from ganbench.ops.sliced import potentials, random_directions, sliced_wasserstei
 PATCH = 7
 
 
-@metric("lp_swd", direction="min", needs=("samples", "reference", "rng"), degree=0, bounds={"lp_swd": (0, None)})
+@metric("lp_swd", direction="min", degree=0, bounds=(0, None))
 def lp_swd(
     samples: Tensor,
     reference: Tensor,
@@ -43,8 +43,7 @@ def lp_swd(
     normalisation as given. `extra["se_over_directions"]` is the error of the number of directions, for these images
     and patches. Raises `BadInput` for anything but images of at least 7x7 pixels.
     """
-    check_events(samples, "samples"), check_events(reference, "reference")
-    check_pair(samples, reference)
+    check_sets(samples=samples, reference=reference)
     if samples.ndim != 4 or min(samples.shape[2:]) < PATCH:
         raise BadInput(f"samples must be images (N, C, H, W) of at least {PATCH}x{PATCH}; got {tuple(samples.shape)}")
     x, y = (s.float() if s.dtype in (torch.float16, torch.bfloat16) else s for s in (samples, reference))

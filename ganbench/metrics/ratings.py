@@ -17,13 +17,7 @@ from ganbench.metrics.base import Score, check_events, metric, signature
 HIDDEN = 0.2  # share of the known ratings that the model does not see
 
 
-@metric(
-    "rating_rmse",
-    direction="min",
-    needs=("model", "reference", "train", "rng"),
-    asks=("reconstruct",),
-    bounds={"rating_rmse": (0, None)},
-)
+@metric("rating_rmse", direction="min", asks=("reconstruct",), bounds=(0, None))
 def rating_rmse(model: Any, reference: Tensor, train: Tensor, *, rng: torch.Generator) -> Score:
     """Root mean squared error of the model's predictions of hidden ratings of users it was not trained on.
 

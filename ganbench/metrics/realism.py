@@ -21,13 +21,7 @@ from ganbench.ops.pairwise import tiles
 CANDIDATES = 4  # balls a sample that look deepest, whose ratio is measured again directly
 
 
-@metric(
-    "realism",
-    direction="max",
-    needs=("features", "reference_features", "space"),
-    degree=0,
-    bounds={"realism": (0, None)},
-)
+@metric("realism", direction="max", degree=0, bounds=(0, None))
 def realism(features: Tensor, reference_features: Tensor, *, space: str = "features", k: int = 3) -> Score:
     """Median realism of samples (N, F) among reference rows (M, F): above 1 a sample lies in one of the kept balls.
 

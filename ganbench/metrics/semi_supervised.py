@@ -32,14 +32,7 @@ STRENGTHS = {  # scikit-learn's C, inverse weight of the L2 penalty
 }
 
 
-@metric(
-    "semi_supervised_accuracy",
-    direction="max",
-    needs=("model", "train", "train_labels", "reference", "test_labels", "rng"),
-    asks=("encode", "features"),
-    version=2,
-    bounds={"semi_supervised_accuracy*": (0, 1)},
-)
+@metric("semi_supervised_accuracy", direction="max", asks=("encode", "features"), version=2, bounds=(0, 1))
 def semi_supervised_accuracy(
     model: Any,
     train: Tensor,
@@ -72,10 +65,9 @@ def semi_supervised_accuracy(
 @metric(
     "classification_error",
     direction="min",
-    needs=("model", "reference", "test_labels"),
     returns=("classification_error", "classification_error_last"),
     asks=("classify",),
-    bounds={"classification_error": (0, 1), "classification_error_last": (0, 1)},
+    bounds=(0, 1),
     by_labels="seen",
 )
 def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> list[Score]:
@@ -93,14 +85,7 @@ def classification_error(model: Any, reference: Tensor, test_labels: Tensor) -> 
     return scores
 
 
-@metric(
-    "svm_error",
-    direction="min",
-    needs=("model", "train", "train_labels", "reference", "test_labels", "label_draws"),
-    asks=("encode", "features"),
-    bounds={"svm_error*": (0, 1)},
-    by_labels="frozen",
-)
+@metric("svm_error", direction="min", asks=("encode", "features"), bounds=(0, 1), by_labels="frozen")
 def svm_error(
     model: Any,
     train: Tensor,

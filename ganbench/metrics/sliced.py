@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_sets, metric, signature
 from ganbench.metrics.partial import Shares, check_same
 from ganbench.ops.pairwise import ALL, Part, precision_name
 from ganbench.ops.sliced import Potentials, max_sliced_direction, potentials, random_directions
@@ -61,8 +61,7 @@ class SlicedSums:
 
         Raises what `sliced_wasserstein` raises, and `BadConfig` unless 0 <= k < K.
         """
-        x, y = check_events(samples, "samples"), check_events(reference, "reference")
-        check_pair(samples, reference)
+        x, y = check_sets(samples=samples, reference=reference)
         if not 1 <= p < float("inf"):
             raise BadConfig(f"p must be at least 1 and finite; got {p}")
         x, y = (t.double() if p > MOST_SINGLE else t for t in (x, y))
@@ -106,13 +105,7 @@ class SlicedSums:
         return Score("sliced_wasserstein", value, self.n, signature("sw", *parts), "min", se=se, extra=extra)
 
 
-@metric(
-    "sliced_wasserstein",
-    direction="min",
-    needs=("samples", "reference", "rng"),
-    degree=1,
-    bounds={"sliced_wasserstein": (0, None)},
-)
+@metric("sliced_wasserstein", direction="min", degree=1, bounds=(0, None))
 def sliced_wasserstein(
     samples: Tensor,
     reference: Tensor,
@@ -156,14 +149,7 @@ def _given(directions: Tensor, n_dims: int) -> Tensor:
     return unit
 
 
-@metric(
-    "max_sliced_wasserstein",
-    direction="min",
-    needs=("samples", "reference", "rng"),
-    version=2,
-    degree=1,
-    bounds={"max_sliced_wasserstein": (0, None)},
-)
+@metric("max_sliced_wasserstein", direction="min", version=2, degree=1, bounds=(0, None))
 def max_sliced_wasserstein(
     samples: Tensor, reference: Tensor, *, rng: torch.Generator, p: float = 2.0, starts: int = 8, steps: int = 50
 ) -> Score:
@@ -173,8 +159,7 @@ def max_sliced_wasserstein(
     measure of the laws, like every maximum over a sample; compare it with its floor. Whatever the input's type, the
     ascent is in float64, along a path that does not hang on roundings: every processor finds the same direction.
     """
-    x, y = check_events(samples, "samples", at_least=2), check_events(reference, "reference", at_least=2)
-    check_pair(samples, reference)
+    x, y = check_sets(samples=samples, reference=reference, at_least=2)
     if not 1 <= p < float("inf"):
         raise BadConfig(f"p must be at least 1 and finite; got {p}")
     x, y = x.double(), y.double()

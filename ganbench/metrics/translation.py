@@ -21,17 +21,14 @@ from ganbench.metrics.conditional import check_labels, share_of
 PEAK = 2.0  # pixels are in [-1, 1]
 
 
-@metric(
-    "translation_l1", direction="min", needs=("translated", "reference"), asks=("translate",), degree=1, power=1,
-    bounds={"translation_l1": (0, None)},
-)  # fmt: skip
+@metric("translation_l1", direction="min", asks=("translate",), degree=1, power=1, bounds=(0, None))
 def translation_l1(translated: Tensor, reference: Tensor) -> Score:
     """Mean absolute difference of a number to the truth's: (N, *E), (N, *E); the error is over events."""
     x, y = aligned(translated, reference)
     return _mean("translation_l1", (x.double() - y.double()).abs().mean(1), "min")
 
 
-@metric("psnr", direction="max", needs=("translated", "reference"), asks=("translate",))
+@metric("psnr", direction="max", asks=("translate",))
 def psnr(translated: Tensor, reference: Tensor) -> Score:
     """Peak signal to noise of the pooled squared error, 10 log10(4 / MSE) dB for pixels in [-1, 1]: (N, *E), (N, *E).
 
@@ -46,7 +43,7 @@ def psnr(translated: Tensor, reference: Tensor) -> Score:
     return Score("psnr", 10 * math.log10(PEAK**2 / mse), len(x), signature("psnr", "pooled", f"n={len(x)}"), "max", se)
 
 
-@metric("ssim", direction="max", needs=("translated", "reference"), asks=("translate",), bounds={"ssim": (-1, 1)})
+@metric("ssim", direction="max", asks=("translate",), bounds=(-1, 1))
 def ssim(translated: Tensor, reference: Tensor) -> Score:
     """Structural similarity of images in [-1, 1], mean over pixels, channels and images: (N, C, H, W), (N, C, H, W).
 
@@ -60,13 +57,7 @@ def ssim(translated: Tensor, reference: Tensor) -> Score:
     return _mean("ssim", structural_similarity(translated, reference), "max", f"window={side - 1 + side % 2}")
 
 
-@metric(
-    "translation_agreement",
-    direction="max",
-    needs=("translated_probs", "test_labels", "space"),
-    asks=("translate",),
-    bounds={"translation_agreement": (0, 1)},
-)
+@metric("translation_agreement", direction="max", asks=("translate",), bounds=(0, 1))
 def translation_agreement(translated_probs: Tensor, test_labels: Tensor, space: str = "probs") -> Score:
     """Share of translated events that the scorer takes for the class of their truth: (N, K), (N,)."""
     p = check_probs(translated_probs, "translated_probs")
@@ -75,13 +66,7 @@ def translation_agreement(translated_probs: Tensor, test_labels: Tensor, space: 
     return share_of(p.argmax(1) == y, "translation_agreement", text)
 
 
-@metric(
-    "translation_success",
-    direction="max",
-    needs=("translated_probs", "test_labels", "space"),
-    asks=("translate",),
-    bounds={"translation_success": (0, 1)},
-)
+@metric("translation_success", direction="max", asks=("translate",), bounds=(0, 1))
 def translation_success(
     translated_probs: Tensor, test_labels: Tensor, space: str = "probs", least: float = 0.8
 ) -> Score:
@@ -95,15 +80,7 @@ def translation_success(
     return Score("translation_success", float(agreement.value > least), agreement.n, text, "max")
 
 
-@metric(
-    "cycle_l1",
-    direction="min",
-    needs=("cycled", "cond"),
-    asks=("translate_back",),
-    degree=1,
-    power=1,
-    bounds={"cycle_l1": (0, None)},
-)
+@metric("cycle_l1", direction="min", asks=("translate_back",), degree=1, power=1, bounds=(0, None))
 def cycle_l1(cycled: Tensor, cond: Tensor) -> Score:
     """Mean absolute difference of a source to what its translation is translated back to: (N, *C), (N, *C).
 
@@ -113,9 +90,7 @@ def cycle_l1(cycled: Tensor, cond: Tensor) -> Score:
     return _mean("cycle_l1", (x.double() - y.double()).abs().mean(1), "min")
 
 
-@metric(
-    "consistency", direction="min", needs=("translated", "cond"), asks=("translate",), bounds={"consistency": (0, None)}
-)
+@metric("consistency", direction="min", asks=("translate",), bounds=(0, None))
 def consistency(translated: Tensor, cond: Tensor) -> Score:
     """How far a large image, made small again by box means, is from its source: mean absolute, a pixel.
 

@@ -17,14 +17,7 @@ from ganbench.ops.kernels import RBF, gram
 from ganbench.ops.pairwise import slices
 
 
-@metric(
-    "vendi",
-    direction="max",
-    needs=("features", "space"),
-    degree=0,
-    holds_for={"kernel": ("cosine",)},
-    bounds={"vendi": (1, None)},
-)
+@metric("vendi", direction="max", degree=0, holds_for={"kernel": ("cosine",)}, bounds=(1, None))
 def vendi(
     features: Tensor,
     *,

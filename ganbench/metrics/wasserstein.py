@@ -11,19 +11,12 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput
-from ganbench.metrics.base import Score, check_events, check_pair, metric, signature
+from ganbench.metrics.base import Score, check_sets, metric, signature
 from ganbench.ops.assignment import Solver, transport
 from ganbench.ops.costs import MEMORY_LIMIT
 
 
-@metric(
-    "wasserstein",
-    direction="min",
-    needs=("samples", "reference", "space", "rng"),
-    degree=1,
-    power=None,
-    bounds={"wasserstein": (0, None)},
-)
+@metric("wasserstein", direction="min", degree=1, power=None, bounds=(0, None))
 def wasserstein(
     samples: Tensor,
     reference: Tensor,
@@ -51,8 +44,7 @@ def wasserstein(
     """
     if n is not None and n < 1:
         raise BadInput(f"n must be at least 1, or None for all; got {n}")
-    x, y = check_events(samples, "samples"), check_events(reference, "reference")
-    check_pair(samples, reference)
+    x, y = check_sets(samples=samples, reference=reference)
     x, y = _draw(x, n, rng), _draw(y, n, rng)
     plan = transport(x, y, p=p, solver=solver, limit=limit)
     value = plan.unit * plan.primal ** (1 / p)

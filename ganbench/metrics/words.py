@@ -23,10 +23,13 @@ BATCH = 1000  # questions answered at once
 
 
 @metric(
-    "word_similarity", direction="max", degree=0, needs=("word_vectors", "text", "rng"), asks=("embed_words",),
+    "word_similarity",
+    direction="max",
+    degree=0,
+    asks=("embed_words",),
     returns=("word_similarity", "word_similarity_2"),
-    bounds={"word_similarity": (-1, 1), "word_similarity_2": (-1, 1)},
-)  # fmt: skip
+    bounds=(-1, 1),
+)
 def word_similarity(word_vectors: Tensor, text: Text, *, rng: torch.Generator) -> list[Score]:
     """Spearman's correlation of cosines of `word_vectors` (V, F) with the ratings of word pairs that `text` holds.
 
@@ -71,14 +74,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return found
 
 
-@metric(
-    "analogy",
-    direction="max",
-    degree=0,
-    needs=("word_vectors", "text"),
-    asks=("embed_words",),
-    bounds={"analogy": (0, 1)},
-)
+@metric("analogy", direction="max", degree=0, asks=("embed_words",), bounds=(0, 1))
 def analogy(word_vectors: Tensor, text: Text) -> Score:
     """Share of questions "a is to b as c is to ...?" whose answer is nearest to b - a + c among all other words.
 

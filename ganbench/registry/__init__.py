@@ -9,6 +9,7 @@ a user's own file is named on the command line as `path/to/file.py:Class`.
 from __future__ import annotations
 
 import ast
+import fnmatch
 import hashlib
 import importlib
 import importlib.metadata
@@ -16,13 +17,17 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
 from ganbench.registry.variants import single
+
+GIVEN = ("space",)  # what metrics are given although it has a default, for those who call them from Python
+USUAL = {"smoke": 200, "quick": 500, "standard": 5000}
+USUAL_SMALL = {"smoke": 400, "quick": 2000, "standard": 10_000}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class Entry:
         """First sentence of the documentation, for one-line listings."""
         texts = (self.doc, self.header) if self.shares else (self.header, self.doc)
         return next(filter(None, texts), "").strip().split("\n", 1)[0].rstrip(".")
+
+    @staticmethod
+    def said_by(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
+        """What its definition says beside the decorator."""
+        return {}
 
     @property
     def code_hash(self) -> str:
@@ -82,7 +92,8 @@ class DatasetInfo(Entry):
     """What `ganbench.datasets.base.dataset` says of a data set."""
 
     event: str = ""
-    iterations: Mapping[str, int] = field(default_factory=dict)
+    iterations: Mapping[str, int] | None = None
+    small: bool = False
     step: float | None = None
     labelled: bool = False
     cond: str = ""
@@ -93,6 +104,11 @@ class DatasetInfo(Entry):
     extra: str = ""
     greatest: Mapping[str, float] | None = None
     builtin: bool = False
+
+    @property
+    def budgets(self) -> Mapping[str, int]:
+        """Iterations of one plain GAN for each scale."""
+        return self.iterations or (USUAL_SMALL if self.small else USUAL)
 
     @property
     def may_have_labels(self) -> bool:
@@ -110,9 +126,26 @@ class MetricInfo(Entry):
     degree: int | None = None
     holds_for: Mapping[str, tuple[Any, ...]] | None = None
     power: int | None = 2
-    bounds: Mapping[str, tuple[float | None, float | None]] | None = None
+    bounds: tuple[float | None, float | None] | Mapping[str, tuple[float | None, float | None]] = (None, None)
     smallest: float = 0.0
     by_labels: str = ""
+
+    @staticmethod
+    def said_by(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
+        """`needs`: its arguments without a default, and those of `GIVEN`."""
+        if not isinstance(node, ast.FunctionDef):
+            return {}
+        a = node.args
+        optional = {arg.arg for arg in a.args[len(a.args) - len(a.defaults) :]}
+        optional |= {arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is not None}
+        names = [arg.arg for arg in (*a.args, *a.kwonlyargs)]
+        return {"needs": tuple(name for name in names if name not in optional or name in GIVEN)}
+
+    def bounds_of(self, score: str) -> tuple[float | None, float | None]:
+        """What one of its scores can be at least and at most; None where nothing bounds it."""
+        if isinstance(self.bounds, tuple):
+            return self.bounds
+        return next((b for name, b in self.bounds.items() if fnmatch.fnmatchcase(score, name)), (None, None))
 
     @property
     def looks_through(self) -> bool:
@@ -243,10 +276,11 @@ def read_source(path: Path, module: str, decorator: str, info: type[E]) -> Itera
     for node, call in marked:
         said = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
         name, doc = ast.literal_eval(call.args[0]), ast.get_docstring(node) or ""
-        known = {f.name for f in fields(info)}
+        beside = info.said_by(node)
+        known = {f.name for f in fields(info)} - beside.keys()
         if unknown := said.keys() - known:
             raise ImportFailed(f"{path.name}: @{decorator} takes {', '.join(sorted(known))}; got {min(unknown)}")
-        yield info(name, module, node.name, path, doc, header, len(marked) > 1, **said)
+        yield info(name, module, node.name, path, doc, header, len(marked) > 1, **said, **beside)
 
 
 @lru_cache(maxsize=4096)

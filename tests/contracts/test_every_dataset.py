@@ -137,7 +137,7 @@ def test_no_example_is_in_two_splits_by_construction(loaded, name):
 
 @pytest.mark.parametrize("entry", list(DATASETS), ids=lambda e: e.name)
 def test_iterations_grow_with_the_scale(entry):
-    steps = entry.iterations
+    steps = entry.budgets
     assert 0 < steps["smoke"] < steps["quick"] < steps["standard"]
     assert entry.event in ("vector", "image", "tokens", "clip", "any")
 

@@ -43,7 +43,7 @@ from torch import Tensor
 from ganbench.metrics.base import Score, check_events, metric, signature
 
 
-@metric("added_metric", direction="min", needs=("samples", "reference"), degree=1)
+@metric("added_metric", direction="min", degree=1)
 def added_metric(samples: Tensor, reference: Tensor) -> Score:
     x, y = check_events(samples, "samples"), check_events(reference, "reference")
     value = float((x.double().mean(0) - y.double().mean(0)).norm())

@@ -68,7 +68,7 @@ def test_plan_finishes_one_seed_before_the_next() -> None:
     planned = jobs.plan(BASE)
     assert [(j.spec.seed, j.spec.model) for j in planned] == [(0, "gan_ns"), (0, "gmm"), (1, "gan_ns"), (1, "gmm")]
     assert len({j.spec.job_id for j in planned}) == 4
-    assert planned[0].spec.budget == {"iterations": DATASETS.get("ring8").iterations["smoke"]}
+    assert planned[0].spec.budget == {"iterations": DATASETS.get("ring8").budgets["smoke"]}
 
 
 def test_pairs_that_do_not_go_together_are_skipped_with_the_reason(tmp_path: Path) -> None:

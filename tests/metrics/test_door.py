@@ -243,7 +243,7 @@ def test_every_state(entry: MetricInfo, name: str) -> None:
     check_state(entry, [name])
 
 
-@metric("draws", direction="none", needs=("samples",))
+@metric("draws", direction="none")
 def draws(samples: Tensor) -> Score:
     """Draws from every global generator, which no metric of ours does."""
     value = float(torch.rand(())) + random.random() + np.random.rand()  # noqa: NPY002
@@ -260,7 +260,7 @@ def test_global_generators_are_given_back_and_do_not_decide() -> None:
     assert draws(x).value == first
 
 
-@metric("lost", direction="none", needs=("samples",))
+@metric("lost", direction="none")
 def lost(samples: Tensor) -> Score:
     """Returns nan."""
     return Score("lost", math.nan, len(samples), "lost", "none")
