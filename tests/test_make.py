@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,6 @@ DIGITS = DataSpec("digits", (1, 8, 8), (-1.0, 1.0), n_train=64)
 
 
 class Small(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
 
@@ -37,6 +36,21 @@ def test_rows_hold_for_their_data_and_small_over_image() -> None:
     assert seen(IMAGE) == (100, 1e-4, 16)
     assert seen(DIGITS) == (50, 1e-4, 8)
     assert seen(DIGITS, width=3, lr="0.5") == (50, 0.5, 3)
+
+
+def test_a_config_is_a_frozen_dataclass_whether_or_not_it_is_marked() -> None:
+    class Marked(GAN):
+        @dataclass(frozen=True)
+        class Config(GAN.Config):
+            batch_size: Count = 100
+
+    for config in (Small.Config(), Marked.Config()):
+        assert (config.batch_size, config.lr) == (100, 1e-3)
+        assert config == type(config)(batch_size=100)
+        with pytest.raises(FrozenInstanceError):
+            config.batch_size = 3  # type: ignore[misc]
+        with pytest.raises(BadConfig, match="batch_size = 0"):
+            type(config)(batch_size=0)
 
 
 def test_a_table_replaces_that_of_the_base_whole() -> None:

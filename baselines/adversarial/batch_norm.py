@@ -8,8 +8,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -20,7 +18,6 @@ from ganbench.nn import batch_norm, make_discriminator, make_generator
 
 @register("batch_norm", family="adversarial", paper="arXiv:1502.03167", gives=("sample", "features"))
 class BatchNormGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         in_discriminator: bool = True
 

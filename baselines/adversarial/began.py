@@ -11,7 +11,7 @@ Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,6 @@ def convergence(real_error: Tensor, fake_error: Tensor, gamma: float) -> Tensor:
     version=3,
 )
 class BEGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         code_dim: Count = 1  # of the discriminator's autoencoder: one that can copy the data has nothing to tell
         gamma: Positive = 0.5  # diversity ratio E L(G(z)) / E L(x)

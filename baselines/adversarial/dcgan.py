@@ -9,7 +9,7 @@ Shapes      B batch, Z latent_dim, C H W image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -26,7 +26,6 @@ from ganbench.nn.capsules import CapsuleDiscriminator
     "dcgan", family="adversarial", paper="arXiv:1511.06434", gives=("sample", "features"), events=("image",), version=2
 )
 class DCGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 128
         latent_dim: Count = 100

@@ -11,8 +11,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -23,7 +21,6 @@ from ganbench.model import GAN, Batch, Defaults, NonNegative, register
 
 @register("dragan", family="adversarial", paper="arXiv:1705.07215", gives=("sample", "features"), version=4)
 class DRAGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         penalty_weight: NonNegative = 0.1  # lambda
 

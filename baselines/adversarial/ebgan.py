@@ -11,7 +11,7 @@ Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,6 @@ def pulling_away(codes: Tensor) -> Tensor:
     version=3,
 )
 class EBGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         code_dim: Count = 32  # of the discriminator's autoencoder
         margin: Positive = 1.0  # m

@@ -11,7 +11,7 @@ Shapes      B batch, Z latent_dim, *E event shape; V is the discriminator's outp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -23,7 +23,6 @@ from ganbench.model import GAN, Batch, Defaults, Player, Positive, register
 
 
 class FGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         generator: Literal["activation", "conjugate"] = "activation"
 
@@ -51,7 +50,6 @@ class FGAN(GAN):
 class ClippedFGAN(FGAN):
     """For divergences whose losses grow as exp(V): one huge gradient would stay in Adam's second moments."""
 
-    @dataclass(frozen=True)
     class Config(FGAN.Config):
         gradient_clip: Positive | None = 1.0  # largest norm of a player's gradient
 
@@ -87,7 +85,6 @@ class PearsonGAN(FGAN):
 class KLGAN(ClippedFGAN):
     """f-GAN, KL: the generator minimises a bound on KL(data || generator), which punishes missing modes."""
 
-    @dataclass(frozen=True)
     class Config(ClippedFGAN.Config):
         gradient_clip: Positive | None = None
 
@@ -100,7 +97,6 @@ class KLGAN(ClippedFGAN):
 class ReverseKLGAN(ClippedFGAN):
     """f-GAN, reverse KL: the generator minimises a bound on KL(generator || data), which forgives missing modes."""
 
-    @dataclass(frozen=True)
     class Config(ClippedFGAN.Config):
         generator: Literal["activation", "conjugate"] = "conjugate"
 

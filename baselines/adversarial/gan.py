@@ -9,7 +9,6 @@ Shapes      B batch, m pack (1 without packing), Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -23,7 +22,6 @@ from ganbench.nn import pack, packed_spec
 
 @register("gan", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=6)
 class ComposedGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         objective: str = "non_saturating"
         penalty: str = "none"  # clip:0.01, gp:10, one_sided:10, dragan:10, r1:10

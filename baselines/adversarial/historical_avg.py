@@ -8,7 +8,7 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -21,7 +21,6 @@ from ganbench.nn import ParameterHistory
 
 @register("historical_avg", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
 class HistoricalAveragingGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         history_weight: NonNegative = 1e-3
         past: Literal["mean", "previous"] = "mean"  # the mean of all iterates, updated as a running mean

@@ -12,7 +12,7 @@ Shapes      B batch, Z latent_dim (noise), K n_categories, C n_continuous, *E ev
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -36,7 +36,6 @@ from ganbench.nn.moments import some_batches, take_moments
     version=4,
 )
 class InfoGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Annotated[int, Ge(2)] = 128  # batch norm needs two
         latent_dim: Count = 62  # incompressible noise beside the codes

@@ -8,7 +8,7 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from ganbench.model import GAN, Batch, Count, Player, register
 
 @register("k_steps", family="adversarial", paper="arXiv:1406.2661", gives=("sample", "features"), version=3)
 class KStepGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         k: Count = 5  # discriminator updates per generator update
 

@@ -8,7 +8,7 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -21,7 +21,6 @@ from ganbench.model import GAN, Batch, Player, register
 
 @register("lsgan", family="adversarial", paper="arXiv:1611.04076", gives=("sample", "features"), version=3)
 class LSGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         fake_target: float = 0.0  # a; the paper also gives (-1, 1, 0), which minimises Pearson's chi^2 (section 3.2)
         real_target: float = 1.0  # b

@@ -9,7 +9,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,7 +21,6 @@ from ganbench.nn import MinibatchDiscriminator, make_pair
 
 @register("minibatch_disc", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=4)
 class MinibatchDiscriminationGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         n_kernels: Count = 100
         kernel_dim: Count = 5

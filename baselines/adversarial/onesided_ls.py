@@ -8,8 +8,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -19,7 +17,6 @@ from ganbench.model import GAN, Batch, Probability, register
 
 @register("onesided_ls", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=3)
 class OneSidedLabelSmoothingGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         real_target: Probability = 0.9  # alpha
 

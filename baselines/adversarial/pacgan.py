@@ -10,7 +10,7 @@ Shapes      B batch, m pack, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -26,7 +26,6 @@ from ganbench.nn.papers import pacgan_mixtures
 
 @register("pacgan", family="adversarial", paper="arXiv:1712.04086", version=4)
 class PacGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         pack: Count = 2  # m; 1 is the plain GAN that the paper compares with
         generator_updates: Count = 1

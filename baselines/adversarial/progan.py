@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, L depth, s side at a depth, *E event shape (C
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -28,7 +27,6 @@ SHOWN = 8  # latents of which the growth is drawn
 
 @register("progan", family="adversarial", paper="arXiv:1710.10196", gives=("sample", "vary"), events=("image",))
 class ProGAN(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 16
         latent_dim: Count = 512

@@ -9,8 +9,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -21,7 +19,6 @@ from ganbench.model import GAN, Batch, NonNegative, register
 
 @register("r1", family="adversarial", paper="arXiv:1801.04406", gives=("sample", "features"), version=3)
 class R1GAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         penalty_weight: NonNegative = 10.0  # gamma; the penalty is gamma / 2 E |grad|^2
 

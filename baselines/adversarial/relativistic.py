@@ -7,8 +7,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -18,7 +16,6 @@ from ganbench.model import GAN, Batch, register
 
 @register("relativistic", family="adversarial", paper="arXiv:1807.00734", gives=("sample", "features"), version=3)
 class RelativisticGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         average: bool = True  # against the mean of the other kind (RaSGAN), or in pairs (RSGAN)
 

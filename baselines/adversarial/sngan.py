@@ -9,7 +9,7 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ from ganbench.nn import spectrally_normalised
 
 @register("sngan", family="adversarial", paper="arXiv:1802.05957", gives=("sample", "features"), version=4)
 class SNGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         n_critic: Count = 5  # discriminator updates per generator update
 

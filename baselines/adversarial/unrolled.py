@@ -11,7 +11,7 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -30,7 +30,6 @@ from ganbench.nn.papers import unrolled_mixtures
 
 @register("unrolled", family="adversarial", paper="arXiv:1611.02163", gives=("sample", "features"), version=4)
 class UnrolledGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         k: Annotated[int, Ge(0)] = 5  # unrolled steps of the discriminator
         generator: Literal["value", "non_saturating"] = "value"

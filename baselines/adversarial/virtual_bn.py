@@ -7,7 +7,6 @@ Shapes      B batch, R reference, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -20,7 +19,6 @@ from ganbench.nn import VirtualBatchNorm, WithReference, make_generator, make_ju
 
 @register("virtual_bn", family="adversarial", paper="arXiv:1606.03498", gives=("sample", "features"), version=2)
 class VirtualBatchNormGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         n_reference: Count = 64
 

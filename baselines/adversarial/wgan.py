@@ -11,7 +11,7 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -31,7 +31,6 @@ def warm_up(n_critic: int) -> Callable[[int], int]:
 
 @register("wgan", family="adversarial", paper="arXiv:1701.07875", gives=("sample", "features"), version=4)
 class WGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         lr: Positive = 5e-4
         n_critic: Count = 5  # critic updates per generator update

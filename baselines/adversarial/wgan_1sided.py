@@ -8,8 +8,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +19,6 @@ from ganbench.nn import make_pair
 
 @register("wgan_1sided", family="adversarial", paper="arXiv:1709.08894", gives=("sample", "features"), version=3)
 class WGANLP(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         hidden: tuple[Count, ...] = (128, 128, 128)
         betas: tuple[Fraction, Fraction] = (0.5, 0.9)

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -35,7 +34,6 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.G
 
 @register("wgan_gp", family="adversarial", paper="arXiv:1704.00028", gives=("sample", "features"), version=3)
 class WGANGP(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         hidden: tuple[Count, ...] = (128, 128, 128)
         betas: tuple[Fraction, Fraction] = (0.5, 0.9)

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent, K pitches, *E event shape (2, F, T).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -79,7 +78,6 @@ class Critic(nn.Module):
     "gansynth", family="audio", paper="arXiv:1902.08710", needs=("y",), gives=("sample",), events=("image",), version=2
 )
 class GANSynth(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 16
         latent_dim: Count = 16

@@ -10,7 +10,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -27,7 +26,6 @@ from ganbench.nn import MLP, make_decoder, make_encoder
     "aae", family="autoencoder", paper="arXiv:1511.05644", gives=("sample", "encode", "from_codes", "reconstruct")
 )
 class AdversarialAutoencoder(EncoderDecoder):
-    @dataclass(frozen=True)
     class Config(EncoderDecoder.Config):
         posterior: Literal["deterministic", "gaussian"] = "gaussian"
         prior_std: Positive = 1.0

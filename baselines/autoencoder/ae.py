@@ -8,8 +8,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from ganbench.bases.encoder_decoder import EncoderDecoder
@@ -22,7 +20,6 @@ from ganbench.nn import make_decoder, make_encoder
     "ae", family="autoencoder", paper="doi:10.1126/science.1127647", gives=("encode", "from_codes", "reconstruct")
 )
 class Autoencoder(EncoderDecoder):
-    @dataclass(frozen=True)
     class Config(EncoderDecoder.Config):
         latent_dim: Count = 1  # below the two dimensions of the plane: a code of two could copy
         output: Output = "gaussian"

@@ -8,7 +8,6 @@ Shapes      B batch, N codes, K components, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -26,7 +25,6 @@ from ganbench.nn import make_decoder, make_encoder
     gives=("sample", "encode", "from_codes", "reconstruct"),
 )
 class DecodedCodes(EncoderDecoder):
-    @dataclass(frozen=True)
     class Config(EncoderDecoder.Config):
         density: Literal["gaussian", "mixture"] = "mixture"
         n_components: Count = 10

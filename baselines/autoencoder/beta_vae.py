@@ -11,14 +11,13 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ganbench.bases.outputs import Output, check_output, output_mean
 from ganbench.bases.variational import GaussianPosterior
-from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_kl, gaussian_log_prob
+from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_draw, gaussian_kl, gaussian_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, NonNegative, Positive, register
 from ganbench.nn import make_decoder, make_encoder, to_unit
 
@@ -30,7 +29,6 @@ from ganbench.nn import make_decoder, make_encoder, to_unit
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
 class BetaVAE(GaussianPosterior):
-    @dataclass(frozen=True)
     class Config(GaussianPosterior.Config):
         latent_dim: Count = 8
         beta: NonNegative = 4.0  # price of the KL term: 4 on sprites and chairs, 250 on faces
@@ -52,7 +50,7 @@ class BetaVAE(GaussianPosterior):
     def terms(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """log p(x | z) at one draw of z, and KL(q(z | x) || p(z)): (B, *E) -> (B,), (B,)."""
         mean, log_var = self.posterior(x)
-        z = self.draw(mean, log_var, rng)
+        z = gaussian_draw(mean, log_var, rng=rng)
         if self.config.output == "bernoulli":
             log_likelihood = bernoulli_log_prob(to_unit(x, self.spec), self.decoder(z))
         else:

@@ -10,7 +10,6 @@ Shapes      B batch, F n_units, D numbers in an event, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -29,7 +28,6 @@ def contractive_penalty(h: Tensor, weight: Tensor) -> Tensor:
 
 @register("cae", family="autoencoder", paper="Rifai et al., ICML 2011", gives=("encode", "from_codes", "reconstruct"))
 class ContractiveAutoencoder(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_units: Count = 128
         lr: Positive = 1e-3

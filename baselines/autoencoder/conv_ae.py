@@ -8,7 +8,6 @@ Shapes      B batch, Z latent_dim, C channels, W width, H side of the image (a m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -32,7 +31,6 @@ def conv(n_in: int, n_out: int) -> nn.Sequential:
     events=("image",),
 )
 class ConvAutoencoder(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         latent_dim: Count = 32
         width: Count = 16  # filters next to the image; twice as many at half its side

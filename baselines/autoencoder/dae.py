@@ -9,7 +9,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -23,7 +22,6 @@ from ganbench.nn import make_decoder, make_encoder
 
 @register("dae", family="autoencoder", paper="Vincent et al., ICML 2008", gives=("encode", "from_codes", "reconstruct"))
 class DenoisingAutoencoder(EncoderDecoder):
-    @dataclass(frozen=True)
     class Config(EncoderDecoder.Config):
         latent_dim: Count = 32  # may exceed the event's size: the noise keeps it from copying
         corruption: Literal["masking", "gaussian"] = "gaussian"

@@ -10,7 +10,6 @@ Shapes      B batch, T transformations (4), K classes, C channels, H and W sides
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -43,7 +42,6 @@ def transformation_tangents(x: Tensor) -> Tensor:
     events=("image",),
 )
 class TangentProp(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         architecture: Literal["auto", "mlp", "conv"] = "auto"
         hidden: tuple[Count, ...] = (128, 128)

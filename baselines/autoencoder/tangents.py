@@ -9,7 +9,6 @@ Shapes      B batch, F n_units, T n_tangents, D numbers in an event, *E event sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -30,7 +29,6 @@ from ganbench.ops.jacobian import batched_jacobian, leading_tangents
     gives=("encode", "from_codes", "reconstruct", "tangents"),
 )
 class ManifoldTangents(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_units: Count = 128
         n_tangents: Count = 1

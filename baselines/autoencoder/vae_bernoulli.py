@@ -10,13 +10,11 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from ganbench.bases.variational import VariationalAutoencoder
-from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_kl
+from ganbench.losses.likelihoods import bernoulli_log_prob, gaussian_draw, gaussian_kl
 from ganbench.model import Batch, Count, DataSpec, register
 from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
 
@@ -29,7 +27,6 @@ from ganbench.nn import bounds, from_unit, make_decoder, make_encoder, to_unit
     events=("image",),
 )
 class BernoulliVAE(VariationalAutoencoder):
-    @dataclass(frozen=True)
     class Config(VariationalAutoencoder.Config):
         latent_dim: Count = 20
         binary_samples: bool = False  # draw x ~ p(x | z) instead of showing its mean
@@ -49,7 +46,7 @@ class BernoulliVAE(VariationalAutoencoder):
 
     def elbo(self, x: Tensor, rng: torch.Generator) -> Tensor:  # equation 10: (B, *E) -> (B,)
         mean, log_var = self.posterior(x)
-        z = self.draw(mean, log_var, rng)
+        z = gaussian_draw(mean, log_var, rng=rng)
         return self.log_likelihood(x, z) - gaussian_kl(mean, log_var)
 
     def loss(self, batch: Batch) -> Tensor:

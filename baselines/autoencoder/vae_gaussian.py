@@ -10,14 +10,12 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganbench.bases.variational import VariationalAutoencoder
-from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob
+from ganbench.losses.likelihoods import gaussian_draw, gaussian_kl, gaussian_log_prob
 from ganbench.model import Batch, Count, DataSpec, Defaults, Positive, register
 from ganbench.nn import make_decoder, make_encoder
 
@@ -29,7 +27,6 @@ from ganbench.nn import make_decoder, make_encoder
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob", "inpaint"),
 )
 class GaussianVAE(VariationalAutoencoder):
-    @dataclass(frozen=True)
     class Config(VariationalAutoencoder.Config):
         latent_dim: Count = 8
         min_std: Positive = 1e-3  # floor of the decoder's standard deviation
@@ -56,7 +53,7 @@ class GaussianVAE(VariationalAutoencoder):
 
     def elbo(self, x: Tensor, rng: torch.Generator) -> Tensor:  # equation 10: (B, *E) -> (B,)
         mean, log_var = self.posterior(x)
-        z = self.draw(mean, log_var, rng)
+        z = gaussian_draw(mean, log_var, rng=rng)
         return self.log_likelihood(x, z) - gaussian_kl(mean, log_var)
 
     def loss(self, batch: Batch) -> Tensor:

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -27,7 +26,6 @@ from ganbench.nn import MLP, make_decoder, make_encoder
     "wae_gan", family="autoencoder", paper="arXiv:1711.01558", gives=("sample", "encode", "from_codes", "reconstruct")
 )
 class WAEGAN(EncoderDecoder):
-    @dataclass(frozen=True)
     class Config(EncoderDecoder.Config):
         cost_weight: Positive = 1.0  # of the squared error; the authors' code has 0.05, the paper nothing
         prior_weight: NonNegative = 10.0  # lambda

@@ -11,7 +11,6 @@ Shapes      B batch, C channels, H, W pixels, L levels, F width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -108,7 +107,6 @@ class PixelStack(nn.Module):
     version=2,
 )
 class PixelCNN(PixelModel):
-    @dataclass(frozen=True)
     class Config(PixelModel.Config):
         n_layers: Count = 3
         first_size: Count = 7  # of the first layer's square of pixels; later ones see 3

@@ -11,7 +11,6 @@ Shapes      B batch, C channels, H, W pixels, L levels, F width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
@@ -179,7 +178,6 @@ class RecurrentStack(nn.Module):
     version=2,
 )
 class PixelRNN(PixelModel):
-    @dataclass(frozen=True)
     class Config(PixelModel.Config):
         layer: Literal["row", "diagonal"] = "row"  # Row LSTM or Diagonal BiLSTM
         n_layers: Count = 1

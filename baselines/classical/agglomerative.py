@@ -11,7 +11,6 @@ Shapes      B batch, N examples, K clusters, D numbers in an event, *E event sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -23,7 +22,6 @@ from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Split, regi
 
 @register("agglomerative", family="classical", paper="Ward, JASA 1963", gives=("cluster", "encode"))
 class Agglomerative(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_clusters: Count = 25
         linkage: Literal["ward", "complete", "average", "single"] = "ward"

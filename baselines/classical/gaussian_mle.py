@@ -10,7 +10,6 @@ Shapes      B batch, N examples, D numbers in an event, *E event shape.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -24,7 +23,6 @@ LARGEST = 4096  # dimensions of a full covariance: its eigenvectors take 20 s an
 
 @register("gaussian_mle", family="classical", gives=("sample", "log_prob"))
 class GaussianMLE(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         covariance: Literal["full", "diagonal"] = "full"
         min_std: Positive = 1e-3  # in data units

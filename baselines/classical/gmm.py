@@ -10,7 +10,6 @@ Shapes      B batch, N examples, K components, D numbers in an event, *E event s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,7 +23,6 @@ from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Positive, S
 
 @register("gmm", family="classical", gives=("sample", "log_prob", "cluster"))
 class GMM(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_components: Count = 25
         covariance: Literal["auto", "full", "diagonal"] = "auto"

@@ -10,8 +10,6 @@ Shapes      B batch, N examples, K clusters, D numbers in an event, *E event sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,7 +25,6 @@ from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Split, regi
     gives=("sample", "cluster", "encode", "reconstruct"),
 )
 class KMeans(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_clusters: Count = 25
         restarts: Count = 10

@@ -11,8 +11,6 @@ Shapes      B batch of documents, K topics, V words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,7 +27,6 @@ from ganbench.model import Budget, Count, DataSpec, Model, Positive, Split, regi
     events=("vector",),
 )
 class LDATopics(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_topics: Count = 10
         alpha: Positive = 0.1  # concentration of a document's topics

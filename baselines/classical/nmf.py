@@ -12,7 +12,6 @@ Shapes      B batch, N examples, K parts, D numbers in an event, *E event shape;
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -26,7 +25,6 @@ TINY = 1e-12  # keeps 0 / 0 at 0 in the updates
 
 @register("nmf", family="classical", paper="Lee & Seung, Nature 1999", gives=("encode", "from_codes", "reconstruct"))
 class NMF(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_components: Count = 2
         max_iterations: Count = 200  # of the fit, and of coding new events

@@ -11,7 +11,6 @@ Shapes      B batch, N examples, Q components, D numbers in an event, *E event s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,7 +26,6 @@ from ganbench.model import Budget, Count, DataSpec, Defaults, Model, Positive, S
     gives=("sample", "encode", "from_codes", "reconstruct", "log_prob"),
 )
 class PCA(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_components: Count = 1
         min_std: Positive = 1e-3  # of the noise, in data units

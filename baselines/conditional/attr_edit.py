@@ -9,7 +9,7 @@ Shapes      B batch, Z latent_dim, A attributes of -1 and 1, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -34,7 +34,6 @@ from ganbench.nn.conditional import ConditionalDiscriminator, check_attributes
     events=("image",),
 )
 class AttributeEditor(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         latent_dim: Count = 100
         gan_share: Annotated[float, Gt(0), Lt(1)] = 0.6  # of the budget, before the encoders learn

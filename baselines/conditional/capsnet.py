@@ -11,7 +11,6 @@ Shapes      B batch, K classes, I primary capsules, E capsule_size, *E event sha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -49,7 +48,6 @@ VARIED = 16
     events=("image",),
 )
 class CapsNet(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 128
         network: Literal["capsule", "cnn"] = "capsule"

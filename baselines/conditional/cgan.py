@@ -9,7 +9,7 @@ Shapes      B batch, Z latent_dim, K classes, F features, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -27,7 +27,6 @@ from ganbench.nn.conditional import ConditionalDiscriminator, check_classes, one
 class CGAN(GAN):
     """Conditional GAN: generator and discriminator are both told the class; fakes have the classes of the data."""
 
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
 
@@ -85,7 +84,6 @@ class CGAN(GAN):
 class CGANMatching(CGAN):
     """Conditional GAN with matching: a real event under a wrong class is as false as a fake."""
 
-    @dataclass(frozen=True)
     class Config(CGAN.Config):
         matching_weight: Fraction = 0.5  # of real events with wrong classes; the rest of 1 is that of fakes
 

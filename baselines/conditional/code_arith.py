@@ -10,7 +10,6 @@ Shapes      B batch, N codes, Z latent_dim, A attributes of -1 and 1, *E event s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -35,7 +34,6 @@ from ganbench.nn.conditional import check_attributes
     events=("image",),
 )
 class CodeArithmetic(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 128
         gan_share: Annotated[float, Gt(0), Lt(1)] = 0.7  # of the budget, before the reader learns

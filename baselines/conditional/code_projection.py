@@ -10,7 +10,6 @@ Shapes      B batch, R restarts, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -28,7 +27,6 @@ from ganbench.model import GAN, Batch, Count, Defaults, NonNegative, Positive, r
     events=("image",),
 )
 class CodeProjection(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         method: Literal["lbfgs", "adam"] = "lbfgs"
         steps: Count = 200  # of either method

@@ -11,7 +11,6 @@ Shapes      B batch, S places in a pool, P patches, *C source (C1, H, W), *E tar
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -47,7 +46,6 @@ from ganbench.nn.translation import ImagePool, PatchJudge, residual_translator
     events=("image",),
 )
 class CycleGAN(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 1
         width: Count = 64  # filters next to the image, of all networks

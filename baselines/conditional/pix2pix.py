@@ -10,7 +10,6 @@ Shapes      B batch, P patches, *C source (C1, H, W), *E target (C2, H, W).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -46,7 +45,6 @@ from ganbench.nn.translation import PatchJudge, UNet, instance_norm
     events=("image",),
 )
 class Pix2Pix(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 1
         width: Count = 64  # filters next to the image, of both networks

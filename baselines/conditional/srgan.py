@@ -11,7 +11,6 @@ Shapes      B batch, *C source (C, h, w), *E target (C, f h, f w).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -44,7 +43,6 @@ from ganbench.nn.translation import SRResNet, srgan_judge
     events=("image",),
 )
 class SRGAN(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 16
         width: Count = 64  # filters of both networks, next to the image

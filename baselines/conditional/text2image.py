@@ -10,7 +10,7 @@ Shapes      B batch, L tokens, D embedding_dim, P projection_dim, Z latent_dim, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -46,7 +46,6 @@ from ganbench.nn.tokens import TokenEncoder, check_tokens
     events=("image",),
 )
 class Text2Image(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         latent_dim: Count = 100
         embedding_dim: Count = 128

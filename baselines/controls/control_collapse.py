@@ -6,8 +6,6 @@ one mode of a mixture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -18,7 +16,6 @@ from ganbench.model import Budget, DataSpec, Fraction, Model, Split, register
 class Collapse(Model):
     """Resamples one training example, or the nearest share of the training set around one."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         share: Fraction = 0.02  # of the training vectors, around one of them; below 1/25, the weight of a grid25 mode
 

@@ -5,8 +5,6 @@ Not a model: a control row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -17,7 +15,6 @@ from ganbench.model import Budget, Count, DataSpec, Model, Split, register
 class Memoriser(Model):
     """Draws with replacement from `n_examples` distinct training examples."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_examples: Count = 100
 

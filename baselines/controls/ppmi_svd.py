@@ -6,8 +6,6 @@ Similarity with Lessons Learned from Word Embeddings", sections 2 and 3: context
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,7 +18,6 @@ from ganbench.nn.words import check_corpus, check_vocabulary, mean_of_words
 class PPMI(Model):
     """log p(w, c) / (p(w) p(c)) where it is above 0, of words within a window that counts nearer words more."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         dim: Count = 100
         window: Count = 5

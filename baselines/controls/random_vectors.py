@@ -5,8 +5,6 @@ Not a model: a control row. On documents it is a random projection of word count
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -18,7 +16,6 @@ from ganbench.nn.words import check_vocabulary, mean_of_words
 class RandomVectors(Model):
     """Independent normal draws for every word."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         dim: Count = 100
 

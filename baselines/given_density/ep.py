@@ -9,8 +9,6 @@ Shapes      S factors, D dimensions, Q places on a line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -23,7 +21,6 @@ REACH = 8.0  # deviations of a cavity to either side that the rule spans
 
 @register("ep", family="given_density", gives=("sample", "estimate"), needs=("density", "factors"), events=("vector",))
 class EP(GivenDensity):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         places: Count = 401  # of the rule on each line: what one sweep over all factors costs
         damping: Probability = 0.5  # share of a refinement that is taken

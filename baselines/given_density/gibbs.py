@@ -8,8 +8,6 @@ Shapes      T scans, C chains, D dimensions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from ganbench.bases.given_density import DrawsFromDensity
@@ -21,7 +19,6 @@ from ganbench.ops.chains import chains_ess
     "gibbs", family="given_density", gives=("sample", "estimate"), needs=("density", "conditionals"), events=("vector",)
 )
 class Gibbs(DrawsFromDensity):
-    @dataclass(frozen=True)
     class Config(DrawsFromDensity.Config):
         batch_size: Count = 64  # chains
         burn_in: Fraction = 0.25  # of the scans, thrown away

@@ -8,8 +8,6 @@ Shapes      N draws, D dimensions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -24,7 +22,6 @@ CHUNK = 1 << 16  # draws that are looked at together
     "importance_sampling", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
 class ImportanceSampling(DrawsFromDensity):
-    @dataclass(frozen=True)
     class Config(DrawsFromDensity.Config):
         pilot: Fraction = 0.2  # of the budget, spent on draws of the base law; 0: the base is the proposal
         widen: Positive = 1.5  # deviations of the proposal over those that the pilot found

@@ -10,7 +10,6 @@ Shapes      C starts, D dimensions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,7 +25,6 @@ HALVINGS = 8
     "laplace", family="given_density", gives=("sample", "estimate"), needs=("density", "gradient"), events=("vector",)
 )
 class Laplace(GivenDensity):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 64  # starts
         tolerance: Positive = 1e-9  # of a Newton step, over the deviations of the base law

@@ -10,7 +10,6 @@ Shapes      R restarts, B draws of each, D dimensions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -33,7 +32,6 @@ LOOK = 0.1  # of the budget, spent on the bound of the restart that won: its own
     events=("vector",),
 )
 class MeanFieldVI(GivenDensity):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 64  # draws an iteration, over all restarts
         restarts: Count = 8

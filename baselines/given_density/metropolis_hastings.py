@@ -10,7 +10,6 @@ Shapes      T steps, C chains, D dimensions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -28,7 +27,6 @@ TRIED = 4  # draws for each chain, to find one where the density is not 0
     "metropolis_hastings", family="given_density", gives=("sample", "estimate"), needs=("density",), events=("vector",)
 )
 class MetropolisHastings(DrawsFromDensity):
-    @dataclass(frozen=True)
     class Config(DrawsFromDensity.Config):
         batch_size: Count = 64  # chains
         step: Positive = 0.05  # deviation of a step, over those of the base law; the first one where it is adapted

@@ -10,7 +10,6 @@ Shapes      T steps, C chains, D dimensions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,7 +29,6 @@ GOAL = 0.3  # acceptance of the steps within a subspace
     events=("vector",),
 )
 class ReversibleJump(DrawsFromDensity):
-    @dataclass(frozen=True)
     class Config(DrawsFromDensity.Config):
         batch_size: Count = 64  # chains
         step: Positive = 0.3  # first deviation of a step, over those of the base law

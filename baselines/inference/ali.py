@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
@@ -27,7 +26,6 @@ from ganbench.nn.papers import ali_mixtures
 
 @register("ali", family="inference", paper="arXiv:1606.00704", gives=("sample", "encode", "reconstruct"), version=5)
 class ALI(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Annotated[int, Ge(2)] = 100  # batch norm needs two
         networks: Literal["shared", "paper"] = "shared"
@@ -58,7 +56,7 @@ class ALI(GAN):
         """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
         if self.config.networks == "paper":
             return self.encode_with(x, torch.randn(x.shape, generator=rng, device=x.device))
-        return gaussian_draw(self.encoder(x), rng)
+        return gaussian_draw(*self.encoder(x).chunk(2, 1), rng=rng)
 
     def encode_with(self, x: Tensor, noise: Tensor) -> Tensor:  # the rerun's: (B, D), (B, D) -> (B, Z)
         return self.encoder(torch.cat([x, noise], 1))

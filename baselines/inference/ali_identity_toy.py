@@ -9,7 +9,6 @@ Shapes      B batch, D numbers in an event, which is also the size of the code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -30,7 +29,6 @@ from ganbench.nn import MLP, JointDiscriminator
     events=("vector",),
 )
 class ALIIdentityToy(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 100
         architecture: Literal["mlp"] = "mlp"
@@ -64,8 +62,8 @@ class ALIIdentityToy(Model):
     def pairs(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(x, z ~ q(z | x)) and (x ~ p(x | z), z): -> ((B, *E), (B, Z)), ((B, *E), (B, Z))."""
         z = self.draw_latent(len(batch.x), batch.rng)
-        code = gaussian_draw(self.encoder(batch.x), batch.rng)
-        return (batch.x, code), (gaussian_draw(self.generator(z), batch.rng), z)
+        code = gaussian_draw(*self.encoder(batch.x).chunk(2, 1), rng=batch.rng)
+        return (batch.x, code), (gaussian_draw(*self.generator(z).chunk(2, 1), rng=batch.rng), z)
 
     def discriminator_loss(self, batch: Batch) -> Tensor:
         with torch.no_grad():
@@ -82,7 +80,7 @@ class ALIIdentityToy(Model):
         return {"identity_error": (self.encode(x) - z).square().mean()}
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return gaussian_draw(self.generator(self.draw_latent(n, rng)), rng)
+        return gaussian_draw(*self.generator(self.draw_latent(n, rng)).chunk(2, 1), rng=rng)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x).chunk(2, dim=1)[0]

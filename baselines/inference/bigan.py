@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -34,7 +33,6 @@ from ganbench.nn import (
 
 @register("bigan", family="inference", paper="arXiv:1605.09782", gives=("sample", "encode", "reconstruct"), version=4)
 class BiGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Annotated[int, Ge(2)] = 128  # batch norm needs two
         weight_decay: NonNegative = 2.5e-5

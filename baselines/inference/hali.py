@@ -10,7 +10,6 @@ Shapes      B batch, Z1 latent_dim, Z2 top_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -25,7 +24,6 @@ from ganbench.nn import MLP, JointDiscriminator, batch_norm, make_encoder, make_
 
 @register("hali", family="inference", paper="arXiv:1802.01071", gives=("sample", "encode", "reconstruct"), version=4)
 class HALI(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Annotated[int, Ge(2)] = 100  # batch norm needs two
         latent_dim: Count = 4  # first level, next to the event
@@ -54,13 +52,13 @@ class HALI(GAN):
 
     def infer(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """z1 ~ q(z1 | x), z2 ~ q(z2 | z1): (B, *E) -> (B, Z1), (B, Z2)."""
-        z1 = gaussian_draw(self.encoder(x), rng)
-        return z1, gaussian_draw(self.encoder_2(z1), rng)
+        z1 = gaussian_draw(*self.encoder(x).chunk(2, 1), rng=rng)
+        return z1, gaussian_draw(*self.encoder_2(z1).chunk(2, 1), rng=rng)
 
     def generate_all(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """z2 ~ N(0, I), z1 ~ p(z1 | z2), x = G(z1): -> (n, *E), (n, Z1), (n, Z2)."""
         z2 = torch.randn(n, self.config.top_dim, generator=rng, device=rng.device)
-        z1 = gaussian_draw(self.prior_1(z2), rng)
+        z1 = gaussian_draw(*self.prior_1(z2).chunk(2, 1), rng=rng)
         return self.generator(z1), z1, z2
 
     def discriminator_loss(self, batch: Batch) -> Tensor:

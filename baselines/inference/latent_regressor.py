@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -32,7 +31,6 @@ from ganbench.nn import ConditionedGenerator, ConditionedMLP, make_encoder, make
     version=3,
 )
 class LatentRegressor(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 128
         weight_decay: NonNegative = 0.0

@@ -10,7 +10,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -31,7 +30,6 @@ from ganbench.nn import JointDiscriminator, make_encoder, make_pair
     version=4,
 )
 class PosthocEncoder(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
         gan_share: Annotated[float, Gt(0), Lt(1)] = 0.5  # of the budget, before the generator is frozen
@@ -69,7 +67,7 @@ class PosthocEncoder(GAN):
 
     def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
-        return gaussian_draw(self.encoder(x), rng)
+        return gaussian_draw(*self.encoder(x).chunk(2, 1), rng=rng)
 
     def joint_loss(self, batch: Batch) -> Tensor:
         z = self.draw_latent(len(batch.x), batch.rng)

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -25,7 +24,6 @@ from ganbench.nn import JointDiscriminator, adversarial_generator, make_encoder
 
 @register("veegan", family="inference", paper="arXiv:1705.07761", gives=("sample", "encode", "reconstruct"), version=6)
 class VEEGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 200
         latent_dim: Count = 254

@@ -12,7 +12,6 @@ Shapes      B batch, Z latent_dim, F features, *E event shape.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -80,7 +79,6 @@ class FourierFeatures(nn.Module):
 
 @register("dual_gan_linear", family="moment", paper="arXiv:1706.06216", version=2)
 class DualGANLinear(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 256
         latent_dim: Count = 10

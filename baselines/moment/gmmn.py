@@ -10,7 +10,6 @@ Shapes      B batch, Z latent_dim, D numbers in an event, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
@@ -28,7 +27,6 @@ def moment_matching_loss(fake: Tensor, real: Tensor, kernel: Kernel) -> Tensor:
 
 @register("gmmn", family="moment", paper="arXiv:1502.02761")
 class GMMN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 256  # real and as many generated: the MMD sees pairs
         latent_dim: Count = 10

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, F code_dim, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -38,7 +37,6 @@ def drop(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
 
 @register("gmmn_ae", family="moment", paper="arXiv:1502.02761", gives=("sample", "encode", "from_codes", "reconstruct"))
 class GMMNAE(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 256
         latent_dim: Count = 10

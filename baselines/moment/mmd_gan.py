@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, which is also the number of codes as in the a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -42,7 +41,6 @@ def infeasibility(fake_codes: Tensor, real_codes: Tensor) -> Tensor:
     version=2,
 )
 class MMDGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         latent_dim: Count = 10
         bandwidths: tuple[Positive, ...] = (0.25, 1.0, 4.0)  # in units of the codes

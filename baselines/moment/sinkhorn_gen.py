@@ -11,8 +11,6 @@ Shapes      B batch, Z latent_dim, D numbers in an event, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
 from ganbench.model import GAN, Batch, Count, DataSpec, Defaults, Player, Positive, register
@@ -22,7 +20,6 @@ from ganbench.ops.sinkhorn import sinkhorn_divergence
 
 @register("sinkhorn_gen", family="moment", paper="arXiv:1706.00292")
 class SinkhornGenerator(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 128
         latent_dim: Count = 10

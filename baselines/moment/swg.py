@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, D numbers in an event, F discriminator featur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -33,7 +32,6 @@ def layer_norm(channels: int) -> nn.Module:
 
 @register("swg", family="moment", paper="arXiv:1803.11188", version=2)
 class SlicedWassersteinGenerator(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 256
         latent_dim: Count = 10

@@ -10,8 +10,6 @@ Shapes      B batch, Z latent_dim, K classes, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,7 +31,6 @@ def head_cost(heads: Tensor, threshold: float) -> Tensor:
     needs=("labels",),
 )
 class DimensionReducingAAE(CategoricalAutoencoder):
-    @dataclass(frozen=True)
     class Config(CategoricalAutoencoder.Config):
         threshold: Positive = 6.0  # distance of heads below which they repel; the style has deviation 1
         head_weight: NonNegative = 1.0

@@ -11,7 +11,6 @@ Shapes      B batch, Z latent_dim, K classes, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -32,7 +31,6 @@ from ganbench.nn import MLP
     version=2,
 )
 class SupervisedAAE(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 100
         latent_dim: Count = 2

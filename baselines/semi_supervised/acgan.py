@@ -10,7 +10,7 @@ Shapes      B batch, Z latent_dim, K classes, F features, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,6 @@ from ganbench.nn import make_pair
     version=4,
 )
 class ACGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
         latent_dim: Count = 100

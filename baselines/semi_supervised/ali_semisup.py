@@ -10,8 +10,6 @@ Shapes      B batch, L labelled, Z latent_dim, K classes, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,7 +28,6 @@ from ganbench.nn import JointDiscriminator, make_encoder, make_generator
     needs=("labels",),
 )
 class SemiSupervisedALI(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100
@@ -55,7 +52,7 @@ class SemiSupervisedALI(GAN):
 
     def infer(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """z ~ q(z | x), reparametrised: (B, *E) -> (B, Z)."""
-        return gaussian_draw(self.encoder(x), rng)
+        return gaussian_draw(*self.encoder(x).chunk(2, 1), rng=rng)
 
     def judge(self, x: Tensor, z: Tensor, rng: torch.Generator) -> Tensor:
         """Class logits of pairs whose events carry noise: (B, *E), (B, Z) -> (B, K)."""

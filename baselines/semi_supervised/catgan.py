@@ -11,8 +11,6 @@ Shapes      B batch, L labelled, Z latent_dim, K classes, F features, *E event s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,7 +31,6 @@ INITIAL = 500  # training examples that the initialisation looks at
     version=2,
 )
 class CatGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100

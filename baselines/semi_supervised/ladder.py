@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -124,7 +123,6 @@ class LadderNetwork(nn.Module):
     "ladder", family="semi_supervised", paper="arXiv:1507.02672", gives=("classify", "features"), needs=("labels",)
 )
 class Ladder(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100

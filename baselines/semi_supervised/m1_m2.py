@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -189,7 +188,6 @@ class M2(nn.Module):
     needs=("labels",),
 )
 class M1M2(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         stack: Literal["m1", "m2", "m1+m2"] = "m1+m2"
         batch_size: Count = 100

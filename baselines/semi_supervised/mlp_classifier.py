@@ -8,7 +8,6 @@ Shapes      L labelled, B batch, K classes, F hidden, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -24,7 +23,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "si
 
 @register("mlp_classifier", family="semi_supervised", gives=("classify", "features"), needs=("labels",))
 class MLPClassifier(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 1  # unlabelled examples, which it does not look at
         labelled_batch_size: Count = 100

@@ -11,7 +11,6 @@ Shapes      B batch, L labelled, Z latent_dim, K classes, F features, *E event s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -88,7 +87,6 @@ def convolutional(spec: DataSpec, config: Any) -> bool:
     version=2,
 )
 class SemiSupervisedGAN(GAN):
-    @dataclass(frozen=True)
     class Config(GAN.Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100

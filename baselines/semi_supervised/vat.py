@@ -12,7 +12,6 @@ Shapes      B batch, L labelled, K classes, F features, *E event shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -46,7 +45,6 @@ from ganbench.nn import MLP, to_unit
     version=2,
 )
 class VAT(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 250
         labelled_batch_size: Count = 100

@@ -10,7 +10,6 @@ Shapes      B batch, T frames, S frames shown, (C, H, W) of a frame.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -78,7 +77,6 @@ class PredNet(nn.Module):
 
 @register("video_pred", family="sequential", paper="arXiv:1605.08104", gives=("predict",), events=("clip",))
 class VideoPrediction(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 16  # the authors' is 4
         widths: tuple[Count, ...] = (16, 32)  # channels of R on each layer; the authors' are 3, 48, 96, 192

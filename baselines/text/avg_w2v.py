@@ -8,8 +8,6 @@ Shapes      B documents, L places of words, V words of the vocabulary, F dim, M 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +19,6 @@ from ganbench.nn.words import mean_of_words, neighbours, offsets
 
 @register("avg_w2v", family="text", paper="arXiv:1405.4053", gives=("embed", "embed_words"), events=("tokens",))
 class MeanOfWords(WordVectors):
-    @dataclass(frozen=True)
     class Config(WordVectors.Config):
         dim: Count = 50
         window: Count = 2

@@ -8,8 +8,6 @@ Shapes      B documents, L places of words, V words of the vocabulary, N trainin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +19,6 @@ from ganbench.nn.words import check_corpus, check_vocabulary
 
 @register("bow_tfidf", family="text", paper="Spärck Jones 1972", gives=("embed",), events=("tokens",))
 class TfIdf(Model):
-    @dataclass(frozen=True)
     class Config(Model.Config):
         sublinear: bool = False  # 1 + log of a count in its place
         idf: bool = True  # False: counts alone

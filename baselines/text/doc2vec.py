@@ -10,7 +10,6 @@ Shapes      B documents, L places of words, V words of the vocabulary, F dim, M 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -32,7 +31,6 @@ from ganbench.nn.words import sum_before
     events=("tokens",),
 )
 class Doc2Vec(WordVectors):
-    @dataclass(frozen=True)
     class Config(WordVectors.Config):
         mode: Literal["dm", "dbow"] = "dm"
         dim: Count = 50

@@ -6,7 +6,6 @@ Shapes      B batch, Z latent_dim (style), K classes, *E event shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -25,7 +24,6 @@ class CategoricalAutoencoder(Model):
     A subclass makes `encoder` (B, *E) -> (B, K + Z), what it decodes with, and calls `build_judges`.
     """
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 100
         labelled_batch_size: Count = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -15,7 +14,6 @@ from ganbench.model import Batch, Count, Model, Player, Positive
 class EncoderDecoder(Model):
     """A subclass builds `encoder` (B, *E) -> (B, F) and `decoder` (B, Z) -> (B, *E) and says what they minimise."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         latent_dim: Count = 2
         architecture: Literal["auto", "mlp", "conv"] = "auto"  # auto: conv from 16 pixels on

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -35,7 +33,6 @@ class GivenDensity(Model):
 class DrawsFromDensity(GivenDensity):
     """A method that answers with draws; a subclass fills `posterior` with them."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         keep: Count = 10_000  # draws that stand for the density afterwards
 

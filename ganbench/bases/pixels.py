@@ -5,7 +5,6 @@ Shapes      B batch, C channels, H, W pixels, L levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -23,7 +22,6 @@ from ganbench.nn.masked import PixelNetwork, draw_levels, fill, level_values, qu
 class PixelModel(Model):
     """A model whose network gives the logits of every pixel from those before it: (B, C, H, W) -> (B, C, L, H, W)."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         n_levels: Annotated[int, Ge(2), Le(256)] = 17
         rounding: Literal["nearest", "drawn"] = "nearest"  # drawn: to the level below or above at random

@@ -6,7 +6,6 @@ Shapes      B batch, Z latent_dim, *E event shape.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -15,7 +14,13 @@ from torch import Tensor
 
 from ganbench.bases.encoder_decoder import EncoderDecoder
 from ganbench.data import Batch
-from ganbench.losses.likelihoods import gaussian_kl, gaussian_log_prob, log_mean_exp, standard_normal_log_prob
+from ganbench.losses.likelihoods import (
+    gaussian_draw,
+    gaussian_kl,
+    gaussian_log_prob,
+    log_mean_exp,
+    standard_normal_log_prob,
+)
 from ganbench.model import Count, Player
 from ganbench.ops.impute import impute
 
@@ -31,11 +36,6 @@ class GaussianPosterior(EncoderDecoder):
         mean, log_var = self.encoder(x).chunk(2, dim=1)
         return mean, log_var
 
-    @staticmethod
-    def draw(mean: Tensor, log_var: Tensor, rng: torch.Generator) -> Tensor:
-        """z ~ q(z | x), reparametrised: (B, Z), (B, Z) -> (B, Z)."""
-        return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
-
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         return {"kl": gaussian_kl(*self.posterior(batch.x)).mean()}
 
@@ -46,7 +46,6 @@ class GaussianPosterior(EncoderDecoder):
 class VariationalAutoencoder(GaussianPosterior):
     """A subclass says p(x | z), the bound and the loss; the importance-weighted bound and completion follow."""
 
-    @dataclass(frozen=True)
     class Config(EncoderDecoder.Config):
         bound: Literal["elbo", "iwae"] = "elbo"  # what log_prob returns
         n_particles: Count = 500  # draws of z for the importance-weighted bound
@@ -70,7 +69,7 @@ class VariationalAutoencoder(GaussianPosterior):
 
         def log_weights() -> Iterator[Tensor]:  # log p(x | z) + log p(z) - log q(z | x), one draw of z at a time
             for _ in range(self.config.n_particles):
-                z = self.draw(mean, log_var, rng)
+                z = gaussian_draw(mean, log_var, rng=rng)
                 log_q = gaussian_log_prob(z, mean, 0.5 * log_var)
                 yield self.log_likelihood(x, z) + standard_normal_log_prob(z) - log_q
 
@@ -80,4 +79,4 @@ class VariationalAutoencoder(GaussianPosterior):
         return self.elbo(x, rng) if self.config.bound == "elbo" else self.iwae(x, rng)
 
     def inpaint(self, x: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
-        return impute(x, known, lambda seen: self.from_codes(self.draw(*self.posterior(seen), rng)))
+        return impute(x, known, lambda seen: self.from_codes(gaussian_draw(*self.posterior(seen), rng=rng)))

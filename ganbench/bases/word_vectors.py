@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -17,7 +16,6 @@ from ganbench.nn.words import WordTable, check_corpus, check_vocabulary
 class WordVectors(Model):
     """A subclass says in `loss` how `words` are to predict each other, with negative samples in place of a softmax."""
 
-    @dataclass(frozen=True)
     class Config(Model.Config):
         batch_size: Count = 32  # documents
         dim: Count = 100

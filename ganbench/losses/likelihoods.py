@@ -19,9 +19,8 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     return each.expand_as(x).flatten(1).sum(1)
 
 
-def gaussian_draw(parameters: Tensor, rng: torch.Generator) -> Tensor:
-    """A reparametrised draw from a Gaussian given by means beside log variances: (B, 2 Z) -> (B, Z)."""
-    mean, log_var = parameters.chunk(2, dim=1)
+def gaussian_draw(mean: Tensor, log_var: Tensor, *, rng: torch.Generator) -> Tensor:
+    """A reparametrised draw of N(mean, diag(exp(log_var))): (B, Z), (B, Z) -> (B, Z)."""
     return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=rng, device=mean.device)
 
 

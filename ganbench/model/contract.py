@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
@@ -34,9 +34,13 @@ SMALL = 100  # numbers in an event below which papers' networks for 28x28 images
 M = TypeVar("M", bound="type[Model]")
 
 
+@dataclass_transform(frozen_default=True)
 @dataclass(frozen=True)
 class Config:
-    """Hyperparameters; the defaults are the paper's. Field types are checked, with the ranges above, on creation."""
+    """Hyperparameters; the defaults are the paper's. Field types are checked, with the ranges above, on creation.
+
+    A class `Config(Model.Config)` in a model is a frozen dataclass without being marked as one.
+    """
 
     batch_size: Count = 64
 
@@ -125,8 +129,14 @@ class Model(nn.Module):
     events: ClassVar[tuple[str, ...]] = ("vector", "image")
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Raises where `defaults` names no field, or where an inherited one would silently undo a field's new value."""
+        """Make its own `Config` a dataclass.
+
+        Raises where `defaults` names no field, or where an inherited one would silently undo a field's new value.
+        """
         super().__init_subclass__(**more)
+        mine = vars(cls).get("Config")
+        if isinstance(mine, type) and issubclass(mine, Config) and "__dataclass_fields__" not in vars(mine):
+            dataclass(frozen=True)(mine)
         if not is_dataclass(cls.Config):  # a maker of configs, whose fields cannot be read
             return
         own = {f.name: f.default for f in fields(cls.Config)}

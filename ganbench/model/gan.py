@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -31,7 +30,6 @@ class GAN(Model):
     `critic` and overrides `build` and `players` to say so.
     """
 
-    @dataclass(frozen=True)
     class Config(contract.Config):
         latent_dim: Count = 2
         architecture: Literal["auto", "mlp", "conv"] | Robustness | Stacked | Residual = (
