@@ -1,11 +1,10 @@
 """Metrics against what people use today: the same work, the same value first, then interleaved medians.
 
-A case names the work, our function and, where there is
-one, the peer's. Both run in one process on the same float32 arrays, turn by turn, so that a busy machine slows both;
-the ratio is that of the medians. On a machine that others use, `--threads 1 --clock cpu` counts processor time instead.
-The share of the ceiling divides the arithmetic of the work by our time and by the rate of a matrix product measured in
-the same run. The floor adds to that arithmetic what else the work cannot do without, its sorts and exponentials, at
-this machine's rates: no code is faster here. Scratch is the growth of resident memory during our turn.
+A case names the work, our function and, where there is one, the peer's. Both run in one process on the same float32
+arrays, turn by turn, so that a busy machine slows both; the ratio is that of the medians. On a machine that others use,
+`--threads 1 --clock cpu` counts processor time instead. The share of the ceiling divides the arithmetic of the work by
+our time and by the rate of a matrix product measured in the same run. The floor adds to that arithmetic what else the
+work needs, its sorts and exponentials, at this machine's rates. Scratch is the growth of resident memory in our turn.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,19 +67,14 @@ def build(folder: Path) -> Built:
     found = find_submissions(folder, board, records)
     rows = standings(board, records, family_of, found.submitted)
     known = published(folder, board)
-    return Built(board, rows, tables(board, rows, known), [*left_out(found.left_out), *strays(folder)])
+    left_out = [f"left out submissions/{visible(name)}: {why}" for name, why in sorted(found.left_out.items())]
+    return Built(board, rows, tables(board, rows, known), [*left_out, *strays(folder)])
 
 
 def own_records(folder: Path) -> list[Record]:
     """A board's own records; none where no file of them is. Raises `BadInput` for a file that is damaged."""
     path = folder / RECORDS
     return read_records(path) if path.is_file() else []
-
-
-def left_out(reasons: Mapping[str, str]) -> Iterator[str]:
-    """A line for each submission that is not on the board."""
-    for name, reason in sorted(reasons.items()):
-        yield f"left out submissions/{visible(name)}: {reason}"
 
 
 def strays(folder: Path) -> Iterator[str]:

@@ -231,8 +231,7 @@ def density_lacks(model: str, needs: Sequence[str], dataset: str, offers: Sequen
 def _inapplicable(metric: MetricInfo, model: ModelInfo, dataset: DatasetInfo) -> str | None:
     """What a metric needs that a model or a data set does not give, as far as registrations say."""
     needs, gives = set(metric.needs), set(model.gives)
-    drawn = {"sample", "translate"} if needs & {"samples", "probs", "features"} else set()
-    asks = set(metric.asks) or drawn
+    asks = set(metric.asks) or ({"sample", "translate"} if needs & {"samples", "probs", "features"} else set())
     if asks and not asks & gives:
         return f"a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
     if needs & LABELS and not dataset.may_have_labels:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
@@ -26,7 +26,7 @@ from ganbench.provenance.source import canonical_hash
 SCHEMA: Final = "ganbench.result/1"
 Status = Literal["ok", "failed", "diverged", "timeout", "oom", "skipped"]
 CHECKPOINT = "checkpoint.safetensors"  # in a job's folder, while it is in training
-STATUSES: tuple[Status, ...] = ("ok", "failed", "diverged", "timeout", "oom", "skipped")
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class RecordWarning(UserWarning):
@@ -117,7 +117,7 @@ def parse_record(text: str) -> Record:
     Raises `BadInput`.
     """
     try:
-        raw = json.loads(text, parse_constant=lambda s: _refuse(f"{s} is not JSON"))
+        raw = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"not a record: {error}") from None
     if not isinstance(raw, dict) or not str(raw.get("schema", "")).startswith("ganbench.result/"):
@@ -142,8 +142,8 @@ def sealed(record: Record) -> str:
     return f'{text[:-1]}, "seal": "{canonical_hash(json.loads(text))}"}}\n'
 
 
-def _refuse(message: str) -> Any:
-    raise ValueError(message)
+def _no_json(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def job_folder_name(spec: JobSpec) -> str:
@@ -291,9 +291,8 @@ class RunFolder:
         if lines[-1] == b"" and sorted(lines[:-1]) == sorted(wanted):
             return
         if any(lines[:-1]):
-            warnings.warn(
-                f"{path.name} was torn or behind; rebuilt from {len(truth)} records", RecordWarning, stacklevel=2
-            )
+            said = f"{path.name} was torn or behind; rebuilt from {len(truth)} records"
+            warnings.warn(said, RecordWarning, stacklevel=2)
         write_atomic(path, b"".join(line + b"\n" for line in wanted))
 
     def write_environment(self, environment: dict[str, Any]) -> str:
@@ -334,9 +333,8 @@ class RunFolder:
             return None
         except (BadInput, UnicodeDecodeError) as error:
             aside = path.with_name(path.name + ".corrupt")
-            warnings.warn(
-                f"{path.parent.name}/{path.name}: {error}; set aside as {aside.name}", RecordWarning, stacklevel=3
-            )
+            said = f"{path.parent.name}/{path.name}: {error}; set aside as {aside.name}"
+            warnings.warn(said, RecordWarning, stacklevel=3)
             os.replace(path, aside)
             return None
 
