@@ -131,7 +131,7 @@ def test_results_are_the_records(kept: Path) -> None:
 
 
 def test_results_of_a_board_and_of_failures(tmp_path: Path) -> None:
-    board = ganbench.results(ROOT / "leaderboards" / "toy2d" / "records.jsonl")
+    board = ganbench.results(ROOT / "leaderboards" / "toy2d")
     assert {"wgan_gp", "gmm"} <= set(board.model)
     assert {"ring8", "grid25"} == set(board.dataset)
     none = str(tmp_path)  # holds no data set

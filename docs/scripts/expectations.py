@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganbench.boards.compare import Difference, compare
+from ganbench.boards.own import own_records
 from ganbench.errors import BadInput
-from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import Record
 
 RECOVER = {"unrolled": "Metz et al. 2017, section 3.1", "pacgan": "Lin et al. 2018, table 1"}  # row -> who says so
@@ -83,7 +83,7 @@ def autoencoders() -> Iterable[Expectation]:
 
 def measured(e: Expectation) -> Difference | None:
     """The difference on the expectation's board; None where a row has no records there."""
-    records = read_records(BOARDS / e.board / "records.jsonl")
+    records = own_records(BOARDS / e.board)
 
     def of(row: str) -> list[Record]:  # under one name, for `compare` matches rows by theirs
         mine = (r for r in records if r.spec.row == row and r.spec.dataset == e.dataset)

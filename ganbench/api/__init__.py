@@ -112,7 +112,7 @@ def load_trained(
 
 
 def results(path: str | Path) -> pd.DataFrame:
-    """One row per job and metric, of a run folder, a results.jsonl or a board's records.jsonl: the last attempts.
+    """One row per job and metric, of a run's or a board's folder, or of a .jsonl file of records: the last attempts.
 
     Columns are `COLUMNS`: `model` is the row that the job stands in, `value`, `se` and `floor` are in the metric's
     units, `train_s` and `wall_s` in seconds, `config` is what differed from the defaults. A job without scores, such
@@ -255,8 +255,12 @@ def _fits(record: Record, model: str | None, dataset: str | None, seed: int | No
 
 def _records(path: Path) -> Iterator[Record]:
     """The last attempt of every job. Raises `BadInput`."""
+    from ganbench.boards.own import own_records
     from ganbench.jobs.reading import read_records
 
+    if (path / "board.toml").is_file():
+        yield from own_records(path)
+        return
     if path.is_dir():
         yield from RunFolder.open(path).records()
         return

@@ -100,7 +100,7 @@ def _agree(record: Record, what: str, stored: Any, now: Any) -> None:
 
 
 def _where(record: Record) -> str:
-    return f"records.jsonl, {record.spec.row} on {record.spec.dataset}, seed {record.spec.seed}"
+    return f"{record.spec.row} on {record.spec.dataset}, seed {record.spec.seed}"
 
 
 def train_again(records: Sequence[Record], place: Workplace, data_dir: str | None) -> str:
@@ -108,7 +108,7 @@ def train_again(records: Sequence[Record], place: Workplace, data_dir: str | Non
 
     Returns how many were left out. Raises `BadInput` for the first that differs.
     """
-    from ganbench.boards.build import slim
+    from ganbench.boards.own import slim
     from ganbench.boards.verify import differences
 
     older = 0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ganbench.boards.own import own_records, record_files
 from ganbench.boards.standings import latest
 from ganbench.errors import BadInput
-from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import Record, parse_record
 from ganbench.stats import Estimate, estimate
 
@@ -31,17 +31,17 @@ class Point:
     estimate: Estimate
 
 
-def history(files: Iterable[Path], metric: str, models: Iterable[str] = (), dataset: str | None = None) -> list[Point]:
+def history(boards: Iterable[Path], metric: str, models: Iterable[str] = (), dataset: str | None = None) -> list[Point]:
     """Points in the order of commits; a point is kept only where the value, the seeds or the signature changed.
 
-    `files` are records.jsonl files; those in a git checkout are read at every commit that touched them.
+    `boards` are their folders; records in a git checkout are read at every commit that touched them.
     """
     wanted = set(models)
     points: list[Point] = []
-    for path in files:
+    for folder in boards:
         last: dict[tuple[str, str, str], Point] = {}
-        for commit, date, records in _versions(path):
-            for point in _points(records, metric, path.parent.name, commit, date):
+        for commit, date, records in _versions(folder):
+            for point in _points(records, metric, folder.name, commit, date):
                 key = (point.model, point.dataset, point.scale)
                 skip = (wanted and point.model not in wanted) or (dataset and point.dataset != dataset)
                 before = last.get(key)
@@ -62,17 +62,18 @@ def _points(records: Iterable[Record], metric: str, board: str, commit: str, dat
         yield Point(date, commit, board, model, dataset, scale, signature, estimate(values))
 
 
-def _versions(path: Path) -> Iterator[tuple[str, str, list[Record]]]:
-    """(commit, date, records) of every committed version, oldest first, then of the file as it lies there."""
+def _versions(folder: Path) -> Iterator[tuple[str, str, list[Record]]]:
+    """(commit, date, records) of every committed version, oldest first, then of the files as they lie there."""
     seen = ""
-    log = _git(path.parent, "log", f"-{LIMIT}", "--format=%h %cI", "--", path.name)
+    log = _git(folder, "log", f"-{LIMIT}", "--format=%h %cI", "--", "records*.jsonl")
     for line in reversed(log.splitlines()):
         commit, _, date = line.partition(" ")
-        seen = _git(path.parent, "show", f"{commit}:./{path.name}")
-        records = [r for text in seen.splitlines() if (r := _record(text)) is not None]
-        yield commit, date, records
-    if path.is_file() and path.read_text(encoding="utf-8") != seen:
-        yield "working tree", "", read_records(path)
+        there = _git(folder, "ls-tree", "--name-only", commit, "./").splitlines()
+        names = sorted(n for n in there if n.startswith("records") and n.endswith(".jsonl"))
+        seen = "".join(_git(folder, "show", f"{commit}:./{name}") for name in names)
+        yield commit, date, [r for text in seen.splitlines() if (r := _record(text)) is not None]
+    if "".join(path.read_text(encoding="utf-8") for path in record_files(folder)) != seen:
+        yield "working tree", "", own_records(folder)
 
 
 @cache  # most lines are the same from commit to commit

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.build import LABEL_CURVES, PUBLISHED, RECORDS, Built, build, family_of, own_records, tables
+from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
+from ganbench.boards.own import family_of, own_records, record_files
 from ganbench.boards.standings import standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
@@ -176,7 +177,7 @@ def facts(path: Path) -> Mapping[str, str]:
 def take_published(folder: Path) -> None:
     """Keep beside a board of few labels what its models' recipes say was published."""
     board = load_board(folder)
-    if not board.by_labels or not (folder / RECORDS).is_file():
+    if not board.by_labels or not record_files(folder):
         return
     names = sorted({r.spec.model for r in own_records(folder)})
     datasets = {t.dataset for t in board.tasks}

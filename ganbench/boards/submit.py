@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from ganbench.boards import build
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.bounds import bounds
+from ganbench.boards.own import family_of, own_records
 from ganbench.boards.submission import RESULTS, FileOf, Submission, Tier, find_submissions, read_submission
 from ganbench.errors import BadInput, first_problem
 from ganbench.files import write_atomic
@@ -64,7 +65,7 @@ def check(
     submission = read_submission(folder)
     check_against(board, submission)
     check_tree(folder, submission)
-    own = build.own_records(board_folder)
+    own = own_records(board_folder)
     found = measure(submission, folder, board, own, place=place, data_dir=data_dir, run_code=run_code)
     return Checked(submission, found)
 
@@ -202,10 +203,10 @@ def _try_build(board_folder: Path, submission: Submission, records: Sequence[Rec
     """Compute the board with the submission on it, so that an impossible one is refused before anything is written."""
     from ganbench.boards.standings import standings
 
-    board, own = load_board(board_folder), build.own_records(board_folder)
+    board, own = load_board(board_folder), own_records(board_folder)
     entry = submission.entry(scored=bool(records))
     others = [(e, r) for e, r in find_submissions(board_folder, board, own).submitted if e.key != entry.key]
-    standings(board, own, build.family_of, [*others, (entry, records)])
+    standings(board, own, family_of, [*others, (entry, records)])
 
 
 def _copy(

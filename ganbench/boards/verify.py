@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.boards import build
 from ganbench.boards.board import Board, load_board
+from ganbench.boards.own import as_files, own_records, record_files
 from ganbench.boards.submission import RESULTS, find_submissions, read_submission
 from ganbench.boards.submit import check, check_tree
 from ganbench.errors import BadInput, GanbenchError, MissingResource
@@ -63,7 +64,7 @@ def verify(board_folder: Path, *, rescore: bool = True, retrain: bool = False, *
     board = look("board.toml", lambda: load_board(board_folder))
     if board is None:
         return findings
-    own = look("records.jsonl", lambda: own_records(board_folder))
+    own = look("records", lambda: checked_records(board_folder))
     if own and rescore:
         again = {key: options.get(key) for key in ("place", "data_dir")}
         look("own scores", lambda: check_own(own, board, retrain=retrain, **again))
@@ -156,13 +157,14 @@ def _outline(value: Any) -> Any:
     return "" if not value and not isinstance(value, int | float) else type(value).__name__.replace("int", "float")
 
 
-def own_records(board_folder: Path) -> list[Record]:
-    """A board's own records, from a file as `leaderboard build` writes it. Raises `BadInput`."""
-    path, records = board_folder / build.RECORDS, build.own_records(board_folder)
-    if records and path.read_text(encoding="utf-8") != build.as_lines(records):
-        raise BadInput(f"{path.name} must hold one record a seed, in order, as `leaderboard build --from` writes it")
-    for number, record in enumerate(records, 1):
-        where, plain = f"{path.name} line {number}, {record.spec.label}", record.plain()
+def checked_records(board_folder: Path) -> list[Record]:
+    """A board's own records, from files as `leaderboard build` writes them. Raises `BadInput`."""
+    files, records = record_files(board_folder), own_records(board_folder)
+    if records and {p.name: p.read_text(encoding="utf-8") for p in files} != as_files(records):
+        names = " and ".join(p.name for p in files)
+        raise BadInput(f"{names} must hold one record a seed, in order, as `leaderboard build --from` writes it")
+    for record in records:
+        where, plain = f"{record.spec.label} of the board's own", record.plain()
         odd = sorted((set(plain) ^ set(OWN)) - {"config"})  # older records do not say it
         odd += sorted(k for m in plain.get("metrics", ()) for k in set(m) ^ set(OWN_METRIC))
         if odd:

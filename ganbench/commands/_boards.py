@@ -60,6 +60,7 @@ def _definitions(root: str, write: bool = False) -> list[Path]:
 
 def records_of(source: str) -> list[Record]:
     """Records of a run folder, a board's folder or name, or a .jsonl file. Raises `BadInput`."""
+    from ganbench.boards.own import own_records, record_files
     from ganbench.jobs.reading import read_records
 
     path = Path(source)
@@ -70,7 +71,9 @@ def records_of(source: str) -> list[Record]:
     if path.is_file():
         return read_records(path)
     roots = [path, Path(ROOT) / source, *([INSTALLED / source] if path.name == source else [])]
-    for file in (f for folder in roots for f in (folder / "records.jsonl", folder / "results.jsonl")):
-        if file.is_file():
-            return read_records(file)
+    for folder in roots:
+        if record_files(folder):
+            return own_records(folder)
+        if (folder / "results.jsonl").is_file():
+            return read_records(folder / "results.jsonl")
     raise BadInput(f"{path.name!r} is not a run folder, a board or a .jsonl file of records")

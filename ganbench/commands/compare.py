@@ -54,7 +54,8 @@ def history(
     from ganbench.boards.history import history as points_of
     from ganbench.report.table import Measured, visible
 
-    points = points_of(sorted(Path(root).glob("*/records.jsonl")), metric, models or [], dataset)
+    folders = sorted({path.parent for path in Path(root).glob("*/records*.jsonl")})
+    points = points_of(folders, metric, models or [], dataset)
     if not points:
         raise BadInput(f"no committed record in {Path(root).name!r} has a score {metric!r} for that choice")
     if as_json:

@@ -41,6 +41,7 @@ def build(
 ) -> None:
     """Write README.md and board.csv of each board from its records and submissions."""
     from ganbench.boards import build as pages
+    from ganbench.boards.own import take
     from ganbench.boards.pages import draw_label_curves, take_pictures, take_published
     from ganbench.files import write_atomic
 
@@ -49,7 +50,7 @@ def build(
     for folder in board_folders(boards, root, write=True):
         taken = {"new": 0, "replaced": 0}
         for one in source or []:
-            new, replaced = pages.take(folder, records_of(one))
+            new, replaced = take(folder, records_of(one))
             taken = {"new": taken["new"] + new, "replaced": taken["replaced"] + replaced}
             if (Path(one) / "run.json").is_file():
                 take_pictures(folder, Path(one))
@@ -140,6 +141,7 @@ def copy(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> Non
     """Copy boards of the installed package here, to see a row of yours on them."""
     import shutil
 
+    from ganbench.boards.own import record_files
     from ganbench.commands._boards import INSTALLED
 
     made = []
@@ -148,9 +150,8 @@ def copy(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> Non
         if target.exists():
             raise BadInput(f"{target.as_posix()} is there already; remove it, or name another folder with --boards")
         target.mkdir(parents=True)
-        for name in ("board.toml", "records.jsonl"):
-            if (source / name).is_file():
-                shutil.copyfile(source / name, target / name)
+        for path in (source / "board.toml", *record_files(source)):
+            shutil.copyfile(path, target / path.name)
         made.append(target.as_posix())
     if as_json:
         return print_json({"folders": made})

@@ -16,6 +16,7 @@ from pathlib import Path
 from ganbench.boards import build as building
 from ganbench.boards.build import Built
 from ganbench.boards.html import Curves, read_curves
+from ganbench.boards.own import own_records
 from ganbench.boards.pages import PICTURES, picture_name
 from ganbench.errors import BadInput
 from ganbench.jobs.reading import read_records
@@ -74,7 +75,7 @@ def build(
 
 def _write_pages(out: Path, folders: Sequence[Path], docs: Path | None, runs: Sequence[Path], repository: str) -> None:
     built = {folder: building.build(folder) for folder in folders}
-    records = {f: building.own_records(f) for f in folders}
+    records = {f: own_records(f) for f in folders}
     extra = read_records(docs / "reproductions.jsonl") if docs and (docs / "reproductions.jsonl").is_file() else []
     samples = {f: list(_pictures(f, b, out)) for f, b in built.items()}
     curves = [c for run in runs for c in _curves(run)]

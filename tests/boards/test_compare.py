@@ -90,8 +90,16 @@ def test_history_follows_the_commits_and_skips_what_did_not_change(tmp_path: Pat
         write(values, extra)
         git("add", "-A")
         git("commit", "-q", "--allow-empty", "-m", "records")
+    parts = [folder / f"records-{name}.jsonl" for name in ("a", "b")]  # the same records, in two files
+    (first, *rest) = path.read_text().splitlines(keepends=True)
+    path.unlink()
+    parts[0].write_text(first), parts[1].write_text("".join(rest))
+    git("add", "-A")
+    git("commit", "-q", "-m", "in two")
+    for part in parts:
+        part.unlink()
     write([v / 4 for v in A])
-    points = history([path], "mmd")
+    points = history([folder], "mmd")
     assert [round(p.estimate.mean, 4) for p in points] == [round(float(np.mean(A)) * f, 4) for f in (1, 0.5, 0.25)]
     assert points[-1].commit == "working tree"
-    assert history([path], "mmd", models=["vae"]) == []
+    assert history([folder], "mmd", models=["vae"]) == []

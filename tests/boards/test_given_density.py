@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakes import board, record
 
-from ganbench.boards.build import family_of
+from ganbench.boards.own import family_of
 from ganbench.boards.standings import GIVEN, block_name, standings
 
 

@@ -11,7 +11,8 @@ from fakes import record
 
 from ganbench.boards import pages
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.build import PUBLISHED, build, readme, take
+from ganbench.boards.build import PUBLISHED, build, readme
+from ganbench.boards.own import take
 from ganbench.boards.pages import published_errors
 from ganbench.boards.standings import block_name, standings
 from ganbench.boards.submission import parse_submission

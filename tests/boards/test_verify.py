@@ -13,6 +13,7 @@ from outsider import N, toml
 from test_submit import CODE, WEIGHTS_CONFIG
 
 from ganbench.boards import again, build, verify
+from ganbench.boards.own import take
 from ganbench.boards.submit import Checked, add
 from ganbench.boards.verify import UNREPEATABLE
 from ganbench.jobs.plan import Selection, plan
@@ -145,7 +146,7 @@ def own(board_folder: Path, place: Any, monkeypatch: pytest.MonkeyPatch) -> Path
     found = {job.spec.job_id: run_job(job, place) for job in plan(selection)}
     assert {r.status for r in found.values()} == {"ok"}
     monkeypatch.setattr(again.runner, "run_job", lambda job, *_, **__: found[job.spec.job_id])
-    build.take(board_folder, [parse_record(r.to_json()) for r in found.values()])
+    take(board_folder, [parse_record(r.to_json()) for r in found.values()])
     build.write(board_folder)
     return board_folder
 
@@ -154,7 +155,7 @@ def own_scores_are_red(own: Path, place: Any) -> Callable[..., bool]:
     def red(records: list[Any], **options: bool) -> bool:
         (own / "records.jsonl").write_text(lines(records))
         findings = {f.what: f.passed for f in verify.verify(own, place=place, **options)}
-        return not (findings["records.jsonl"] and findings.get("own scores", True) and findings["tables"])
+        return not (findings["records"] and findings.get("own scores", True) and findings["tables"])
 
     return red
 

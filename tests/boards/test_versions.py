@@ -14,7 +14,7 @@ from fakes import raw
 from ganbench.__main__ import main
 from ganbench.boards.build import Stale, build, stale_rows, to_csv, today, write
 from ganbench.boards.build import long_table as long_table_of
-from ganbench.jobs.reading import read_records
+from ganbench.boards.own import own_records
 
 ROOT = Path(__file__).parents[2] / "leaderboards"
 BOARD = """
@@ -77,7 +77,7 @@ def test_the_marks_on_the_committed_boards_are_the_records_of_other_versions(
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     print({name: len(rows) for name, rows in found["boards"].items()})
     for name, rows in found["boards"].items():
-        records = read_records(ROOT / name / "records.jsonl")
+        records = own_records(ROOT / name)
         older = {r.spec.model for r in records if r.spec.versions["model"] != today(r.spec.model)}
         assert {row["row"].partition("[")[0].partition(" +")[0].partition(",")[0] for row in rows} <= older
         marks = (ROOT / name / "board.csv").read_text().count(", now v")
