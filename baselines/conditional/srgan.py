@@ -2,7 +2,8 @@
 
 Source      Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a GAN", equations 2 to 6.
 Departures  1. Content is the squared error of pixels: the paper's SRGAN-MSE. Its VGG features are of weights that a
-               baseline does not ship, and a scorer's would be judged by themselves. Without the GAN: SRResNet-MSE.
+               baseline does not ship, and a scorer's would be judged by themselves. Without the GAN: SRResNet-MSE, at
+               the rates that SRGAN has, where the paper's keeps one rate.
             2. Narrower, fewer blocks, ten times the rate for budgets some hundred times smaller; a tanh at the end.
             3. Half of the budget pretrains; the paper's share is 5/6.
 Shapes      B batch, *C source (C, h, w), *E target (C, f h, f w).
@@ -41,6 +42,7 @@ from ganbench.nn.translation import SRResNet, srgan_judge
     needs=("cond", "pairs"),
     conditions=("image",),
     events=("image",),
+    version=2,
 )
 class SRGAN(Model):
     class Config(Model.Config):
@@ -72,11 +74,15 @@ class SRGAN(Model):
     def players(self) -> list[Player]:
         c = self.config
         adam = partial(torch.optim.Adam, lr=c.lr, betas=c.betas)
-        if not c.adversarial_weight:
-            return [Player("generator", self.generator, self.content_loss, adam)]
         first, second, late = (0.0, c.pretraining), (c.pretraining, 1.0), self.late
+        pretraining = Player("pretraining", self.generator, self.content_loss, adam, span=first)
+        if not c.adversarial_weight:  # the same rates as beside a discriminator, so that only the loss differs
+            return [
+                pretraining,
+                Player("generator", self.generator, self.content_loss, adam, span=second, schedule=late),
+            ]
         return [
-            Player("pretraining", self.generator, self.content_loss, adam, span=first),
+            pretraining,
             Player("discriminator", self.discriminator, self.discriminator_loss, adam, span=second, schedule=late),
             Player("generator", self.generator, self.generator_loss, adam, span=second, schedule=late),
         ]

@@ -63,11 +63,10 @@ def test_its_first_phase_moves_the_generator_alone() -> None:
 
 
 def test_without_an_adversary_squared_error_is_all() -> None:
-    model = build(adversarial_weight=0)
-    (player,) = model.players()
-    assert player.loss == model.content_loss
-    assert player.span == (0, 1)
-    assert player.module is model.generator
+    model, game = build(adversarial_weight=0), build().players()
+    first, second = model.players()
+    assert all(p.loss == model.content_loss and p.module is model.generator for p in (first, second))
+    assert [(p.span, p.schedule is None) for p in (first, second)] == [(p.span, p.schedule is None) for p in game[::2]]
 
 
 def test_the_rate_falls_to_a_tenth_half_way_through_the_game() -> None:
