@@ -21,10 +21,10 @@ def main(folders: list[str]) -> None:
     for folder in folders:
         for record in RunFolder.open(Path(folder)).records():
             timing, spec = record.timing, record.spec
-            if record.status != "ok" or spec.device != "cpu" or not record.iterations or spec.config:
+            if record.status != "ok" or spec.device != "cpu" or spec.config:
                 continue
-            per_iteration = timing["train_s"] / record.iterations
-            seen[spec.model][spec.dataset].append((per_iteration, timing["wall_s"] - timing["train_s"]))
+            trained = timing["train_s"] if record.iterations else 0.0  # else it does not grow with the budget
+            seen[spec.model][spec.dataset].append((trained / (record.iterations or 1), timing["wall_s"] - trained))
     jobs = {
         model: {
             data: [float(f"{statistics.median(column):.3g}") for column in zip(*rows, strict=True)]
