@@ -209,13 +209,15 @@ def _kept_history(folder: Path | None, history: Any) -> dict[str, Any]:
 
 
 def _kept(folder: Path, write: Callable[[], Any]) -> Any:
-    """What `write` returns, which puts files into the folder; again where another job has removed that meanwhile."""
+    """What `write` returns, which puts files into the folder; again where another job is removing that meanwhile."""
+    for pause in (0.1, 0.5, 2.0):  # seconds: to remove a run's folder takes a while
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return write()
+        except FileNotFoundError:
+            time.sleep(pause)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        return write()
-    except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
-        return write()
+    return write()
 
 
 def _describe(error: BaseException, phase: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fakes import raw
 from outsider import BOARD, toml
 
 from ganbench.__main__ import main
+from ganbench.boards.own import record_files
 
 
 @pytest.fixture
@@ -167,4 +168,6 @@ def test_the_wheel_holds_the_boards() -> None:
     tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert "leaderboards" in tools["packages"]["find"]["include"]
     kept = {p.name for pattern in tools["package-data"]["leaderboards"] for p in (root / "leaderboards").glob(pattern)}
-    assert kept == {"board.toml", "records.jsonl", "published.json"}
+    records = {name for name in kept if name.startswith("records")}
+    assert kept - records == {"board.toml", "published.json"}
+    assert {p.name for board in (root / "leaderboards").iterdir() for p in record_files(board)} == records

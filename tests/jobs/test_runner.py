@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,3 +152,22 @@ def test_configs_are_coerced_and_defaults_dropped() -> None:
     assert kept == {key: default[key] for key in ("latent_dim", "lr", "decay")}  # which images have otherwise
     with pytest.raises(UnknownName, match="did you mean lr"):
         resolve_config("gan_ns", {"lrr": 1})
+
+
+def test_files_are_kept_although_the_folder_vanishes_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, left = tmp_path / "run" / "job", [3]
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+
+    def write() -> str:
+        if left[0]:
+            left[0] -= 1
+            shutil.rmtree(tmp_path / "run")
+        (folder / "history.json").write_text("{}")
+        return "history.json"
+
+    assert runner._kept(folder, write) == "history.json"
+    left[0] = 9
+    with pytest.raises(FileNotFoundError):
+        runner._kept(folder, write)
