@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 
 import architecture
-from layers import FOR_BASELINES, ROOT, circles, files, floors, imports, level, module_arrows, room
+from layers import FOR_BASELINES, ROOT, arrows, circles, files, floors, imports, level, module_arrows, room
+
+ARROWS, FLOORS = 145, 11  # at most; lower them with every one that goes
 
 
 def test_ganbench_imports_downwards() -> None:
@@ -25,6 +27,14 @@ def test_ganbench_imports_downwards() -> None:
 
 def test_modules_import_each_other_in_no_circle() -> None:
     assert circles(module_arrows()) == []
+
+
+def test_arrows_and_floors_do_not_grow() -> None:
+    rooms = arrows()
+    print(f"{len(rooms)} arrows between rooms, {max(floors(rooms).values())} floors")
+    assert circles(rooms) == []
+    assert len(rooms) <= ARROWS
+    assert max(floors(rooms).values()) <= FLOORS
 
 
 def test_floors_and_circles_are_counted_as_drawn() -> None:

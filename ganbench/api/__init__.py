@@ -255,11 +255,11 @@ def _fits(record: Record, model: str | None, dataset: str | None, seed: int | No
 
 def _records(path: Path) -> Iterator[Record]:
     """The last attempt of every job. Raises `BadInput`."""
-    from ganbench.boards.own import own_records
     from ganbench.jobs.reading import read_records
 
     if (path / "board.toml").is_file():
-        yield from own_records(path)
+        for file in sorted(path.glob("records*.jsonl")):
+            yield from read_records(file)
         return
     if path.is_dir():
         yield from RunFolder.open(path).records()

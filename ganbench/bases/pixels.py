@@ -14,8 +14,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from ganbench.data import Batch, DataSpec
-from ganbench.errors import NotApplicable
-from ganbench.model import Config, Count, Model, Player, Positive
+from ganbench.model import Config, Count, Model, NotApplicable, Player, Positive
 from ganbench.nn.masked import PixelNetwork, draw_levels, fill, level_values, quantise
 
 

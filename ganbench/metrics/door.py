@@ -27,7 +27,6 @@ from torch import Tensor
 
 from ganbench.errors import BadConfig, BadInput
 from ganbench.metrics.score import Score
-from ganbench.registry import GIVEN
 
 SETS = (
     "samples", "reference", "holdout", "train", "features", "reference_features", "train_features",
@@ -103,7 +102,7 @@ class Door:
         self.name, self.function = name, function
         self.degree, self.power, self.holds_for, self.smallest = degree, power, holds_for, smallest
         self.signature = inspect.signature(function)
-        self.needs = {k for k, p in self.signature.parameters.items() if p.default is p.empty or k in GIVEN}
+        self.needs = {k for k, p in self.signature.parameters.items() if p.default is p.empty or k == "space"}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The metric on these arguments. Raises what it raises, `BadInput` and `BadConfig`."""

@@ -25,7 +25,6 @@ from typing import Any, Generic, TypeVar
 from ganbench.errors import DuplicateName, ImportFailed, UnknownName
 from ganbench.registry.variants import single
 
-GIVEN = ("space",)  # what metrics are given although it has a default, for those who call them from Python
 USUAL = {"smoke": 200, "quick": 500, "standard": 5000}
 USUAL_SMALL = {"smoke": 400, "quick": 2000, "standard": 10_000}
 
@@ -132,14 +131,14 @@ class MetricInfo(Entry):
 
     @staticmethod
     def said_by(node: ast.ClassDef | ast.FunctionDef) -> dict[str, Any]:
-        """`needs`: its arguments without a default, and those of `GIVEN`."""
+        """`needs`: its arguments without a default, and `space`, which has one for those who call it from Python."""
         if not isinstance(node, ast.FunctionDef):
             return {}
         a = node.args
         optional = {arg.arg for arg in a.args[len(a.args) - len(a.defaults) :]}
         optional |= {arg.arg for arg, default in zip(a.kwonlyargs, a.kw_defaults, strict=True) if default is not None}
         names = [arg.arg for arg in (*a.args, *a.kwonlyargs)]
-        return {"needs": tuple(name for name in names if name not in optional or name in GIVEN)}
+        return {"needs": tuple(name for name in names if name not in optional or name == "space")}
 
     def bounds_of(self, score: str) -> tuple[float | None, float | None]:
         """What one of its scores can be at least and at most; None where nothing bounds it."""
