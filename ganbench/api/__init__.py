@@ -255,10 +255,10 @@ def _fits(record: Record, model: str | None, dataset: str | None, seed: int | No
 
 def _records(path: Path) -> Iterator[Record]:
     """The last attempt of every job. Raises `BadInput`."""
-    from ganbench.jobs.reading import read_records
+    from ganbench.jobs.reading import read_records, record_files
 
     if (path / "board.toml").is_file():
-        for file in sorted(path.glob("records*.jsonl")):
+        for file in record_files(path):
             yield from read_records(file)
         return
     if path.is_dir():

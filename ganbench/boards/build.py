@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganbench.boards.board import Board, Published, Task, load_board
-from ganbench.boards.own import family_of, own_records, record_files
+from ganbench.boards.own import family_of, own_records
 from ganbench.boards.rank import FORMULA
 from ganbench.boards.standings import GIVEN, Standing, block_name, standings
 from ganbench.boards.submission import find_submissions
 from ganbench.errors import BadInput, first_problem
 from ganbench.files import write_atomic
+from ganbench.jobs.reading import record_files
 from ganbench.registry import MODELS
 from ganbench.report.table import (
     Cell,
@@ -71,8 +72,9 @@ def build(folder: Path) -> Built:
 
 def strays(folder: Path) -> Iterator[str]:
     """A line for each file of a board's folder that is no part of a board, such as a submission in a wrong place."""
+    known = {*PARTS, *(path.name for path in record_files(folder))}
     for path in sorted(folder.iterdir()):
-        if path.name not in PARTS and path not in record_files(folder) and not path.name.startswith("."):
+        if path.name not in known and not path.name.startswith("."):
             where = "; a submission is a folder in submissions/" if path.name == "submission.toml" else ""
             yield f"{visible(path.name)} is no part of a board and was ignored{where}"
 

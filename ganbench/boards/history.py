@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ganbench.boards.own import own_records, record_files
+from ganbench.boards.own import own_records
 from ganbench.boards.standings import latest
 from ganbench.errors import BadInput
+from ganbench.jobs.reading import record_files
 from ganbench.jobs.records import Record, parse_record
 from ganbench.stats import Estimate, estimate
 

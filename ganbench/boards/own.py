@@ -11,17 +11,12 @@ from ganbench.boards.board import load_board
 from ganbench.boards.standings import latest, standings
 from ganbench.boards.submission import find_submissions
 from ganbench.files import write_atomic
-from ganbench.jobs.reading import read_records
+from ganbench.jobs.reading import read_records, record_files
 from ganbench.jobs.records import Record
 from ganbench.registry import MODELS
 
 LARGEST = 1_900_000  # bytes of a file of records: of a board with more, each data set has a file
 SLIM = ("artifacts", "error", "history", "not_applicable", "determinism")  # what a board's records do without
-
-
-def record_files(folder: Path) -> list[Path]:
-    """The files of a board's own records: records.jsonl, or records-ring8.jsonl and its like."""
-    return sorted(folder.glob("records*.jsonl"))
 
 
 def own_records(folder: Path) -> list[Record]:

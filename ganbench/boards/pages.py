@@ -13,10 +13,11 @@ from typing import Any
 from ganbench.boards.board import Board, load_board
 from ganbench.boards.build import LABEL_CURVES, PUBLISHED, Built, build, tables
 from ganbench.boards.html import Curves, Page, Picture, picture_uri, read_curves
-from ganbench.boards.own import family_of, own_records, record_files
+from ganbench.boards.own import family_of, own_records
 from ganbench.boards.standings import standings
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
+from ganbench.jobs.reading import record_files
 from ganbench.jobs.records import MetricRow, Record, RunFolder
 from ganbench.jobs.spec import JobSpec
 from ganbench.registry.recipes import Recipe, of

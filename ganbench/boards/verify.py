@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ganbench.boards import build
 from ganbench.boards.board import Board, load_board
-from ganbench.boards.own import as_files, own_records, record_files
+from ganbench.boards.own import as_files, own_records
 from ganbench.boards.submission import RESULTS, find_submissions, read_submission
 from ganbench.boards.submit import check, check_tree
 from ganbench.errors import BadInput, GanbenchError, MissingResource
-from ganbench.jobs.reading import read_records
+from ganbench.jobs.reading import read_records, record_files
 from ganbench.jobs.records import Record
 
 if TYPE_CHECKING:

@@ -60,8 +60,8 @@ def _definitions(root: str, write: bool = False) -> list[Path]:
 
 def records_of(source: str) -> list[Record]:
     """Records of a run folder, a board's folder or name, or a .jsonl file. Raises `BadInput`."""
-    from ganbench.boards.own import own_records, record_files
-    from ganbench.jobs.reading import read_records
+    from ganbench.boards.own import own_records
+    from ganbench.jobs.reading import read_records, record_files
 
     path = Path(source)
     if (path / "run.json").is_file():

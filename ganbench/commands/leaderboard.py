@@ -141,8 +141,8 @@ def copy(boards: Boards = None, root: Root = ROOT, as_json: Json = False) -> Non
     """Copy boards of the installed package here, to see a row of yours on them."""
     import shutil
 
-    from ganbench.boards.own import record_files
     from ganbench.commands._boards import INSTALLED
+    from ganbench.jobs.reading import record_files
 
     made = []
     for source in board_folders(boards, str(INSTALLED)):

@@ -19,6 +19,11 @@ LONE = re.compile("[\ud800-\udfff]")  # surrogates, which are no text by themsel
 HUGE = 1e100  # numbers are smaller: sums and squares of them stay finite
 
 
+def record_files(folder: Path) -> list[Path]:
+    """The files of a board's own records: records.jsonl, or records-ring8.jsonl and its like."""
+    return sorted(folder.glob("records*.jsonl"))
+
+
 def read_records(path: Path) -> list[Record]:
     """Every line of a committed results file. Raises `BadInput` naming file and line: a board has no torn records."""
     if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:

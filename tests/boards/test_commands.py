@@ -12,7 +12,7 @@ from fakes import raw
 from outsider import BOARD, toml
 
 from ganbench.__main__ import main
-from ganbench.boards.own import record_files
+from ganbench.jobs.reading import record_files
 
 
 @pytest.fixture

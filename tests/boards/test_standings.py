@@ -17,7 +17,7 @@ from ganbench.boards.compare import compare
 from ganbench.boards.own import take
 from ganbench.boards.standings import block_name, standings
 from ganbench.errors import BadInput
-from ganbench.jobs.reading import read_records
+from ganbench.jobs.reading import read_records, record_files
 from ganbench.jobs.records import Record
 
 
@@ -191,18 +191,18 @@ def test_records_of_a_large_board_stand_in_a_file_for_each_data_set(
     (tmp_path / "board.toml").write_text(TOML + '[[task]]\ndataset = "grid25"\nn = 1000\n')
     ring, grid = three("a", "ring8", 1.0), three("b", "grid25", 2.0)
     take(tmp_path, [*ring, *grid])
-    assert [p.name for p in own.record_files(tmp_path)] == ["records.jsonl"]
+    assert [p.name for p in record_files(tmp_path)] == ["records.jsonl"]
     before, as_one = files(build(tmp_path)), (tmp_path / "records.jsonl").read_text()
     monkeypatch.setattr(own, "LARGEST", len(as_one.encode()) - 1)
     assert take(tmp_path, []) == (0, 0)
-    assert [p.name for p in own.record_files(tmp_path)] == ["records-grid25.jsonl", "records-ring8.jsonl"]
-    assert sorted("".join(p.read_text() for p in own.record_files(tmp_path))) == sorted(as_one)
+    assert [p.name for p in record_files(tmp_path)] == ["records-grid25.jsonl", "records-ring8.jsonl"]
+    assert sorted("".join(p.read_text() for p in record_files(tmp_path))) == sorted(as_one)
     assert files(build(tmp_path)) == before
     assert not list(build(tmp_path).warnings)
     monkeypatch.undo()
     take(tmp_path, [])
     assert (tmp_path / "records.jsonl").read_text() == as_one
-    assert len(own.record_files(tmp_path)) == 1
+    assert len(record_files(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
