@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,3 +43,11 @@ def image8_spec() -> DataSpec:
 @pytest.fixture
 def image28_spec() -> DataSpec:
     return DataSpec("image28", (1, 28, 28), domain=(-1.0, 1.0), n_classes=10, n_train=512, n_eval=256)
+
+
+@pytest.fixture(scope="session")
+def place() -> Any:
+    """One workplace for all tests: data, scorer and floors are loaded once."""
+    from ganbench.scoring.inputs import Workplace
+
+    return Workplace()

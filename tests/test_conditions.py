@@ -15,7 +15,7 @@ from ganbench.datasets.base import assemble, fingerprint
 from ganbench.engine.loop import train
 from ganbench.engine.turns import Batches
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.jobs.plan import incompatible
+from ganbench.jobs.fitting import incompatible
 from ganbench.jobs.shown import training_data
 from ganbench.jobs.spec import JobSpec
 from ganbench.model import Budget, Config, Model, Player

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ganbench.bases.given_density import GivenDensity
+from ganbench.bases.inferred import GaussianLaw
 from ganbench.model import Budget, Count, DataSpec, Metered, Model, NotApplicable, Positive, Probability, register
-from ganbench.nn.inferred import GaussianLaw
 
 REACH = 8.0  # deviations of a cavity to either side that the rule spans
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ganbench.bases.given_density import GivenDensity
+from ganbench.bases.inferred import GaussianLaw
 from ganbench.model import Budget, Count, DataSpec, Metered, Model, NotApplicable, Positive, register
-from ganbench.nn.inferred import GaussianLaw
 
 HALVINGS = 8
 

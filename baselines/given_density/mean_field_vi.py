@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from ganbench.bases.given_density import GivenDensity
+from ganbench.bases.inferred import GaussianLaw
 from ganbench.errors import BadConfig
 from ganbench.model import Budget, Count, DataSpec, Metered, Model, NotApplicable, Positive, register
-from ganbench.nn.inferred import GaussianLaw
 
 LAST = 0.01  # share of the rate that is left at the end: means must settle within the smallest deviation
 

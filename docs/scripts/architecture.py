@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from layers import LAYERS, ROOT, arrows, circles, floors, level, module_arrows
+from layers import LAYERS, ROOT, arrows, circles, floors, module_arrows
 
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- {}: made by docs/scripts/architecture.py -->", "<!-- end of {} -->"
@@ -93,13 +93,10 @@ def updated(page: str) -> str:
 def counted() -> str:
     """Rooms, layers, floors, arrows and circles in a few lines."""
     pairs, modules = arrows(), module_arrows()
-    steps = [(level(b) or 0) - (level(a) or 0) for a, b in pairs]
-    circled = circles(pairs)
     return (
         f"rooms: {sum(map(len, LAYERS))} in {len(LAYERS)} layers, {max(floors(pairs).values())} floors; "
-        f"{len(steps)} arrows: {sum(s > 0 for s in steps)} down, {steps.count(0)} within a layer, "
-        f"{sum(s < 0 for s in steps)} up; in circles: {', '.join(circled) or 'none'}\n"
-        f"modules: {max(floors(modules).values())} floors, {len(modules)} arrows at import, "
+        f"{len(pairs)} arrows, in circles: {', '.join(circles(pairs)) or 'none'}\n"
+        f"modules: {max(floors(modules).values())} floors, {len(modules)} arrows, "
         f"in circles: {', '.join(circles(modules)) or 'none'}"
     )
 

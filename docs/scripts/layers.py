@@ -33,28 +33,15 @@ Arrow = tuple[str, str]
 FOR_BASELINES = {"model", "bases", "nn", "losses", "ops", "errors"}
 
 
-def imports(path: Path, at_import: bool = False) -> list[str]:
-    """Dotted names of ganbench and baselines modules that a file imports, outside `if TYPE_CHECKING`.
-
-    With `at_import`, those alone that stand outside functions, with the modules that `from package import` may mean.
-    """
+def imports(path: Path) -> list[str]:
+    """Dotted names that a file takes from ganbench and baselines, in functions and for types alone too."""
     found = []
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    hidden = {
-        n for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for n in ast.walk(node)
-    }  # fmt: skip
-    if at_import:
-        hidden |= {n for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
-    for node in ast.walk(tree):
-        if node in hidden:
-            continue
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [a.name for a in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (node.module or "")
-            found += [f"{base}.{a.name}" if base in ("ganbench", "baselines") else base for a in node.names]
-            found += [f"{base}.{a.name}" for a in node.names] if at_import else []
+            found += [f"{base}.{a.name}" for a in node.names]
     return [name for name in found if name.split(".")[0] in ("ganbench", "baselines") or name.startswith(".")]
 
 
@@ -64,10 +51,9 @@ def level(name: str) -> int | None:
 
 
 def room(name: str) -> str:
-    """The first part of a name inside ganbench; two parts where a module stands apart from its folder."""
-    parts = name.split(".")[1:]
-    apart = ".".join(parts[:2])
-    return apart if level(apart) is not None else parts[0] if parts else ""
+    """The first part of a name inside ganbench; all of baselines is one room."""
+    first, *rest = name.split(".")
+    return first if first == "baselines" or not rest else rest[0]
 
 
 def files() -> Iterator[tuple[str, Path]]:
@@ -78,17 +64,22 @@ def files() -> Iterator[tuple[str, Path]]:
             yield own, path
 
 
+def module_arrows() -> set[Arrow]:
+    """(from, to) for each pair of modules of ganbench and baselines of which one imports the other."""
+    paths = [p for folder in ("ganbench", "baselines") for p in (ROOT / folder).rglob("*.py")]
+    named = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in paths}
+    found = set()
+    for name, path in named.items():
+        for target in imports(path):
+            home = target if target in named else target.rpartition(".")[0]  # a module, or a name in one
+            found |= {(name, home)} if home in named and home != name else set()
+    return found
+
+
 def arrows() -> set[Arrow]:
     """(from, to) for each pair of rooms of which one imports the other."""
-    found = {(own, room(name)) for own, path in files() for name in imports(path)}
-    return {(a, b) for a, b in found if a != b and level(a) is not None and level(b) is not None}
-
-
-def module_arrows() -> set[Arrow]:
-    """(from, to) for each pair of modules of which one imports the other as it is itself imported."""
-    named = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for _, path in files()}
-    found = {(name, target) for name, path in named.items() for target in imports(path, at_import=True)}
-    return {(a, b) for a, b in found if a != b and b in named}
+    found = {(room(a), room(b)) for a, b in module_arrows()}
+    return {(a, b) for a, b in found if a != b}
 
 
 def floors(pairs: set[Arrow]) -> dict[str, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganbench.bases.inferred import Draws, GaussianLaw
 from ganbench.data.density import Inferred, Metered
 from ganbench.model import Budget, Count, DataSpec, Model, Split
-from ganbench.nn.inferred import Draws, GaussianLaw
 
 
 class GivenDensity(Model):

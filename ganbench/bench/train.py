@@ -26,10 +26,9 @@ from ganbench.datasets.load import load
 from ganbench.engine.loop import train
 from ganbench.engine.turns import Batches
 from ganbench.errors import GanbenchError, NotApplicable, UnknownName
-from ganbench.jobs.plan import incompatible
+from ganbench.jobs.fitting import models_of
 from ganbench.model import Budget, Model, Player
 from ganbench.model.make import make
-from ganbench.registry import DATASETS, MODELS
 
 SIZES = {  # iterations of one reading
     "ring8": 200, "digits": 200, "mnist": 20, "edges_digits": 40, "inverted_digits": 40, "half_digits": 40,
@@ -72,12 +71,8 @@ def run(
     for name in datasets:
         if name not in SIZES:
             raise UnknownName("data set of this benchmark", name, SIZES)
-    rows = []
-    for dataset in datasets:
-        for name in models or [e.name for e in MODELS]:
-            if incompatible(MODELS.get(name), DATASETS.get(dataset)) is None:
-                rows.append(_row(name, dataset, gemm, device, clock, rounds, data_dir))
-    return rows
+    pairs = [(name, dataset) for dataset in datasets for name in models_of(dataset, models)]
+    return [_row(*pair, gemm, device, clock, rounds, data_dir) for pair in pairs]
 
 
 def _row(

@@ -295,15 +295,13 @@ def ab_make(name: str, device: torch.device) -> Load:
 
 def serve(device: torch.device) -> None:
     """Answer orders on stdin, one JSON line each: make a case, or run it and say how long it took."""
-    import ganbench
-
     torch.set_num_threads(1)
     for module in ("ganbench.provenance.environment", "ganbench.environment"):  # where the tree has it
         with contextlib.suppress(ImportError):
             importlib.import_module(module).keep_freed_memory()  # as the processes that run jobs do
             break
     made: dict[str, Load] = {}
-    print(json.dumps({"tree": str(ganbench.__file__), "names": ab_names()}), flush=True)
+    print(json.dumps({"tree": str(sys.modules["ganbench"].__file__), "names": ab_names()}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
         name, reply = order["name"], dict[str, Any]()

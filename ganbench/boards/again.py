@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from ganbench.boards.board import Board
+from ganbench.boards.differences import differences
 from ganbench.errors import BadInput, GanbenchError, MissingResource
 from ganbench.jobs import runner
+from ganbench.jobs.identity import code_of
 from ganbench.jobs.records import Record, parse_record
 from ganbench.jobs.spec import Job
 from ganbench.model.make import effective_config, make
-from ganbench.provenance.identity import code_of
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring.inputs import Inputs, Workplace
 
@@ -109,7 +110,6 @@ def train_again(records: Sequence[Record], place: Workplace, data_dir: str | Non
     Returns how many were left out. Raises `BadInput` for the first that differs.
     """
     from ganbench.boards.own import slim
-    from ganbench.boards.verify import differences
 
     older = 0
     for record in records:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ganbench.boards.alarms import better_than_real, confirm_claims
 from ganbench.boards.board import Board, Task
-from ganbench.boards.leaks import LEVEL, LOOKED_AT, copied_share, find_leaks, same_set
 from ganbench.boards.submission import BADGES, FileOf, Submission
 from ganbench.boards.weights import draw_from_weights
 from ganbench.datasets.base import Dataset
@@ -29,6 +28,7 @@ from ganbench.model.make import effective_config, model_class
 from ganbench.provenance.source import code_sha256
 from ganbench.registry import DATASETS, METRICS, MODELS
 from ganbench.scoring.inputs import Inputs, Workplace, score_all
+from ganbench.scoring.leaks import LEVEL, LOOKED_AT, copied_share, find_leaks, same_set
 
 COPIES = 0.1  # share of copies, beyond what held-out data shows, above which samples are refused
 

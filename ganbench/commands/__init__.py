@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench import __version__
+from ganbench.provenance.environment import version as version_of_source
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -70,7 +70,7 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        typer.echo(version_of_source())
         raise typer.Exit
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import ganbench
 from ganbench.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def of_boards(incomplete: str) -> list[str]:
 
 
 ROOT = "leaderboards"
-INSTALLED = Path(ganbench.__file__).parents[1] / ROOT  # beside the package: in a checkout, and in the wheel
+INSTALLED = Path(__file__).resolve().parents[2] / ROOT  # beside the package: in a checkout, and in the wheel
 Root = Annotated[str, typer.Option("--boards", help="The folder that holds the boards.")]
 
 

@@ -77,8 +77,8 @@ def describe(
 
 def models() -> list[dict[str, Any]]:
     """All models with the data sets that they can take."""
-    from ganbench.jobs.plan import incompatible
-    from ganbench.registry import DATASETS, MODELS
+    from ganbench.jobs.fitting import datasets_of
+    from ganbench.registry import MODELS
 
     return [
         {
@@ -88,7 +88,7 @@ def models() -> list[dict[str, Any]]:
             "capabilities": list(e.gives),
             "needs": list(e.needs),
             "events": list(e.events),
-            "datasets": [d.name for d in DATASETS if incompatible(e, d) is None],
+            "datasets": [d.name for d in datasets_of(e)],
             "version": e.version,
             "summary": _summary(e),
         }
@@ -215,10 +215,10 @@ def _cost(name: str, entry: Any) -> str:
     """What one training takes on one core, by the estimate that `plan` makes."""
     from ganbench.jobs import estimate, suites
     from ganbench.jobs import plan as jobs
-    from ganbench.registry import DATASETS
+    from ganbench.jobs.fitting import datasets_of
 
-    among = suites.load("standard").datasets
-    fitting = [d for d in among if jobs.incompatible(entry, DATASETS.get(d)) is None]
+    taken = {d.name for d in datasets_of(entry)}
+    fitting = [name for name in suites.load("standard").datasets if name in taken]
     found, known = [], []
     for dataset, scale in [(d, s) for d in dict.fromkeys((*fitting[:1], *fitting[-1:])) for s in ("quick", "standard")]:
         selection = jobs.Selection("", (name,), (dataset,), (0,), scale, (), 500)

@@ -20,7 +20,6 @@ from ganbench.engine import checkpoint as checkpoints
 from ganbench.engine.turns import Batches, CapturedTurn, Rows, Turn
 from ganbench.errors import BadInput, Diverged
 from ganbench.model import Budget, Model
-from ganbench.nn.moments import without_trace
 
 CHUNK = 256  # losses kept on the device between two looks at them
 POINTS = 400  # history entries kept per series; past that every second one is dropped
@@ -232,16 +231,13 @@ class _Loop:
                 raise Diverged(turn.player.name, self.training.iterations - 1, "parameters are not finite")
 
     def diagnose(self, t: int) -> None:
-        self.model.eval()
         batches = self.batches
         index = self._spare_rows(len(batches.data))
         cond = None if batches.cond is None else self._spare_rows(batches.cond.n)
         seen = batches.gather(Rows(index, None, cond))
         batch = Batch(seen.x, self.spare_rng, seen.y, cond=seen.cond, rows=seen.rows)
-        with without_trace(self.model):
-            for name, value in self.model.diagnostics(batch).items():
-                self.pending.append((t, name, value.detach()))
-        self.model.train()
+        for name, value in self.model.diagnose(batch).items():
+            self.pending.append((t, name, value.detach()))
 
     def _spare_rows(self, n: int) -> Tensor:
         """Rows of a batch out of n, drawn apart from those of training."""

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.errors import BadConfig, ImportFailed, UnknownName
-from ganbench.jobs import suites
-from ganbench.jobs.spec import LABELS, Job, JobSpec, Precision, display_name
-from ganbench.provenance import identity
+from ganbench.jobs import identity, suites
+from ganbench.jobs.fitting import incompatible
+from ganbench.jobs.spec import Job, JobSpec, Precision, display_name
 from ganbench.provenance.source import look_again
-from ganbench.registry import DATASETS, METRICS, MODELS, DatasetInfo, E, MetricInfo, ModelInfo, Registry
+from ganbench.registry import DATASETS, METRICS, MODELS, DatasetInfo, E, ModelInfo, Registry
 from ganbench.registry import recipes as published
 from ganbench.registry.recipes import Recipe
 from ganbench.registry.variants import expand, parse_value, single, split_config, with_config
 
 MAX_SEEDS = 10_000
-DENSITY_WORDS = ("gradient", "conditionals", "factors", "subspaces")  # what a density may offer beside its value
 
 
 @dataclass(frozen=True)
@@ -166,37 +165,6 @@ def _no_recipe(selection: Selection, model: ModelInfo, dataset: DatasetInfo, rec
     return f"{model.name} has no published recipe for {dataset.name}" + (f" with {counts} labels" if counts else "")
 
 
-def incompatible(model: ModelInfo, dataset: DatasetInfo, metrics: Sequence[str] = ()) -> str | None:
-    """Why a model cannot take a data set, as far as registrations say; None when they go together.
-
-    A model that none of the metrics could say anything of is not trained either.
-    """
-    event = dataset.event
-    if event not in ("", "any", *model.events) and not dataset.prefix:
-        return f"{model.name} takes {' or '.join(model.events)} events; {dataset.name} holds {event} events"
-    reason = density_lacks(model.name, model.needs, dataset.name, dataset.density)
-    if reason:
-        return reason
-    wanted, cond = model.conditions, dataset.cond
-    if wanted and cond not in wanted:
-        has = f"{cond} conditions" if cond else "none"
-        return f"{model.name} makes events from {' or '.join(wanted)}; {dataset.name} has {has}"
-    if "pairs" in model.needs and not dataset.paired:
-        return f"{model.name} learns from pairs; {dataset.name} is unpaired"
-    needs = set(model.needs) & {"y", "labels"}
-    if needs and not dataset.may_have_labels:
-        return f"{model.name} learns from labels; {dataset.name} has none"
-    if not metrics or not model.family:
-        return None
-    silent: dict[str, list[str]] = {}  # why -> metrics
-    for name in metrics:
-        why = _inapplicable(METRICS.get(name), model, dataset)
-        if why is None:
-            return None
-        silent.setdefault(why, []).append(name)
-    return "; ".join(f"{', '.join(names)} need{'s' * (len(names) == 1)} {why}" for why, names in silent.items())
-
-
 def _skip(model: ModelInfo, dataset: DatasetInfo, selection: Selection) -> str | None:
     """Why a pair is not run, and where it would be; None when it is."""
     reason = incompatible(model, dataset, selection.metrics)
@@ -214,29 +182,6 @@ def _where_scored(model: ModelInfo, dataset: DatasetInfo, selection: Selection) 
     others = [s for s in map(suites.load, suites.names()) if dataset.name in s.datasets]
     fitting = [s.name for s in others if incompatible(model, dataset, metric_names(s.metrics)) is None]
     return f"; try --suite {' or '.join(fitting)}" if fitting else ""
-
-
-def density_lacks(model: str, needs: Sequence[str], dataset: str, offers: Sequence[str]) -> str | None:
-    """Why a model that draws from a density cannot draw from one that offers this; None where it can."""
-    if "density" not in needs:
-        return None
-    if not offers:
-        return f"{model} draws from a density; that of {dataset} is not given"
-    if "subspaces" in offers and "subspaces" not in needs:
-        return f"{model} moves in one space; {dataset} has mass on coordinates that are exactly 0"
-    lacking = [word for word in DENSITY_WORDS if word in needs and word not in offers]
-    return f"{model} needs the {lacking[0]} of a density; {dataset} has none" if lacking else None
-
-
-def _inapplicable(metric: MetricInfo, model: ModelInfo, dataset: DatasetInfo) -> str | None:
-    """What a metric needs that a model or a data set does not give, as far as registrations say."""
-    needs, gives = set(metric.needs), set(model.gives)
-    asks = set(metric.asks) or ({"sample", "translate"} if needs & {"samples", "probs", "features"} else set())
-    if asks and not asks & gives:
-        return f"a model that gives {' or '.join(sorted(asks))}; {model.name} does not"
-    if needs & LABELS and not dataset.may_have_labels:
-        return f"labels; {dataset.name} has none"
-    return None
 
 
 def budget_for(dataset: DatasetInfo, scale: str) -> dict[str, int | float]:

@@ -11,7 +11,7 @@ from ganbench.data.density import Density
 from ganbench.datasets.base import Dataset
 from ganbench.datasets.labels import check_range, draw_labels
 from ganbench.errors import NotApplicable
-from ganbench.jobs.plan import density_lacks
+from ganbench.jobs.fitting import density_lacks
 from ganbench.jobs.spec import LABELS, JobSpec
 from ganbench.model import Model
 from ganbench.registry import METRICS

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ganbench.data import DataSpec
 from ganbench.losses import penalties
 from ganbench.losses.adversarial import discriminator_bce_smoothed, feature_matching
+from ganbench.losses.game import Game, Loss, Part
 from ganbench.losses.unroll import Parameters, unroll
 from ganbench.nn.default import JudgeNorm, Sizes, batch_norm, make_discriminator, make_generator
 from ganbench.nn.ema import EMA
@@ -28,85 +29,6 @@ from ganbench.nn.minibatch import MinibatchDiscriminator
 from ganbench.nn.moments import without_trace
 from ganbench.nn.spectral import spectrally_normalised
 from ganbench.nn.virtual_norm import VirtualBatchNorm, WithReference
-
-if TYPE_CHECKING:
-    from ganbench.losses.compose import Game
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-class Part:
-    """A penalty or a stabiliser with its value. What a part does not change it leaves to the methods here.
-
-    `gan` is the composed GAN: `generator`, `discriminator`, `game`, and what parts attach to it.
-    """
-
-    name: ClassVar[str]
-    default: ClassVar[float] = 1.0
-    low: ClassVar[float] = 1.0
-    high: ClassVar[float] = 1.0
-    whole: ClassVar[bool] = False  # takes whole numbers only
-    bounds_slope: ClassVar[bool] = False  # holds the critic Lipschitz
-    instead: ClassVar[str] = ""  # of a part that lets the examples of a batch interact: what goes with their gradients
-    judge_norm: ClassVar[JudgeNorm] = "batch"  # what the part allows in the judge's convolutions
-    dense: ClassVar[bool] = True  # whether 28x28 images keep DCGAN's dense layers, with which some games collapse
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-
-    def conflicts(self, game: Game) -> Iterator[str]:
-        """Reasons why it does not go with the rest of the game."""
-        yield from ()
-
-    def make_generator(self, spec: DataSpec, config: Sizes, dense: bool) -> nn.Module | None:
-        """A generator (B, Z) -> (B, *E) in place of the default one."""
-        return None
-
-    def make_judge(self, spec: DataSpec, config: Sizes, dense: bool) -> nn.Module | None:
-        """A discriminator (B, *E) -> (B,) in place of the default one."""
-        return None
-
-    def wrap(self, judge: Any) -> nn.Module:
-        """The discriminator with the part on it."""
-        out: nn.Module = judge
-        return out
-
-    def attach(self, gan: Any) -> None:
-        """Keep what the part remembers in the GAN, once its networks are made."""
-
-    def optimizer(self, make: Callable[..., Any]) -> Callable[..., Any]:
-        """The maker of both players' optimizers."""
-        return make
-
-    def judging(self, loss: Loss) -> Loss:
-        """The discriminator's loss of real and fake logits."""
-        return loss
-
-    def fooling(self, gan: Any, real: Tensor, fake: Tensor) -> Tensor | None:
-        """A generator's loss of packs (B, *E) in place of the objective's."""
-        return None
-
-    def penalise(self, gan: Any, real: Tensor, fake: Tensor, rng: torch.Generator) -> Iterator[Tensor]:
-        """Terms of the discriminator's loss at packs (B, *E)."""
-        yield from ()
-
-    def tie_judge(self, gan: Any, parameters: Iterable[Tensor] | None = None) -> Iterator[Tensor]:
-        """Terms of the discriminator's loss that look at its weights alone, or at the given ones."""
-        yield from ()
-
-    def tie_generator(self, gan: Any) -> Iterator[Tensor]:
-        """Terms of the generator's loss that look at its weights alone."""
-        yield from ()
-
-    def after_judge(self, gan: Any) -> None:
-        """What follows each turn of the discriminator."""
-
-    def after_generator(self, gan: Any) -> None:
-        """What follows each turn of the generator."""
-
-    def sampler(self, gan: Any, network: nn.Module) -> nn.Module:
-        """The network that samples come from."""
-        return network
 
 
 class Clip(Part):
@@ -177,6 +99,10 @@ class Pack(Part):
     """The discriminator judges so many examples at once."""
 
     name, default, low, high, whole = "pack", 2, 1, 64, True
+
+    @property
+    def pack(self) -> int:
+        return int(self.value)
 
     def conflicts(self, game: Game) -> Iterator[str]:
         if game.batch_size % game.pack:

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from ganbench.data import Batch, DataSpec, Split
 from ganbench.data.density import Inferred
 from ganbench.errors import BadConfig, NotApplicable, UnknownName
+from ganbench.nn.moments import without_trace
 
 # Ranges of config fields: checked whenever a config is made, and named in the error.
 Count = Annotated[int, Ge(1)]
@@ -191,6 +192,14 @@ class Model(nn.Module):
     def diagnostics(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars worth plotting over training beside the losses; called some hundred times a run."""
         return {}
+
+    def diagnose(self, batch: Batch) -> dict[str, Tensor]:
+        """Its diagnostics in eval mode, which leave no trace in its norms; back in training mode after that."""
+        self.eval()
+        with without_trace(self):
+            found = self.diagnostics(batch)
+        self.train()
+        return found
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw n events: -> (n, *E). Conditional models take labels as a third argument `y` (n,)."""

@@ -1,1 +1,1 @@
-"""What a result stands on: the code, the user's own files, the machine."""
+"""What a result stands on: the code, and the machine."""

@@ -70,11 +70,14 @@ def versions() -> dict[str, str | None]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = None
-    if found["ganbench"] is None:
-        from ganbench import __version__
+    return found | {"ganbench": found["ganbench"] or version()}
 
-        found["ganbench"] = __version__
-    return found
+
+def version() -> str:
+    """Of this source."""
+    from ganbench import __version__
+
+    return __version__
 
 
 def installed() -> list[str]:

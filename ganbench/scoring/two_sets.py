@@ -18,10 +18,10 @@ from ganbench.data import check_domain, check_pixels
 from ganbench.datasets.array import read_arrays
 from ganbench.datasets.pictures import Framing, read_folder
 from ganbench.errors import BadInput, GanbenchError
+from ganbench.files import contents_sha256
 from ganbench.metrics.door import fresh_torch
 from ganbench.metrics.frechet import OF_MOMENTS, frechet_to_moments, usual_name
 from ganbench.metrics.score import Score
-from ganbench.provenance.contents import contents_sha256
 from ganbench.registry import METRICS
 from ganbench.scorers.base import Scorer
 from ganbench.scorers.load import load_scorer

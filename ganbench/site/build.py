@@ -19,6 +19,7 @@ from ganbench.boards.html import Curves, read_curves
 from ganbench.boards.own import own_records
 from ganbench.boards.pages import PICTURES, picture_name
 from ganbench.errors import BadInput
+from ganbench.jobs.fitting import datasets_of
 from ganbench.jobs.reading import read_records
 from ganbench.jobs.records import Record, RunFolder
 from ganbench.provenance import environment
@@ -28,7 +29,7 @@ from ganbench.report.published import lines
 from ganbench.report.table import Column, Number, Row, Table, Text, render
 from ganbench.site import docs as documentation
 from ganbench.site import formulas, pages
-from ganbench.site.models import ModelPage, Sample, datasets_of, header, losses, reached, relative
+from ganbench.site.models import ModelPage, Sample, header, losses, reached, relative
 from ganbench.site.pages import Facts, Site
 
 MARK = ".ganbench-site"  # a folder with this file is a site, and may be built anew
@@ -85,7 +86,7 @@ def _write_pages(out: Path, folders: Sequence[Path], docs: Path | None, runs: Se
             entry,
             formulas.equations().get(entry.name, ()),
             losses(entry),
-            datasets_of(entry),
+            [d.name for d in datasets_of(entry) if not d.prefix],
             (known := recipes_of(entry)),
             lines([r for r in everything if r.spec.model == entry.name], known),
             reached(entry.name, list(built.values())),

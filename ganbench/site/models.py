@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ganbench.boards.build import Built, version_mark
 from ganbench.boards.html import Curves
@@ -16,9 +15,6 @@ from ganbench.registry import ModelInfo, module_path
 from ganbench.registry.recipes import Recipe
 from ganbench.report.published import Line
 from ganbench.report.table import Measured
-
-if TYPE_CHECKING:
-    from ganbench.stats import Rank
 
 SHARED = ("ganbench", "baselines")  # packages whose functions a loss may be made of
 FITTED = ("fit", "infer")  # what a model without players does, and its part of it where a base has the rest
@@ -30,9 +26,7 @@ class Reached:
 
     board: str
     title: str
-    row: str
-    badge: str
-    rank: Rank | None
+    standing: Standing
     scores: Sequence[tuple[str, str]]  # (task: metric, mean with interval)
     mark: str = ""  # of a row trained by another version of the model
 
@@ -70,8 +64,8 @@ class ModelPage:
     @property
     def best(self) -> Reached | None:
         """The ranked row with the best place of all boards, for lists."""
-        ranked = [r for r in self.reached if r.rank]
-        return min(ranked, key=lambda r: r.rank.place if r.rank else 0, default=None)
+        ranked = [(r.standing.rank.place, i) for i, r in enumerate(self.reached) if r.standing.rank]
+        return self.reached[min(ranked)[1]] if ranked else None
 
 
 def header(text: str) -> dict[str, str]:
@@ -176,8 +170,7 @@ def _reached(built: Built, s: Standing) -> Reached:
         if (task.key, metric.name) in s.estimates:
             cell = Measured(s.estimates[task.key, metric.name], s.letters.get(task.key, ""))
             scores.append((f"{task.title}: {metric.name}", cell.text()))
-    badge = "control" if s.entry.control else s.entry.badge
-    return Reached(built.board.id, built.board.title, s.entry.label, badge, s.rank, scores, version_mark(s))
+    return Reached(built.board.id, built.board.title, s, scores, version_mark(s))
 
 
 def paper_link(entry: ModelInfo) -> str:
@@ -188,14 +181,6 @@ def paper_link(entry: ModelInfo) -> str:
     if paper.startswith("https://"):
         return paper
     return f"https://doi.org/{paper.removeprefix('doi:')}" if paper.startswith("doi:") else ""
-
-
-def datasets_of(entry: ModelInfo) -> list[str]:
-    """The data sets that a model can take, as far as registrations say."""
-    from ganbench.jobs.plan import incompatible
-    from ganbench.registry import DATASETS
-
-    return [d.name for d in DATASETS if incompatible(entry, d) is None and not d.prefix]
 
 
 def relative(entry: ModelInfo) -> Path | None:

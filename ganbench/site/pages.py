@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ganbench import __version__
 from ganbench.boards.build import Built, version_mark
 from ganbench.boards.html import Plot, cost_plot, curve_plot
 from ganbench.boards.standings import Standing
 from ganbench.jobs import suites
+from ganbench.provenance import environment
 from ganbench.registry import MetricInfo
 from ganbench.report.table import Table, templates, to_html, visible
 from ganbench.site import formulas
@@ -156,5 +156,5 @@ def _render(template: str, site: Site, root: str, **content: Any) -> str:
     return str(
         templates("ganbench.site", "ganbench.boards")
         .get_template(template)
-        .render(site=site, root=root, version=__version__, **content)
+        .render(site=site, root=root, version=environment.version(), **content)
     )

@@ -11,15 +11,6 @@ import pytest
 from outsider import BOARD, outside_generator, toml
 
 
-@pytest.fixture(scope="session")
-def place() -> Any:
-    """One workplace for all tests: data, scorer and floors are loaded once."""
-    pytest.importorskip("ganbench.scoring")
-    from ganbench.scoring.inputs import Workplace
-
-    return Workplace()
-
-
 @pytest.fixture
 def board_folder(tmp_path: Path) -> Path:
     """leaderboards/small with its definition and no records."""

@@ -13,9 +13,9 @@ from outsider import N, toml
 from test_submit import CODE, WEIGHTS_CONFIG
 
 from ganbench.boards import again, build, verify
+from ganbench.boards.differences import UNREPEATABLE
 from ganbench.boards.own import take
 from ganbench.boards.submit import Checked, add
-from ganbench.boards.verify import UNREPEATABLE
 from ganbench.jobs.plan import Selection, plan
 from ganbench.jobs.records import parse_record
 from ganbench.jobs.runner import run_job

@@ -10,7 +10,7 @@ import torch
 from ganbench.data import Condition, Split
 from ganbench.datasets.base import assemble
 from ganbench.errors import BadInput, NotApplicable
-from ganbench.jobs.plan import incompatible
+from ganbench.jobs.fitting import incompatible
 from ganbench.registry import DATASETS, MODELS
 
 N = 12

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ganbench import files
 from ganbench.errors import BadConfig, UnknownName
+from ganbench.jobs import identity, suites
 from ganbench.jobs import plan as jobs
 from ganbench.jobs import spec as specs
-from ganbench.jobs import suites
 from ganbench.jobs.executors import worker
 from ganbench.jobs.plan import Selection
 from ganbench.jobs.spec import JobSpec
-from ganbench.provenance import contents, identity, source
+from ganbench.provenance import source
 from ganbench.registry import DATASETS, MODELS
 
 BASE = Selection("smoke", ("gan_ns", "gmm"), ("ring8",), (0, 1), "smoke", ("modes", "mmd"), 500)
@@ -215,7 +216,7 @@ def test_a_file_that_is_not_python_is_told_by_its_bytes(tmp_path: Path) -> None:
 EDITING = """
 import json, sys
 from pathlib import Path
-from ganbench.provenance import identity
+from ganbench.jobs import identity
 from ganbench.jobs import plan as jobs
 base = jobs.Selection("smoke", ("gan_ns", "wgan_gp", "gmm"), ("ring8", "digits"), (0,), "smoke", ("mmd", "kid"), 500)
 planned, found = jobs.plan(base), []
@@ -279,14 +280,14 @@ def data_at(path: Path) -> str:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
-    monkeypatch.setattr(contents, "_notes", lambda: tmp_path / "cache" / "contents")
+    monkeypatch.setattr(files, "_notes", lambda: tmp_path / "cache" / "contents")
     return tmp_path / "cache"
 
 
 def test_data_of_equal_size_and_time_is_told_apart(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contents, "SETTLED", 0)  # so that the cache answers too
+    monkeypatch.setattr(files, "SETTLED", 0)  # so that the cache answers too
     root = tmp_path / "cats"
     for name in ("a/0.png", "a/1.png", "b/0.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -328,16 +329,16 @@ def test_unchanged_data_is_not_read_again(tmp_path: Path, cache: Path, monkeypat
     (root / "0.png").write_bytes(b"0")
     data_at(root)
     assert not list(cache.rglob("*"))  # written a moment ago: the same stamps may come to stand for other bytes
-    monkeypatch.setattr(contents, "SETTLED", 0)
+    monkeypatch.setattr(files, "SETTLED", 0)
     before = data_at(root)
     assert [p.read_text()[:16] for p in cache.rglob("*") if p.is_file()] == [before]
-    monkeypatch.setattr(contents.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(files.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
     assert data_at(root) == before
 
 
 def test_a_cache_that_cannot_be_used_is_none(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.npz").write_bytes(b"one")
-    monkeypatch.setattr(contents, "SETTLED", 0)
+    monkeypatch.setattr(files, "SETTLED", 0)
     before = data_at(tmp_path / "x.npz")
     for note in (cache / "contents").iterdir():
         note.write_bytes(b"\xff not a hash")

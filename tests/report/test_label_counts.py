@@ -16,6 +16,7 @@ from ganbench.jobs.records import SCHEMA, MetricRow, Record, RunFolder
 from ganbench.jobs.spec import Job, JobSpec
 from ganbench.report import label_counts
 from ganbench.report.table import lines
+from ganbench.scoring.ensembles import read_logits
 
 
 def record(model: str, seed: int, scores: dict[str, float], **extra: Any) -> Record:
@@ -110,7 +111,7 @@ def test_damaged_and_foreign_logits_are_refused(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"PK\x03\x04nonsense")
     with pytest.raises(BadInput, match="holds no logits"):
-        ensembles.read_logits(file)
+        read_logits(file)
     np.savez(file, logits=np.full((2, 3), np.nan), y=np.zeros(2, int))
     with pytest.raises(BadInput, match="finite logits"):
-        ensembles.read_logits(file)
+        read_logits(file)

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ganbench.errors import BadConfig, GanbenchError, ImportFailed, UnknownName
+from ganbench.jobs.identity import changed_since_plan
 from ganbench.jobs.records import SCHEMA, Record, RunFolder, now
 from ganbench.jobs.spec import Job, display_name
 from ganbench.provenance import environment
-from ganbench.provenance.identity import changed_since_plan
 
 if TYPE_CHECKING:
     from ganbench.scoring.inputs import Workplace

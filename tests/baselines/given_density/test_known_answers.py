@@ -321,7 +321,7 @@ def test_cost_stays_within_the_budget_and_is_in_evaluations(name: str) -> None:
     ],
 )
 def test_what_a_density_lacks_is_said_before_anything_runs(model: str, data: str, word: str) -> None:
-    from ganbench.jobs.plan import incompatible
+    from ganbench.jobs.fitting import incompatible
 
     assert word in (incompatible(MODELS.get(model), DATASETS.get(data)) or "")
 

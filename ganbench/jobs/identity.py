@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ganbench.datasets.layout import find_splits
 from ganbench.errors import BadInput, GanbenchError
-from ganbench.provenance.contents import contents_sha256
+from ganbench.files import contents_sha256
+from ganbench.jobs.spec import Job
 from ganbench.provenance.source import code_sha256, look_again
 from ganbench.registry import DATASETS, METRICS, MODELS, SCORERS, DatasetInfo, MetricInfo, ModelInfo, scorer_name
-
-if TYPE_CHECKING:
-    from ganbench.jobs.spec import Job
 
 
 def code_of(model: ModelInfo, data: tuple[str, DatasetInfo], metrics: Sequence[MetricInfo]) -> str:

@@ -11,9 +11,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ganbench.boards.leaks import LEVEL, find_leaks, nearest, same_set
 from ganbench.datasets.base import Dataset
 from ganbench.errors import MissingResource
+from ganbench.scoring.leaks import LEVEL, find_leaks, nearest, same_set
 
 SIZES = {"ring8": 2500, "grid25": 2500, "digits": 500, "mnist": 10_000}  # of the boards
 MIXED = 0.2  # share of leaked samples among fresh ones
