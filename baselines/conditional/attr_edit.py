@@ -32,6 +32,7 @@ from ganbench.nn.conditional import ConditionalDiscriminator, check_attributes
     needs=("cond", "pairs"),
     conditions=("attributes",),
     events=("image",),
+    version=2,
 )
 class AttributeEditor(GAN):
     class Config(GAN.Config):

@@ -44,6 +44,7 @@ from ganbench.nn.tokens import TokenEncoder, check_tokens
     needs=("cond", "pairs", "y"),
     conditions=("tokens",),
     events=("image",),
+    version=2,
 )
 class Text2Image(Model):
     class Config(Model.Config):

@@ -97,11 +97,12 @@ def smaller(factor: int) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 EDGES, THIN, QUARTER, COLOURED = Map(edges), Map(thin), Map(quarter), Map(lambda x, y: x, coloured)
-ROTATED, INVERTED, TINTED = Map(lambda x, y: x.rot90(1, (2, 3))), Map(lambda x, y: -x), Map(lambda x, y: x, tinted)
+ROTATED, INVERTED = Map(lambda x, y: x.rot90(1, (2, 3))), Map(lambda x, y: -x)
+TINTED = Map(lambda x, y: x.expand(-1, 3, -1, -1), tinted)  # grey in three channels: what is kept must fit
 HALF, FOURTH = Map(smaller(2)), Map(smaller(4))
 
 
-def mapped(name: str, plain: Dataset, how: Map, *, paired: bool = True) -> Dataset:
+def mapped(name: str, plain: Dataset, how: Map, *, paired: bool = True, version: int = VERSION) -> Dataset:
     """The data set `name` whose events and conditions are made from the digits of another, in 255 grey levels."""
 
     def pair(split: Split) -> Split:
@@ -121,7 +122,7 @@ def mapped(name: str, plain: Dataset, how: Map, *, paired: bool = True) -> Datas
         half = len(train) // 2
         assert train.y is not None
         train = Split(train.x[:half], train.y[:half], cond=train.cond[half:])
-    return assemble(name, train, holdout, test, domain=(-1, 1), n_classes=10, cond=cond, version=VERSION)
+    return assemble(name, train, holdout, test, domain=(-1, 1), n_classes=10, cond=cond, version=version)
 
 
 def pixels(x: Tensor) -> Tensor:
@@ -194,10 +195,11 @@ def inverted_digits(source: Source) -> Dataset:
     paired=False,
     scorer="ink_digits_cnn",
     builtin=True,
+    version=2,
 )
 def tinted_digits(source: Source) -> Dataset:
     """8x8 digits in an ink by their slant, from grey ones, unpaired; keeping the source's look helps."""
-    return mapped("tinted_digits", digits(source), TINTED, paired=False)
+    return mapped("tinted_digits", digits(source), TINTED, paired=False, version=2)
 
 
 @dataset("half_digits", event="image", small=True, labelled=True, cond="image", scorer="digits_cnn", builtin=True)
@@ -242,10 +244,10 @@ def inverted_mnist(source: Source) -> Dataset:
     return mapped("inverted_mnist", idx_dataset("inverted_mnist", "MNIST", source), INVERTED, paired=False)
 
 
-@dataset("tinted_mnist", event="image", labelled=True, cond="image", paired=False, scorer="ink_mnist_cnn")
+@dataset("tinted_mnist", event="image", labelled=True, cond="image", paired=False, scorer="ink_mnist_cnn", version=2)
 def tinted_mnist(source: Source) -> Dataset:
     """28x28 digits in an ink by their slant, from grey ones, unpaired; keeping the source's look helps."""
-    return mapped("tinted_mnist", idx_dataset("tinted_mnist", "MNIST", source), TINTED, paired=False)
+    return mapped("tinted_mnist", idx_dataset("tinted_mnist", "MNIST", source), TINTED, paired=False, version=2)
 
 
 @dataset("half_mnist", event="image", labelled=True, cond="image", scorer="mnist_cnn")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ganbench.data import DataSpec
 from ganbench.data.conditions import check_attributes as check_attributes
 from ganbench.errors import BadInput
+from ganbench.nn.dcgan import DENSE, convolutions, dcgan_init
 from ganbench.nn.default import Layers, _conv, make_discriminator
 from ganbench.nn.mlp import MLP
 
@@ -21,17 +22,24 @@ from ganbench.nn.mlp import MLP
 class ConditionalDiscriminator(nn.Module):
     """A tower for the event, a layer for the condition, a hidden layer on both: (B, *E), (B, D) -> (B,) logits.
 
-    The tower is that of the default discriminator, batch-normed where it has convolutions.
+    The tower is that of the default discriminator. Of a DCGAN it is the convolutions: what both meet in is then its
+    dense layer, batch-normed as the 1x1 convolution is in which the authors of GAN-CLS join them.
     """
 
     def __init__(self, spec: DataSpec, config: Layers, n_condition: int, condition_width: int) -> None:
         super().__init__()
-        conv = _conv(spec, config)
-        judge: Any = make_discriminator(spec, config, nn.BatchNorm2d if conv else None)
-        self.event_tower = nn.Sequential(judge.body, nn.Flatten()) if conv else nn.Sequential(nn.Flatten(), judge.body)
+        width, norm = config.hidden[-1], None
+        if _conv(spec, config):
+            layers, n_features = convolutions(spec, config.width, nn.BatchNorm2d)
+            self.event_tower = nn.Sequential(*layers, nn.Flatten())
+            dcgan_init(self.event_tower)
+            width, norm = DENSE.get(spec.event_shape[1:], width), nn.BatchNorm1d
+        else:
+            judge: Any = make_discriminator(spec, config)
+            self.event_tower, n_features = nn.Sequential(nn.Flatten(), judge.body), judge.n_features
         self.condition_tower = nn.Sequential(nn.Linear(n_condition, condition_width), nn.LeakyReLU(0.2))
-        joined = (judge.n_features + condition_width,)
-        self.head = MLP(joined, config.hidden[-1:], (), activation=lambda: nn.LeakyReLU(0.2))
+        joined = (n_features + condition_width,)
+        self.head = MLP(joined, (width,), (), activation=lambda: nn.LeakyReLU(0.2), norm=norm)
 
     def features(self, x: Tensor) -> Tensor:
         """What the tower sees in an event, whatever the condition: (B, *E) -> (B, F)."""

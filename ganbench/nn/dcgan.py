@@ -22,7 +22,7 @@ from ganbench.nn.strided import ConvDiscriminator, ConvGenerator, Judge, Norm, n
 
 LEAST, MOST = 8, 256  # pixels of a side
 WIDEST = 8  # times the width: maps get no more filters than that
-DENSE = {(28, 28): 1024}  # sides of the image -> width of the dense hidden layer
+DENSE: dict[tuple[int, ...], int] = {(28, 28): 1024}  # sides of the image -> width of the dense hidden layer
 ALL_CONV = {28: (4, 7, 14, 28), 32: (4, 8, 16, 32), 64: (4, 8, 16, 32, 64)}  # the maps of the pair without it
 
 Sides = tuple[int, int]
@@ -82,21 +82,26 @@ class DCGANDiscriminator(Judge):
         self, spec: DataSpec, width: int = 64, norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d
     ) -> None:
         super().__init__()
-        sides = map_sides(spec)
-        layers: list[nn.Module] = []
-        channels = [spec.event_shape[0], *_widths(width, len(sides) - 1)]
-        for i, (before, after) in enumerate(itertools.pairwise(channels)):
-            with_norm = norm is not None and i > 0
-            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not with_norm)]
-            layers += [*normed(norm if with_norm else None, after), nn.LeakyReLU(0.2)]
-        self.n_features = channels[-1] * math.prod(sides[0])
-        if dense := DENSE.get(sides[-1]):
+        layers, self.n_features = convolutions(spec, width, norm)
+        if dense := DENSE.get(spec.event_shape[1:]):
             layers += [nn.Flatten(), Linear(self.n_features, dense, bias=norm is None)]
             layers += [*_flat(norm, dense), nn.LeakyReLU(0.2)]
             self.n_features = dense
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(self.n_features, 1)
         dcgan_init(self)
+
+
+def convolutions(spec: DataSpec, width: int, norm: Norm) -> tuple[list[nn.Module], int]:
+    """Those of the discriminator, (B, C, H, W) -> its smallest maps, and the number of features in these."""
+    sides = map_sides(spec)
+    layers: list[nn.Module] = []
+    channels = [spec.event_shape[0], *_widths(width, len(sides) - 1)]
+    for i, (before, after) in enumerate(itertools.pairwise(channels)):
+        with_norm = norm is not None and i > 0
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=not with_norm)]
+        layers += [*normed(norm if with_norm else None, after), nn.LeakyReLU(0.2)]
+    return layers, channels[-1] * math.prod(sides[0])
 
 
 def all_conv_generator(spec: DataSpec, latent_dim: int, width: int, norm: Norm) -> ConvGenerator:

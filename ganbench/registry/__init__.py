@@ -27,6 +27,7 @@ from ganbench.registry.variants import single
 
 USUAL = {"smoke": 200, "quick": 500, "standard": 5000}
 USUAL_SMALL = {"smoke": 400, "quick": 2000, "standard": 10_000}
+USUAL_MADE = {"smoke": 200, "quick": 500, "standard": 2000}  # of events made from conditions, by convolutions alone
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class DatasetInfo(Entry):
     @property
     def budgets(self) -> Mapping[str, int]:
         """Iterations of one plain GAN for each scale."""
-        return self.iterations or (USUAL_SMALL if self.small else USUAL)
+        return self.iterations or (USUAL_SMALL if self.small else USUAL_MADE if self.cond else USUAL)
 
     @property
     def may_have_labels(self) -> bool:

@@ -43,7 +43,7 @@ def test_both_players_read_the_class(spec, workbench):
 @pytest.mark.parametrize("name", NAMES)
 def test_features_are_of_the_event_alone(name, workbench):
     model = built(name, LARGE, workbench).eval()
-    assert model.features(torch.zeros(3, 1, 28, 28)).shape == (3, 1024)
+    assert model.features(torch.zeros(3, 1, 28, 28)).shape == (3, 64 * 7 * 7)
 
 
 class Table(nn.Module):
