@@ -167,7 +167,7 @@ def write() -> None:
         after[case] = {"slow": seconds > LONG, "state": print_of(model), "samples": sampled(model)}
         sys.stderr.write(f"{case}: {seconds:.2f} s\n")
     for stem, table in (("configs", configs), ("first_weights", first), (f"trainings-{platform_tag()}", after)):
-        rows = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()]
+        rows = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(table.items())]
         (FOLDER / f"{stem}.json").write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
