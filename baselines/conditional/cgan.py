@@ -22,8 +22,13 @@ from ganbench.nn.conditional import ConditionalDiscriminator, check_classes, one
 
 
 @register(
-    "cgan", family="conditional", paper="arXiv:1411.1784", gives=("sample", "features"), needs=("y",), version=2
-)  # fmt: skip
+    "cgan",
+    family="conditional",
+    paper="arXiv:1411.1784",
+    gives=("sample", "features"),
+    needs=("y",),
+    version=2,
+)
 class CGAN(GAN):
     """Conditional GAN: generator and discriminator are both told the class; fakes have the classes of the data."""
 
@@ -79,8 +84,13 @@ class CGAN(GAN):
 
 
 @register(
-    "cgan_matching", family="conditional", paper="arXiv:1605.05396", gives=("sample", "features"), needs=("y",), version=2
-)  # fmt: skip
+    "cgan_matching",
+    family="conditional",
+    paper="arXiv:1605.05396",
+    gives=("sample", "features"),
+    needs=("y",),
+    version=2,
+)
 class CGANMatching(CGAN):
     """Conditional GAN with matching: a real event under a wrong class is as false as a fake."""
 

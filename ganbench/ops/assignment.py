@@ -21,8 +21,19 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import BadInput
-from ganbench.ops.costs import LARGEST, MEMORY_LIMIT, cost_matrix, lengths, needs_unit, power_mean, unit_of
-from ganbench.ops.simplex import WEIGHTS, NotOptimal, Plan, costs_of, masses, network_simplex, transform
+from ganbench.ops.costs import (
+    LARGEST,
+    MEMORY_LIMIT,
+    Costs,
+    Distances,
+    Matrix,
+    cost_matrix,
+    lengths,
+    needs_unit,
+    power_mean,
+    unit_of,
+)
+from ganbench.ops.simplex import WEIGHTS, NotOptimal, Plan, masses, network_simplex, transform
 
 __all__ = [
     "MEMORY_LIMIT",
@@ -91,7 +102,7 @@ def transport(
         raise BadInput(f"solver='sort' needs points on a line; got {x.shape[1]} dimensions; use solver='auto'")
     named: Solver = "columns" if solver == "auto" else solver
     while True:
-        best = solve(cost_matrix(x, y, p, limit, unit), a, b, solver=named)
+        best = _solve(_costs_of_points(x, y, p, limit, unit, named), a, b, named)
         paid = power_mean(lengths(x[best.rows.to(x.device)], y[best.cols.to(x.device)]).cpu(), best.mass, p)
         if not needs_unit(paid, unit, p):
             return replace(best, unit=unit)
@@ -111,19 +122,33 @@ def solve(
     `iterations` caps the pivots of solver="simplex". Raises `BadInput` for bad weights, negative or non-finite costs or
     a solver that does not fit, and `NotOptimal`, with the interval that holds the optimum, when the gap does not close.
     """
-    cost = _check_cost(cost)
-    a, b = check_weights(a, len(cost), "a"), check_weights(b, cost.shape[1], "b")
+    return _solve(Matrix(_check_cost(cost)), a, b, solver, iterations)
+
+
+def _costs_of_points(x: Tensor, y: Tensor, p: float, limit: float, unit: float, solver: Solver) -> Costs:
+    """Costs of points as a solver takes them: in half the memory for the one that only looks for good pairs."""
+    if solver == "columns":
+        made = Distances(x, y, p, limit, unit)
+        if made.in_range:
+            return made
+    return Matrix(_check_cost(cost_matrix(x, y, p, limit, unit)))
+
+
+def _solve(cost: Costs, a: Tensor | None, b: Tensor | None, solver: Solver, iterations: int = 10**9) -> Transport:
+    n, m = cost.shape
+    a, b = check_weights(a, n, "a"), check_weights(b, m, "b")
     if solver == "lapjv":
-        return certify(cost, _lapjv(cost, a, b), a, b, solver="lapjv")
+        return certify(cost.whole(), _lapjv(cost.whole(), a, b), a, b, solver="lapjv")
     if solver not in ("columns", "simplex"):
         raise BadInput(f"solver must be 'columns', 'simplex' or 'lapjv' for a cost matrix; got {solver!r}")
     i, j = a.nonzero().flatten(), b.nonzero().flatten()  # a point without mass has no say
-    whole = (len(i), len(j)) == cost.shape
-    part = cost if whole else cost[i.to(cost.device)][:, j.to(cost.device)]
+    whole = (len(i), len(j)) == (n, m)
+    part = cost if whole else cost.part(i, j)
     (rows, cols, mass), u, v = network_simplex(part, a[i], b[j], dense=solver == "simplex", iterations=iterations)
     if not whole:
-        rows, cols, u = i[rows], j[cols], transform(cost[:, j.to(cost.device)], v)
-        v = transform(cost.T, u)
+        full = cost.whole()
+        rows, cols, u = i[rows], j[cols], transform(Matrix(full[:, j]), v)
+        v = transform(Matrix(full.T), u)
     return _certified(cost, (rows, cols, mass), a, b, u, v, solver)
 
 
@@ -149,9 +174,9 @@ def certify(
             raise BadInput(f"the plan's {named} must be indices below {size}, one for each mass; check the plan")
     if potential is None:
         proof = solve(cost, a, b)
-        return _certified(cost, plan, a, b, proof.u, proof.v, solver)
+        return _certified(Matrix(cost), plan, a, b, proof.u, proof.v, solver)
     v = potential.double().cpu()
-    return _certified(cost, plan, a, b, transform(cost, v), v, solver)
+    return _certified(Matrix(cost), plan, a, b, transform(Matrix(cost), v), v, solver)
 
 
 def check_weights(w: Tensor | None, n: int, argument: str) -> Tensor:
@@ -212,11 +237,11 @@ def _judge(
     return Transport(rows, cols, mass, u, v, primal, max(primal - gap, 0.0), solver, unit)
 
 
-def _certified(cost: Tensor, plan: Plan, a: Tensor, b: Tensor, u: Tensor, v: Tensor, solver: str) -> Transport:
+def _certified(cost: Costs, plan: Plan, a: Tensor, b: Tensor, u: Tensor, v: Tensor, solver: str) -> Transport:
     """The plan of a cost matrix beside feasible potentials."""
     plan = plan[0].cpu(), plan[1].cpu(), plan[2].double().cpu()
-    moved = _check_sums(plan, a, b) * float(cost.max())
-    return _judge(costs_of(cost, plan), plan, u, v, solver, moved=moved)
+    moved = _check_sums(plan, a, b) * cost.largest
+    return _judge(cost.of(*plan[:2]), plan, u, v, solver, moved=moved)
 
 
 def _lapjv(cost: Tensor, a: Tensor, b: Tensor) -> Plan:

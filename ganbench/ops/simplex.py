@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganbench.errors import GanbenchError
+from ganbench.ops.costs import BLOCK, Costs, cut
 
 CLOSED = 1e-10  # relative gap at which refinement ends: a tenth of what a certificate allows
 SMALL = 320  # points a side below which the dense simplex is fastest
-BLOCK = 256  # rows of C that are priced at a time: a few MB, so that they stay in cache
 FIRST, MORE = 16, 16  # pairs per point in the first sparse problem; pairs added per violated row
 PASSES = 60  # runs of the simplex for one cap; 3 to 10 are usual
 CAPS = 60  # caps that are tried; one is usual, each next one is ten or more digits lower
@@ -49,20 +49,20 @@ class NotOptimal(GanbenchError):
         self.interval = interval
 
 
-def network_simplex(cost: Tensor, a: Tensor, b: Tensor, *, dense: bool = False, iterations: int = 10**9) -> Solved:
-    """A plan of cost (N, M) >= 0 for positive weights a (N,), b (M,), with potentials; as close to optimal as it gets.
+def network_simplex(cost: Costs, a: Tensor, b: Tensor, *, dense: bool = False, iterations: int = 10**9) -> Solved:
+    """A plan of costs (N, M) >= 0 for positive weights a (N,), b (M,), with potentials; as close to optimal as it gets.
 
     `dense` puts all pairs before the simplex at once, for at most `iterations` pivots a run. Raises `NotOptimal` when
     they do not suffice.
     """
     dense = dense or min(cost.shape) <= SMALL
-    largest = float(cost.max())
+    largest = cost.largest
     room = 4.0 * max(cost.shape)  # a plan of equal masses pays at most N times its mean anywhere
     cap, best, best_gap = math.inf, None, math.inf
     for _ in range(CAPS):
         plan, u, v = solved = _capped(cost, a, b, cap, max(FAR, 2 * room), dense, iterations)
-        paid = costs_of(cost, plan)
-        value, gap = float(paid @ plan[2]), float(slack(cost, plan, u, v) @ plan[2])
+        paid = cost.of(*plan[:2])
+        value, gap = float(paid @ plan[2]), float(slack(paid, plan, u, v) @ plan[2])
         if gap < best_gap:
             best, best_gap = solved, gap
         if value == 0 or gap <= CLOSED * value:
@@ -75,52 +75,43 @@ def network_simplex(cost: Tensor, a: Tensor, b: Tensor, *, dense: bool = False, 
     return best or solved
 
 
-def transform(cost: Tensor, v: Tensor, cap: float = math.inf) -> Tensor:
-    """The largest u with u_i + v_j <= min(C_ij, cap): (N, M), (M,) -> (N,) on the CPU."""
-    v, u = v.to(cost.device), cost.new_empty(len(cost))
-    for i in range(0, len(cost), BLOCK):
-        torch.amin(_cut(cost[i : i + BLOCK], cap) - v, 1, out=u[i : i + BLOCK])
-    return u.cpu()
+def transform(cost: Costs, v: Tensor, cap: float = math.inf) -> Tensor:
+    """The largest u with u_i + v_j <= min(C_ij, cap): (M,) -> (N,) on the CPU."""
+    v = v.to(cost.device)
+    starts = range(0, cost.shape[0], BLOCK)
+    return torch.cat([cost.least(i, cost.below(slice(i, i + BLOCK), v, cap), v, cap) for i in starts]).cpu()
 
 
-def slack(cost: Tensor, plan: Plan, u: Tensor, v: Tensor) -> Tensor:
-    """C_ij - u_i - v_j on the pairs of a plan, (E,): what the plan pays above the bound of the potentials."""
+def slack(paid: Tensor, plan: Plan, u: Tensor, v: Tensor) -> Tensor:
+    """C_ij - u_i - v_j on the pairs of a plan, which cost `paid`, (E,): what it pays above what potentials bound."""
     rows, cols, _ = plan
-    return ((costs_of(cost, plan) - u[rows]) - v[cols]).clamp_min(0)  # below zero only by rounding
+    return ((paid - u[rows]) - v[cols]).clamp_min(0)  # below zero only by rounding
 
 
-def costs_of(cost: Tensor, plan: Plan) -> Tensor:
-    """Costs of the pairs of a plan (E,), on the CPU."""
-    return cost[plan[0].to(cost.device), plan[1].to(cost.device)].cpu()
-
-
-def _cut(cost: Tensor, cap: float) -> Tensor:
-    return cost if cap == math.inf else cost.clamp_max(cap)
-
-
-def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: bool, iterations: int = 10**9) -> Solved:
+def _capped(cost: Costs, a: Tensor, b: Tensor, cap: float, far: float, dense: bool, iterations: int = 10**9) -> Solved:
     """Refine a plan and potentials for min(C, cap) until they agree, or no pass helps, or the largest of these costs is
     `far` times the plan's."""
     n, m = cost.shape
-    largest = min(cap, float(cost.max()))
+    largest = min(cap, cost.largest)
     pairs: Tensor | None = None  # all of them
     plain = False  # twice as fast without first potentials, where costs span few digits
     if dense:
         u, v = torch.zeros_like(a), torch.zeros_like(b)
-        plain = largest <= 1e3 * float(a @ cost.amin(1).cpu())
+        whole = cost.whole()
+        plain = largest <= 1e3 * float(a @ whole.amin(1))
     else:
         v = _guess(cost, a, b, cap, far)
         pairs, u = _first_pairs(cost, v, a, b, cap)
+        costs = cost.of(pairs // m, pairs % m)
     best, best_gap, ceiling, idle = None, math.inf, math.inf, 0
     for _ in range(PASSES):
         cold = best is None and plain
         if cold:
-            reduced = _cut(cost, cap).cpu()
+            reduced = cut(whole, cap)
         elif pairs is None:
-            reduced = ((_cut(cost, cap).cpu() - u[:, None]) - v).clamp_max_(ceiling)
+            reduced = ((cut(whole, cap) - u[:, None]) - v).clamp_max_(ceiling)
         else:
-            costs = _cut(cost.flatten()[pairs.to(cost.device)].cpu(), cap)
-            reduced = ((costs - u[pairs // m]) - v[pairs % m]).clamp_max_(ceiling)
+            reduced = ((cut(costs, cap) - u[pairs // m]) - v[pairs % m]).clamp_max_(ceiling)
         result = _run(reduced, pairs, a, b, iterations, cold)
         if result is None:
             break
@@ -128,7 +119,7 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
         u, v = u + du, v + dv
         middle = v.median()  # potentials are free up to a constant: a small one costs no digits
         u, v = u + middle, v - middle
-        paid = _cut(costs_of(cost, plan), cap)
+        paid = cut(cost.of(*plan[:2]), cap)
         value = float(paid @ plan[2])
         feasible, more = _price(cost, u, v, CLOSED / 2 * value, cap, 0 if dense else MORE)
         gap = float((paid - feasible[plan[0]] - v[plan[1]]).clamp_min(0) @ plan[2])
@@ -141,12 +132,12 @@ def _capped(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float, dense: b
             break
         ceiling = 4 * max(n, m) * gap
         if pairs is not None and len(more):
-            pairs = torch.cat([pairs, more])
+            pairs, costs = torch.cat([pairs, more]), torch.cat([costs, cost.of(more // m, more % m)])
         else:
             u = feasible
     if best is None:
         u = transform(cost, v, cap)
-        bounds = (max(float(a @ u + b @ v), 0.0), float(a @ (cost.cpu() @ b)))  # a b^T is a plan, too
+        bounds = (max(float(a @ u + b @ v), 0.0), float(a @ (cost.whole() @ b)))  # a b^T is a plan, too
         raise NotOptimal(f"the network simplex stopped before the optimum, at {iterations} pivots", bounds)
     return best
 
@@ -189,58 +180,55 @@ def masses(a: Tensor, b: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
     return supply, demand
 
 
-def _guess(cost: Tensor, a: Tensor, b: Tensor, cap: float, far: float) -> Tensor:
+def _guess(cost: Costs, a: Tensor, b: Tensor, cap: float, far: float) -> Tensor:
     """A first potential v (M,): that of a random quarter of the points, extended to all."""
     draw = np.random.default_rng(0)  # fixed: the optimum does not depend on it, only the time does
     i, j = (torch.from_numpy(np.sort(draw.permutation(size)[: -(-size // 4)])) for size in cost.shape)
     supply, demand = a[i] / a[i].sum(), b[j] / b[j].sum()
-    i, j = i.to(cost.device), j.to(cost.device)
-    inner = cost[i[:, None], j]
+    inner = cost.part(i, j)
     _, u, _ = _capped(inner, supply, demand, cap, far, min(inner.shape) <= SMALL)
-    v = cost.new_full((cost.shape[1],), math.inf)
-    for rows, low in zip(i.split(BLOCK), u.to(cost.device).split(BLOCK), strict=True):
-        torch.minimum(v, (_cut(cost[rows], cap) - low[:, None]).amin(0), out=v)
+    v, zero = torch.full((cost.shape[1],), math.inf, dtype=torch.float64), torch.zeros(cost.shape[1], dtype=u.dtype)
+    v, zero = v.to(cost.device), zero.to(cost.device)
+    for rows, low in zip(i.to(cost.device).split(BLOCK), u.to(cost.device).split(BLOCK), strict=True):
+        below = cost.below(rows, zero, cap)[:, : len(v)]
+        torch.minimum(v, (below - low.to(below.dtype)[:, None]).amin(0).double(), out=v)
     return v.cpu()
 
 
-def _first_pairs(cost: Tensor, v: Tensor, a: Tensor, b: Tensor, cap: float) -> tuple[Tensor, Tensor]:
+def _first_pairs(cost: Costs, v: Tensor, a: Tensor, b: Tensor, cap: float) -> tuple[Tensor, Tensor]:
     """Pairs i * M + j of least reduced cost for every row and for columns that few rows chose, and a staircase that
     makes some plan possible."""
     n, m = cost.shape
-    u = cost.new_empty(n)
     v = v.to(cost.device)
-    found = []
-    scratch = cost.new_empty(min(BLOCK, n), m)
+    u, found = [], []
     for i in range(0, n, BLOCK):
-        block = torch.sub(_cut(cost[i : i + BLOCK], cap), v, out=scratch[: min(BLOCK, n - i)])
-        least, j = block.topk(min(FIRST, m), 1, largest=False)
-        u[i : i + BLOCK] = least[:, 0]
+        least, j = cost.below(slice(i, i + BLOCK), v, cap).topk(min(FIRST, m), 1, largest=False)
+        u.append(least[:, 0].double())
         found.append((torch.arange(i, i + len(j), device=j.device)[:, None] * m + j).flatten().cpu())
+    lows = torch.cat(u)
     degree = torch.bincount(torch.cat(found) % m, minlength=m).to(cost.device)
     for lonely in (degree < FIRST // 2).nonzero().flatten().split(BLOCK):
-        best = (_cut(cost[:, lonely].T, cap) - u).topk(min(FIRST, n), 1, largest=False).indices
+        best = cost.below_columns(lonely, lows, cap).topk(min(FIRST, n), 1, largest=False).indices
         found.append((best * m + lonely[:, None]).flatten().cpu())
     down = torch.cat([a.cumsum(0)[:-1], b.cumsum(0)[:-1]]).argsort(stable=True) < n - 1
     zero = torch.zeros(1, dtype=torch.long)
     staircase = torch.cat([zero, down.cumsum(0)]) * m + torch.cat([zero, (~down).cumsum(0)])
     pairs = np.sort(torch.cat([*found, staircase]).numpy())  # np.unique hashes: ten times slower here
-    return torch.from_numpy(pairs).unique_consecutive(), u.cpu()
+    return torch.from_numpy(pairs).unique_consecutive(), lows.cpu()
 
 
-def _price(cost: Tensor, u: Tensor, v: Tensor, tolerance: float, cap: float, more: int) -> tuple[Tensor, Tensor]:
+def _price(cost: Costs, u: Tensor, v: Tensor, tolerance: float, cap: float, more: int) -> tuple[Tensor, Tensor]:
     """The transform of v (N,), and for each row the `more` pairs that violate u_i + v_j <= min(C_ij, cap) most."""
     n, m = cost.shape
     u, v = u.to(cost.device), v.to(cost.device)
-    best = cost.new_empty(n)
-    scratch = cost.new_empty(min(BLOCK, n), m)
-    found = [torch.zeros(0, dtype=torch.long)]
+    best, found = [], [torch.zeros(0, dtype=torch.long)]
     for i in range(0, n, BLOCK):
-        block = torch.sub(_cut(cost[i : i + BLOCK], cap), v, out=scratch[: min(BLOCK, n - i)])
-        least = block.amin(1)
-        best[i : i + BLOCK] = least
-        row = (least < u[i : i + BLOCK] - tolerance).nonzero().flatten()
+        below = cost.below(slice(i, i + BLOCK), v, cap)
+        best.append(cost.least(i, below, v, cap))
+        row = (best[-1] < u[i : i + BLOCK] - tolerance).nonzero().flatten()
         if len(row) and more:
-            value, j = block[row].topk(min(more, m), 1, largest=False)
-            violates = value < u[row + i, None] - tolerance
-            found.append(((row + i)[:, None] * m + j)[violates].cpu())
-    return best.cpu(), torch.cat(found)
+            j = below[row].topk(min(more, m), 1, largest=False).indices.flatten()
+            r = (row + i).repeat_interleave(len(j) // len(row))
+            reduced = cut(cost.of(r, j).to(v.device), cap) - v[j]
+            found.append((r * m + j)[reduced < u[r] - tolerance].cpu())
+    return torch.cat(best).cpu(), torch.cat(found)

@@ -82,7 +82,7 @@ def test_the_certificate_brackets_the_value():
         (torch.zeros(5, 2, dtype=torch.uint8), normal(5, 2), {}, "floating point"),
         (normal(5, 2), normal(5, 2), {"p": 0.9}, "p must be at least 1"),
         (normal(5, 2), normal(5, 2), {"n": 0}, "n must be at least 1"),
-        (normal(50, 2), normal(50, 2), {"limit": 1000}, "draw at most 11"),
+        (normal(50, 2), normal(50, 2), {"limit": 1000}, "draw at most 15"),
     ],
 )
 def test_bad_input_is_refused_by_name(samples, reference, options, message):

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from ganbench.errors import BadInput
 from ganbench.ops.assignment import NotOptimal, certify, cost_matrix, solve, sort_line, transport
+from ganbench.ops.costs import Distances, Matrix
 
 
 def normal(*shape, seed=0):
@@ -35,6 +36,36 @@ def clouds():
         normal(400, 2).round(),
     )
     yield "one point each", normal(1, 2), normal(1, 2, seed=1)
+
+
+@pytest.mark.parametrize("share", [None, 0.5])
+@pytest.mark.parametrize("p", [1.0, 2.0])
+@pytest.mark.parametrize(("name", "x", "y"), list(clouds()), ids=lambda v: v if isinstance(v, str) else "")
+def test_costs_in_float32_lie_below_and_the_least_of_them_is_exact(name, x, y, p, share):
+    near, exact = Distances(x, y, p), Matrix(cost_matrix(x, y, p))
+    cap = np.inf if share is None else float(exact.cost.median()) + 1e-3
+    v = exact.cost.amin(0) + 0.1 * normal(len(y), seed=2)
+    for i in range(0, len(x), 128):
+        low, true = (c.below(slice(i, i + 128), v, cap) for c in (near, exact))
+        assert bool((low[:, len(y) :] == np.inf).all())
+        missing, size = true - low[:, : len(y)], exact.cost[i : i + 128].clamp_max(cap) + v.abs()
+        assert bool((missing >= -(2**-24) * size).all())
+        assert bool((missing <= 2**-20 * size).all())
+        assert_close(near.least(i, low, v, cap), exact.least(i, true, v, cap), rtol=0, atol=1e-11 * float(size.max()))
+    columns, u = torch.arange(min(5, len(y))), exact.cost.amin(1)
+    some, all_of = (c.below_columns(columns, u, cap) for c in (near, exact))
+    assert_close(some.double(), all_of, rtol=0, atol=2**-20 * float(exact.largest + u.max()))
+    assert near.largest == exact.largest
+
+
+def test_differences_that_float32_cannot_see_are_seen():
+    order = torch.randperm(500, generator=torch.Generator().manual_seed(0))
+    angle, radius = torch.linspace(0, 6, 500, dtype=torch.float64), 1 + 1e-10 * order.double()
+    y = torch.stack([radius * angle.cos(), radius * angle.sin()], 1)
+    near, v = Distances(torch.zeros(3, 2), y), torch.zeros(500, dtype=torch.float64)
+    for cap in (np.inf, 1 + 1e-10):
+        least = near.least(0, near.below(slice(0, 3), v, cap), v, cap)
+        assert_close(least, torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
