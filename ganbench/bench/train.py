@@ -32,7 +32,7 @@ from ganbench.model.make import make
 
 SIZES = {  # iterations of one reading
     "ring8": 200, "digits": 200, "mnist": 20, "edges_digits": 40, "inverted_digits": 40, "half_digits": 40,
-    "captioned_digits": 40, "attributed_digits": 40,
+    "captioned_digits": 40, "attributed_digits": 40, "shifted_digits": 40,
 }  # fmt: skip
 USUAL = ("ring8", "digits", "mnist")  # those that are read when none is named
 CAPTURED = 10  # times as many of ours on CUDA: a training captures its graphs once, in far more iterations than these

@@ -27,14 +27,14 @@ def cost_matrix(x: Tensor, y: Tensor, p: float = 1.0, limit: float = MEMORY_LIMI
     Raises `BadInput` before anything is allocated when the matrix would take more than `limit` bytes.
     """
     _check_size(len(x), len(y), 8, limit)
-    rows = Rows(x, y, p, unit)
+    rows = _Rows(x, y, p, unit)
     cost = rows.x.new_empty(len(x), len(y))
     for i in range(0, len(x), BLOCK):
         rows.fill(i, cost[i : i + BLOCK])
     return cost
 
 
-class Rows:
+class _Rows:
     """(|x_i - y_j| / unit)^p in float64, some rows at a time, exact wherever the points lie.
 
     Above 16 dimensions the squares of distances come from a matrix product of centred points; where its rounding could
@@ -58,9 +58,7 @@ class Rows:
         direct = not self.by_product
         if self.by_product:
             d = rows.shape[1]
-            terms = (
-                min(d, 8 * math.sqrt(d)) + 6
-            )  # rounding of a product in units of |x|^2 + |y|^2, as in `ops.pairwise`
+            terms = min(d, 8 * math.sqrt(d)) + 6  # its rounding in units of |x|^2 + |y|^2, as in `ops.pairwise`
             norms = torch.add(self.left_norm[i : i + len(out), None], self.right_norm)
             torch.addmm(norms, self.left[i : i + len(out)], self.right.T, alpha=-2, out=out)
             again = (out < norms.mul_(terms * 2.0**-53 / PRECISION)).nonzero()
@@ -132,7 +130,7 @@ class Distances:
     def __init__(self, x: Tensor, y: Tensor, p: float = 1.0, limit: float = MEMORY_LIMIT, unit: float = 1.0) -> None:
         n, m = len(x), len(y)
         _check_size(n, m, 4, limit)
-        self.rows, self.shape, self.device = Rows(x, y, p, unit), (n, m), x.device
+        self.rows, self.shape, self.device = _Rows(x, y, p, unit), (n, m), x.device
         self.floor = x.new_full((n, -(-m // CHUNK) * CHUNK), math.inf, dtype=torch.float32)
         self.largest = 0.0
         scratch = self.rows.x.new_empty(min(BLOCK, n), m)
