@@ -16,7 +16,7 @@ NAMED = {  # rooms whose subject are particular things
     "losses": "objectives and penalties go by the names that the field gave them, as the models built on them do",
     "nn": "layers and networks go by the names that the field gave them",
     "ops": "a law of projections is named as what it is",
-    "gates": "known answers and stored fingerprints are those of particular metrics and data sets",
+    "gates": "stored scores and fingerprints are those of particular metrics and data sets",
 }
 WORDS = {  # names that are words of the core too, with another meaning there
     "density": "what a model may need, and a law that is given",

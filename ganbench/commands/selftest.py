@@ -17,7 +17,7 @@ def attach(app: typer.Typer) -> None:
 
 def selftest(as_json: Json = False) -> None:
     """Check every metric against inputs whose score is known, and against inputs it must refuse."""
-    from ganbench.scoring.selftest import selftest as run
+    from ganbench.metrics.selftest import selftest as run
 
     start = time.perf_counter()
     rows = run()

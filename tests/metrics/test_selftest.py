@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ganbench.commands import invoke
-from ganbench.scoring import selftest
+from ganbench.metrics import selftest
 
 
 def test_every_known_answer_is_given_and_every_control_caught():
