@@ -14,8 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ganbench.provenance.environment import version as version_of_source
-
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -70,7 +68,9 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version_of_source())
+        from ganbench.provenance import environment
+
+        typer.echo(environment.version())
         raise typer.Exit
 
 
